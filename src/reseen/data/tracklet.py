@@ -1,0 +1,125 @@
+"""What a data set is made of: tracklets, and the splits that say who trains and who is searched."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reseen.errors import ReseenError
+
+JUNK = -1
+"""Person number of a tracklet that scoring ignores (MARS only)."""
+
+DISTRACTOR = 0
+"""Person number of a tracklet that is nobody's match (MARS only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracklet:
+    """The frames of one person in one camera, in time order.
+
+    Attributes:
+        name: unique in its benchmark, as a person would look it up: "0001/cam_a".
+        person: identity, 1 and up; `JUNK` and `DISTRACTOR` exist in MARS only.
+        camera: number of the view, 1 and up.
+        folder: where the pictures lie.
+        files: file names inside `folder`, in time order; never empty.
+
+    Raises:
+        ReseenError: there is no frame.
+    """
+
+    name: str
+    person: int
+    camera: int
+    folder: Path
+    files: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise ReseenError(f"tracklet {self.name} in {self.folder} has no frame")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def paths(self) -> Iterator[Path]:
+        """The pictures, in time order."""
+        return (self.folder / file for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Who trains, who is searched for and what is searched, in one trial.
+
+    Attributes:
+        train, query, gallery: indices into the benchmark's tracklets. Query and gallery may
+            share tracklets: the camera rule of scoring keeps a query from finding itself.
+    """
+
+    train: tuple[int, ...]
+    query: tuple[int, ...]
+    gallery: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """All tracklets of a data set, and one split for each trial.
+
+    Attributes:
+        dataset: the data set's name, "prid2011".
+        tracklets: every tracklet that any split needs.
+        splits: one for each trial.
+        notes: what the user must know about how this was read, a sentence each.
+
+    Raises:
+        ReseenError: two tracklets share a name, a split points outside the tracklets, or a
+            person is both trained on and scored.
+    """
+
+    dataset: str
+    tracklets: tuple[Tracklet, ...]
+    splits: tuple[Split, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        check_splits(
+            [tracklet.name for tracklet in self.tracklets],
+            [tracklet.person for tracklet in self.tracklets],
+            self.splits,
+        )
+
+
+def check_splits(names: list[str], persons: list[int], splits: tuple[Split, ...]) -> None:
+    """Check that names are unique and that no person is both trained on and scored.
+
+    Raises:
+        ReseenError: naming the first fault.
+    """
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ReseenError(f"{count} tracklets are called {name}; names must be unique")
+    for trial, split in enumerate(splits):
+        for index in (*split.train, *split.query, *split.gallery):
+            if not 0 <= index < len(names):
+                raise ReseenError(f"trial {trial} points at tracklet {index} of {len(names)}")
+        trained = {persons[index] for index in split.train}
+        scored = {persons[index] for index in (*split.query, *split.gallery)}
+        both = sorted((trained & scored) - {JUNK, DISTRACTOR})
+        if both:
+            raise ReseenError(f"trial {trial} trains on person {both[0]} and scores them too")
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key under which "2.png" comes before "10.png".
+
+    Digits compare as numbers; a number sorts before text, as in file managers.
+    """
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts)
+
+
+def natural_sorted(names: Iterable[str]) -> list[str]:
+    """Names in natural (numeric) order: the time order of frames."""
+    return sorted(names, key=natural_key)
