@@ -45,7 +45,9 @@ def _bar(what: str, total: int | None, unit: str, done: int) -> Iterator[Advance
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:,.1f} {unit}/s", style="progress.data.speed")
+            return Text(
+                "" if speed is None else f"{speed:,.1f} {unit}/s", style="progress.data.speed"
+            )
 
     columns = (
         TextColumn("{task.description}"),

@@ -1,0 +1,242 @@
+"""Everything about a training that can be set, as dataclasses, and their TOML form."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from reseen.errors import ReseenError
+
+PRESETS = ("paper", "quick", "mclaughlin")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The network of sections 2.2-2.5; the defaults are the paper's."""
+
+    activation: Literal["relu", "tanh"] = "relu"
+    """After each pooling and in eq. (4); the baseline has tanh."""
+
+    recurrent_input: Literal["own", "tied", "separate"] = "own"
+    """W_i of eq. (3): a matrix of its own, the identity, or a second projection from the CNN."""
+
+    dropout: float = 0.6
+    """Share of the flattened CNN output set to zero before the projection to f(t)."""
+
+    recurrent_dropout: float = 0.6
+    """Share of r(t-1) set to zero in eq. (3) while training."""
+
+    learned_start: bool = False
+    """Learn r(0), which the paper leaves open; zeros otherwise."""
+
+    def __post_init__(self) -> None:
+        _require_share("network.dropout", self.dropout)
+        _require_share("network.recurrent_dropout", self.recurrent_dropout)
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """How clips are cut out of tracklets and normalised (sections 2.1 and 3.2)."""
+
+    frames: int = 16
+    """T, the number of consecutive frames of a clip."""
+
+    start: Literal["chunk", "random"] = "chunk"
+    """Where a training clip may start: at a multiple of T (paper) or anywhere (baseline)."""
+
+    normalise: Literal["root", "unit"] = "root"
+    """Divide each channel of a frame by the root of its standard deviation, or by all of it."""
+
+    flow: bool = True
+    """Feed the two channels of optical flow; zeros otherwise."""
+
+    negate_mirrored_flow: bool = True
+    """Turn the sign of the horizontal flow when a clip is mirrored; the baseline does not."""
+
+    def __post_init__(self) -> None:
+        _require_positive("clips.frames", self.frames)
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Equations (7)-(9)."""
+
+    siamese: Literal["literal", "hadsell", "hinge"] = "literal"
+    """Reading of eq. (7): as printed, on the distance itself, or the baseline's hinge."""
+
+    margin: float = 2.0
+    """Alpha of eq. (7)."""
+
+    feature: Literal["spatial", "temporal", "fused"] = "fused"
+    """The feature that the loss is computed on; the baseline has temporal."""
+
+    siamese_weight: float = 1.0
+    """W_1 of eq. (9)."""
+
+    softmax_weight: float = 1.0
+    """W_2 and W_3 of eq. (9)."""
+
+    def __post_init__(self) -> None:
+        _require_positive("loss.margin", self.margin)
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """How the weights move. Torch7's SGD has dampening = momentum, hence the default."""
+
+    name: Literal["sgd", "adam"] = "sgd"
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    """SGD only."""
+
+    dampening: float = 0.9
+    """SGD only: v becomes momentum * v + (1 - dampening) * gradient."""
+
+    clamp: float = 5.0
+    """Each element of the gradient is clamped to this size."""
+
+    def __post_init__(self) -> None:
+        _require_positive("optimiser.learning_rate", self.learning_rate)
+        _require_positive("optimiser.clamp", self.clamp)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The budget."""
+
+    updates: int = 200_000
+    """Steps of the optimiser."""
+
+    pairs: int = 1
+    """Pairs of clips in a step, half of them positive; with 1 the steps alternate."""
+
+    held_out: float = 0.2
+    """Share of the training people kept from the networks to learn eq. (10)'s weights on."""
+
+    def __post_init__(self) -> None:
+        _require_positive("train.updates", self.updates)
+        _require_positive("train.pairs", self.pairs)
+        _require_share("train.held_out", self.held_out)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How tracklets are turned into features when scoring (section 3.2)."""
+
+    views: Literal[1, 16] = 16
+    """16: eight diagonal crops, each also mirrored, distances summed; 1: the middle crop."""
+
+    tail: Literal["drop", "loop"] = "drop"
+    """Frames left over after the last whole clip: not used, or looped to a clip."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a training."""
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    clips: ClipConfig = field(default_factory=ClipConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    @classmethod
+    def preset(cls, name: str) -> Self:
+        """The settings of a named preset.
+
+        Raises:
+            ReseenError: there is no such preset.
+        """
+        if name not in PRESETS:
+            raise ReseenError(f"there is no preset {name!r}{nearest(name, PRESETS)}")
+        text = (files("reseen.network") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+        return cls.from_mapping(tomllib.loads(text), f"preset {name}")
+
+    @classmethod
+    def load(cls, path: Path, base: Self | None = None) -> Self:
+        """Read a TOML file over the settings of `base` (default: the paper's).
+
+        Raises:
+            ReseenError: no such file, not TOML, an unknown key or a value of the wrong kind.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ReseenError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise ReseenError(f"{path} is not TOML: {error}") from error
+        return cls.from_mapping(values, str(path), base)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], where: str, base: Self | None = None) -> Self:
+        """Settings from nested mappings over those of `base`.
+
+        Args:
+            values: `{"train": {"updates": 100}}`.
+            where: what the values come from, for messages.
+            base: settings that `values` leaves alone.
+
+        Raises:
+            ReseenError: an unknown key (the nearest known one is named) or a wrong value.
+        """
+        merged: Self = _merge(base if base is not None else cls(), values, where, "")
+        return merged
+
+    def to_toml(self) -> str:
+        """All settings as TOML."""
+        return tomli_w.dumps(asdict(self))
+
+
+def _merge(old: Any, values: Mapping[str, Any], where: str, prefix: str) -> Any:
+    """A copy of the dataclass `old` with some values replaced, each checked."""
+    known = {item.name: getattr(old, item.name) for item in fields(old)}
+    hints = get_type_hints(type(old))
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if key not in known:
+            near = nearest(key, known, prefix)
+            raise ReseenError(f"{where}: unknown setting {name!r}{near}")
+        if is_dataclass(hints[key]):
+            if not isinstance(value, Mapping):
+                raise ReseenError(f"{where}: {name} must be a table, not {value!r}")
+            known[key] = _merge(known[key], value, where, f"{name}.")
+        else:
+            known[key] = _checked(value, hints[key], f"{where}: {name}")
+    return type(old)(**known)
+
+
+def _checked(value: Any, kind: Any, where: str) -> Any:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            choices = ", ".join(map(str, get_args(kind)))
+            raise ReseenError(f"{where} must be one of {choices}, not {value!r}")
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ReseenError(f"{where} must be a {kind.__name__}, not {value!r}")
+    return value
+
+
+def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...], prefix: str = "") -> str:
+    """The end of a message: which known name was probably meant, or all of them."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    if close:
+        return f"; did you mean {prefix + close[0]!r}?"
+    return f"; there are {', '.join(prefix + key for key in known)}"
+
+
+def _require_positive(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise ReseenError(f"{name} must be above 0, not {value}")
+
+
+def _require_share(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ReseenError(f"{name} must be at least 0 and below 1, not {value}")

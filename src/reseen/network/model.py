@@ -1,0 +1,154 @@
+"""The spatial-temporal fusion network: equations (1)-(6) and (10) of Chen et al. 2017."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reseen.network.config import NetworkConfig
+
+CHANNELS = 5
+"""Luma, two colour differences, vertical and horizontal flow."""
+
+CROP_HEIGHT, CROP_WIDTH = 56, 40
+FILTERS = (16, 32, 32)
+FLATTENED = 32 * 10 * 8
+"""Numbers per frame after the third block, for a 56×40 crop."""
+
+FEATURE = 128
+"""N of section 2.4, the length of every feature."""
+
+
+class Features(NamedTuple):
+    """The three features of each clip, (B, 128) each."""
+
+    spatial: Tensor
+    temporal: Tensor
+    fused: Tensor
+
+
+class DropoutMasks(NamedTuple):
+    """What dropout keeps, already divided by the share kept.
+
+    They are drawn outside the network, so that a step depends on its number and seed alone:
+    not on earlier steps, on how many processes share it or on how many networks train at once.
+
+    Attributes:
+        flattened: (B, T, 2560), for the flattened CNN output.
+        recurrent: (B, T, 128), for r(t-1); None where the recurrence has no dropout.
+    """
+
+    flattened: Tensor
+    recurrent: Tensor | None
+
+
+class SpatialTemporalFusion(nn.Module):
+    """Clips of 5-channel frames in, their spatial, temporal and fused features out."""
+
+    def __init__(self, config: NetworkConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or NetworkConfig()
+        widths = (CHANNELS, *FILTERS)
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(before, after, kernel_size=5, padding=4)
+            for before, after in zip(widths, FILTERS, strict=False)
+        )
+        self.projection = nn.Linear(FLATTENED, FEATURE)
+        self.separate_projection = (
+            nn.Linear(FLATTENED, FEATURE) if self.config.recurrent_input == "separate" else None
+        )
+        self.recurrence = nn.RNN(
+            FEATURE, FEATURE, nonlinearity=self.config.activation, batch_first=True
+        )
+        if self.config.recurrent_input != "own":
+            self._tie_recurrent_input()
+        self.start = nn.Parameter(torch.zeros(FEATURE), requires_grad=self.config.learned_start)
+
+    def forward(self, clips: Tensor, masks: DropoutMasks | None = None) -> Features:
+        """Compute all three features in one pass.
+
+        Args:
+            clips: (B, T, 5, 56, 40), normalised.
+            masks: dropout for a training step; None switches it off.
+
+        Returns:
+            x_C, x_R and x_F, (B, 128) each.
+        """
+        flattened = self.flattened(clips)  # (B, T, 2560)
+        if masks is not None:
+            flattened = flattened * masks.flattened
+        f = self.projection(flattened)  # (B, T, 128), eq. (1)
+        i = f if self.separate_projection is None else self.separate_projection(flattened)
+        o = self.outputs(i, masks.recurrent if masks is not None else None)  # (B, T, 128)
+        x_c = f.mean(dim=1)  # (B, 128), eq. (2)
+        x_r = o.mean(dim=1)  # (B, 128), eq. (5)
+        return Features(x_c, x_r, x_c + x_r)  # eq. (6)
+
+    def flattened(self, clips: Tensor) -> Tensor:
+        """C of eq. (1) up to its projection: (B, T, 5, 56, 40) -> (B, T, 2560).
+
+        Each block is ReLU(Maxpool(Conv(s))), section 2.2.
+        """
+        batch, frames = clips.shape[:2]
+        maps = clips.flatten(0, 1)  # (B·T, 5, 56, 40)
+        for convolution in self.convolutions:  # 16×30×22, 32×17×13, 32×10×8
+            maps = self.activation(functional.max_pool2d(convolution(maps), 2))
+        return maps.flatten(1).unflatten(0, (batch, frames))
+
+    def outputs(self, i: Tensor, mask: Tensor | None = None) -> Tensor:
+        """o(t) of eq. (3) for all t: (B, T, 128) -> (B, T, 128).
+
+        Without dropout inside it, the recurrence of r is exactly `nn.RNN`'s, which runs fused;
+        every o(t) then follows from one product with the r shifted by one step.
+        """
+        start = self.start.expand(i.shape[0], 1, FEATURE)  # r(0)
+        if mask is not None:
+            return self._outputs_step_by_step(i, start[:, 0], mask)
+        r, _ = self.recurrence(i, start.transpose(0, 1).contiguous())  # (B, T, 128), eq. (4)
+        return self._output(i, torch.cat((start, r[:, :-1]), dim=1))
+
+    def _outputs_step_by_step(self, i: Tensor, r: Tensor, mask: Tensor) -> Tensor:
+        outputs = []
+        for t in range(i.shape[1]):
+            outputs.append(self._output(i[:, t], r * mask[:, t]))
+            r = self.activation(outputs[-1])  # eq. (4)
+        return torch.stack(outputs, dim=1)
+
+    def _output(self, i: Tensor, r: Tensor) -> Tensor:
+        """W_i f(t) + W_s r(t-1) with their biases, eq. (3)."""
+        w_i, w_s, bias_i, bias_s = self.recurrence.all_weights[0]
+        return functional.linear(i, w_i, bias_i) + functional.linear(r, w_s, bias_s)
+
+    def activation(self, values: Tensor) -> Tensor:
+        """ReLU in the paper, tanh in the baseline; any shape."""
+        return torch.relu(values) if self.config.activation == "relu" else torch.tanh(values)
+
+    def _tie_recurrent_input(self) -> None:
+        """Make W_i the identity, for good."""
+        w_i, _, bias_i, _ = self.recurrence.all_weights[0]
+        nn.init.eye_(w_i).requires_grad_(False)
+        nn.init.zeros_(bias_i).requires_grad_(False)
+
+
+class PartFusion(nn.Module):
+    """Eq. (10): the body parts' features, weighted by three learned numbers.
+
+    The weights are a softmax, so they are positive and sum to one: a common factor would change
+    no ranking.
+    """
+
+    PARTS = ("full", "upper", "lower")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(len(self.PARTS)))
+
+    @property
+    def weights(self) -> Tensor:
+        """W_g, W_u and W_l, (3,)."""
+        return self.logits.softmax(dim=0)
+
+    def forward(self, parts: Tensor) -> Tensor:
+        """x_final = W_g x_global + W_u x_upper + W_l x_lower: (3, B, 128) -> (B, 128)."""
+        return torch.einsum("p,pbd->bd", self.weights, parts)
