@@ -1,1 +1,28 @@
-"""Data sets."""
+"""Data sets: for each, how its folder becomes a `Benchmark`."""
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from reseen.data.datasets import folder
+from reseen.data.tracklet import Benchmark
+from reseen.errors import ReseenError
+
+DATASETS: dict[str, Callable[[Path], Benchmark]] = {
+    "folder": folder.load,
+}
+
+
+def load(dataset: str, root: Path) -> Benchmark:
+    """Read the data set called `dataset` from the folder `root`.
+
+    Raises:
+        ReseenError: there is no such data set, or the folder does not hold it.
+    """
+    if dataset not in DATASETS:
+        near = difflib.get_close_matches(dataset, DATASETS, n=1, cutoff=0.0)
+        raise ReseenError(
+            f'no data set is called "{dataset}"; did you mean "{near[0]}"? '
+            f"There are {', '.join(DATASETS)}"
+        )
+    return DATASETS[dataset](root)

@@ -1,0 +1,144 @@
+"""Anyone's own people: a folder for each person, in it a folder for each camera."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reseen.data.datasets.layout import entries, enumerate_names, is_picture, shortened
+from reseen.data.datasets.splits import cameras_of_people, random_half_splits, split_by_people
+from reseen.data.tracklet import Benchmark, Split, Tracklet
+from reseen.errors import ReseenError
+
+LAYOUT = (
+    "ROOT/<person>/<camera>/*.jpg or ROOT/<person>/<camera>/<tracklet>/*.jpg, "
+    "with or without train/ and test/ above the persons"
+)
+HALVES = ("train", "test")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One tracklet as it lies in the folders; `name` is its path below the root."""
+
+    name: str
+    person: str
+    camera: str
+    folder: Path
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    """What lies in the folders and is part of no tracklet."""
+
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+    def notes(self) -> Iterator[str]:
+        if self.files:
+            yield f"files left out, no frames: {len(self.files)} ({shortened(self.files)})"
+        if self.folders:
+            yield f"folders left out, no frames: {len(self.folders)} ({shortened(self.folders)})"
+
+
+def load(root: Path) -> Benchmark:
+    """Read people from the layout in `LAYOUT`, jpg, jpeg, png, bmp or webp.
+
+    Persons and cameras are numbered from 1 in the natural order of their folder names; a camera
+    has one number for all people. With `train` and `test` folders, these are the one split;
+    without, there are ten random half/half splits by person from seed 0.
+
+    Args:
+        root: the folder that holds the persons, or `train` and `test`.
+
+    Raises:
+        ReseenError: a folder is missing or empty, there are too few people, or one person lies
+            in `train` and in `test`.
+    """
+    left_out = _LeftOut()
+    halves = _halves(root, left_out)
+    found = [tracklet for half in halves for tracklet in _persons(root, half, left_out)]
+    if not found:
+        raise ReseenError(f"no picture of a person in {root}; the layout must be {LAYOUT}")
+    tracklets = _numbered(found)
+    splits = random_half_splits(tracklets) if halves == ("",) else _given_split(found, tracklets)
+    notes = (*left_out.notes(), *_one_camera_note(tracklets))
+    return Benchmark("folder", tracklets, splits, notes)
+
+
+def _halves(root: Path, left_out: _LeftOut) -> tuple[str, ...]:
+    """`train` and `test` where they exist, else the root itself."""
+    folders, _ = entries(root)
+    present = [half for half in HALVES if half in folders]
+    if not present:
+        return ("",)
+    if len(present) == 1:
+        raise ReseenError(f"{root} has only one of train/ and test/; the layout must be {LAYOUT}")
+    left_out.folders.extend(name for name in folders if name not in HALVES)
+    return HALVES
+
+
+def _persons(root: Path, half: str, left_out: _LeftOut) -> Iterator[_Found]:
+    persons, files = entries(root / half)
+    left_out.files.extend(_joined(half, name) for name in files)
+    for person in persons:
+        person_path = _joined(half, person)
+        cameras, files = entries(root / person_path)
+        left_out.files.extend(_joined(person_path, name) for name in files)
+        if not cameras:
+            left_out.folders.append(person_path)
+        for camera in cameras:
+            for name, frames in _camera_tracklets(root, _joined(person_path, camera), left_out):
+                yield _Found(name, person, camera, root / name, frames)
+
+
+def _camera_tracklets(
+    root: Path, camera_path: str, left_out: _LeftOut
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The tracklet that lies in the camera's folder itself, and those in folders below it."""
+    folders, files = entries(root / camera_path)
+    below = (_joined(camera_path, name) for name in folders)
+    inside = {camera_path: files} | {name: entries(root / name)[1] for name in below}
+    for name, files in inside.items():
+        frames = tuple(filter(is_picture, files))
+        left_out.files.extend(_joined(name, file) for file in files if not is_picture(file))
+        if frames:
+            yield name, frames
+        elif name != camera_path or not folders:
+            left_out.folders.append(name)
+
+
+def _numbered(found: list[_Found]) -> tuple[Tracklet, ...]:
+    persons = enumerate_names(one.person for one in found)
+    cameras = enumerate_names(one.camera for one in found)
+    return tuple(
+        Tracklet(one.name, persons[one.person], cameras[one.camera], one.folder, one.files)
+        for one in found
+    )
+
+
+def _given_split(found: list[_Found], tracklets: tuple[Tracklet, ...]) -> tuple[Split]:
+    in_half = {half: {one.person for one in found if _is_in(one, half)} for half in HALVES}
+    both = sorted(in_half["train"] & in_half["test"])
+    if both:
+        raise ReseenError(f"{shortened(both)} lies in train/ and in test/; a person must be in one")
+    pairs = zip(found, tracklets, strict=True)
+    training = {tracklet.person for one, tracklet in pairs if _is_in(one, "train")}
+    split = split_by_people(tracklets, training)
+    if len(training) < 2 or not split.query:
+        raise ReseenError("train/ needs two people or more, test/ people seen by two cameras")
+    return (split,)
+
+
+def _is_in(one: _Found, half: str) -> bool:
+    return one.name.startswith(f"{half}/")
+
+
+def _one_camera_note(tracklets: tuple[Tracklet, ...]) -> Iterator[str]:
+    single = sum(len(cameras) == 1 for cameras in cameras_of_people(tracklets).values())
+    if single:
+        yield f"people seen by one camera only, who cannot be searched for: {single}"
+
+
+def _joined(parent: str, name: str) -> str:
+    return f"{parent}/{name}" if parent else name

@@ -1,0 +1,67 @@
+"""Reading folders of pictures: which entries count, and in which order."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from reseen.data.tracklet import natural_sorted
+from reseen.errors import ReseenError
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+"""File name endings, in lower case, that make a file a picture."""
+
+
+def entries(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of the subfolders and of the files of `folder`, in natural order.
+
+    Hidden entries, whose names start with a dot, are left out.
+
+    Raises:
+        ReseenError: the folder is missing, is a file or may not be read.
+    """
+    try:
+        with os.scandir(folder) as listing:
+            seen = [(entry.name, entry.is_dir()) for entry in listing if entry.name[0] != "."]
+    except OSError as error:
+        raise ReseenError(f"cannot read the folder {folder}: {error.strerror}") from error
+    folders = natural_sorted(name for name, is_folder in seen if is_folder)
+    files = natural_sorted(name for name, is_folder in seen if not is_folder)
+    return folders, files
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of this name is taken for a picture."""
+    return Path(name).suffix.lower() in PICTURE_SUFFIXES
+
+
+def folder_with(root: Path, wanted: Sequence[str], below: Sequence[str], layout: str) -> Path:
+    """Find the folder, `root` or one of the folders `below` it, that holds all those `wanted`.
+
+    Args:
+        root: what the user named.
+        wanted: names of the folders that must be there.
+        below: paths under `root` where they may lie instead.
+        layout: the folder tree that was expected, for the message.
+
+    Raises:
+        ReseenError: no such folder; says where it was looked for.
+    """
+    if not root.is_dir():
+        raise ReseenError(f"{root} is not a folder; expected the data set as {layout}")
+    places = [root, *(root / name for name in below)]
+    for place in places:
+        if all((place / name).is_dir() for name in wanted):
+            return place
+    looked = ", ".join(str(place) for place in places)
+    missing = " and ".join(f"{name}/" for name in wanted)
+    raise ReseenError(f"no {missing} in {looked}; expected the data set as {layout}")
+
+
+def enumerate_names(names: Iterable[str]) -> dict[str, int]:
+    """Number different names 1, 2, 3 … in natural order."""
+    return {name: number for number, name in enumerate(natural_sorted(set(names)), start=1)}
+
+
+def shortened(names: Sequence[str], shown: int = 3) -> str:
+    """The first few names, with dots when there are more."""
+    return ", ".join(names[:shown]) + (", …" if len(names) > shown else "")
