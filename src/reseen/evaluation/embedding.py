@@ -1,0 +1,97 @@
+"""Tracklets as features: what scoring, metric learning and search work on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.errors import ReseenError
+from reseen.files import written_aside
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """One feature for each of M tracklets.
+
+    Attributes:
+        features: (M, D) float32, finite.
+        persons: (M,) int64, identities.
+        cameras: (M,) int64, views.
+        names: the M tracklets' names.
+
+    Raises:
+        ReseenError: the lengths differ, or a feature is not finite.
+    """
+
+    features: NDArray[np.float32]
+    persons: NDArray[np.int64]
+    cameras: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2:
+            raise ReseenError(f"features must have the shape (M, D), not {self.features.shape}")
+        for what in ("persons", "cameras", "names"):
+            length = len(getattr(self, what))
+            if length != len(self):
+                raise ReseenError(f"{what} has {length} entries but there are {len(self)} features")
+        broken = np.flatnonzero(~np.isfinite(self.features).all(axis=1))
+        if broken.size:
+            name = self.names[broken[0]]
+            raise ReseenError(
+                f"{broken.size} features are not finite, the first is that of {name}; "
+                "train again from the last good checkpoint or leave the tracklets out"
+            )
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> "Embeddings":
+        """The tracklets at these indices, in this order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        names = tuple(self.names[index] for index in chosen)
+        return Embeddings(self.features[chosen], self.persons[chosen], self.cameras[chosen], names)
+
+    def save(self, path: Path) -> None:
+        """Write a Parquet file with the columns name, person, camera and feature.
+
+        Raises:
+            ReseenError: the file cannot be written; an older one stays whole.
+        """
+        import pyarrow
+        from pyarrow import parquet
+
+        values = pyarrow.array(np.ascontiguousarray(self.features, dtype=np.float32).ravel())
+        columns = {
+            "name": pyarrow.array(self.names, pyarrow.string()),
+            "person": pyarrow.array(self.persons, pyarrow.int64()),
+            "camera": pyarrow.array(self.cameras, pyarrow.int64()),
+            "feature": pyarrow.FixedSizeListArray.from_arrays(values, self.features.shape[1]),
+        }
+        with written_aside(path) as temporary:
+            parquet.write_table(pyarrow.table(columns), temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> "Embeddings":
+        """Read what `save` wrote.
+
+        Raises:
+            ReseenError: the file is missing, is not Parquet, lacks a column, or holds features
+                that differ in length or are not finite.
+        """
+        import pyarrow
+        from pyarrow import parquet
+
+        try:
+            table = parquet.read_table(path, columns=["name", "person", "camera", "feature"])
+            features = np.asarray(table["feature"].to_pylist(), dtype=np.float32)
+            persons, cameras = table["person"].to_numpy(), table["camera"].to_numpy()
+        except FileNotFoundError as error:
+            raise ReseenError(f"{path} does not exist") from error
+        except (OSError, ValueError, TypeError, KeyError, pyarrow.ArrowException) as error:
+            reason = str(error).splitlines()[0]
+            raise ReseenError(f"{path} does not hold features: {reason}") from error
+        names = tuple(table["name"].to_pylist())
+        return cls(features, persons.astype(np.int64), cameras.astype(np.int64), names)
