@@ -1,0 +1,42 @@
+"""Reading a picture from disk, and knowing a broken one."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.errors import ReseenError
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Read a picture of any format that OpenCV knows.
+
+    Returns:
+        (H, W, 3) uint8, RGB; gray pictures are repeated, transparency is dropped.
+
+    Raises:
+        ReseenError: the file is missing, empty, cut short or not a picture.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ReseenError(f"{path} cannot be read: {error.strerror}") from error
+    if not content:
+        raise ReseenError(f"{path} is empty")
+    if _cut_short(content):
+        raise ReseenError(f"{path} is cut short")
+    picture: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ReseenError(f"{path} is not a picture")
+    rgb: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return rgb
+
+
+def _cut_short(content: bytes) -> bool:
+    """Whether a JPEG or PNG lacks its end; decoders fill the missing part with gray instead."""
+    if content.startswith(b"\xff\xd8"):
+        # The end mark must follow the last scan: a thumbnail inside has an end mark of its own.
+        return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda") or b"\xff\xda" not in content
+    return content.startswith(b"\x89PNG") and b"IEND" not in content
