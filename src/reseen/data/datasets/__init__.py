@@ -4,11 +4,15 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
-from reseen.data.datasets import folder
+from reseen.data.datasets import folder, ilids_vid, mars, prid2011
 from reseen.data.tracklet import Benchmark
 from reseen.errors import ReseenError
 
 DATASETS: dict[str, Callable[[Path], Benchmark]] = {
+    "prid2011": prid2011.load,
+    "prid2011-178": prid2011.load_178,
+    "ilids-vid": ilids_vid.load,
+    "mars": mars.load,
     "folder": folder.load,
 }
 

@@ -65,10 +65,17 @@ def split_by_people(tracklets: Sequence[Tracklet], training: Container[int]) -> 
     Args:
         tracklets: all tracklets of the data set.
         training: numbers of the people to train on.
+
+    Raises:
+        ReseenError: there are not two people to train on, or there is nobody to search for.
     """
     train = tuple(i for i, t in enumerate(tracklets) if t.person > 0 and t.person in training)
     scored = sorted(set(range(len(tracklets))) - set(train))
     query = first_tracklets(tracklets, scored)
+    if len({tracklets[index].person for index in train}) < 2 or not query:
+        raise ReseenError(
+            "a split needs two people to train on, and one person in two cameras to search for"
+        )
     if not _is_single_shot(tracklets):
         return Split(train, query, tuple(scored))
     first_camera = min(tracklet.camera for tracklet in tracklets if tracklet.person > 0)

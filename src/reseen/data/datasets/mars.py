@@ -1,0 +1,139 @@
+"""MARS: six cameras, 1,261 people, with junk and distractors in the gallery."""
+
+import gzip
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from reseen.data.datasets.layout import entries, folder_with, shortened
+from reseen.data.datasets.matlab import read_table
+from reseen.data.datasets.splits import first_tracklets
+from reseen.data.tracklet import JUNK, Benchmark, Split, Tracklet
+from reseen.errors import ReseenError
+
+LAYOUT = (
+    "ROOT/bbox_train/0001/0001C1T0001F001.jpg, ROOT/bbox_test and ROOT/info, which holds "
+    "tracks_train_info.mat, tracks_test_info.mat, query_IDX.mat, train_name.txt, test_name.txt"
+)
+PARTS = ("train", "test")
+FILE_NAME = re.compile(
+    r"(?P<tracklet>(?P<person>\d{4}|00-1)C(?P<camera>\d)T\d{4})F(?P<frame>\d{3,})\.jpg"
+)
+"""Person (0000 is a distractor, 00-1 is junk), camera, tracklet, frame."""
+
+
+def load(root: Path) -> Benchmark:
+    """Read MARS by its tables, or by its file names where the folder `info` is missing.
+
+    There is one split. Its gallery is every test tracklet: queries, junk and distractors too;
+    the protocols of scoring choose from it. The pictures themselves are not looked at.
+
+    Args:
+        root: the folder that holds `bbox_train` and `bbox_test`, or its parent.
+
+    Raises:
+        ReseenError: the folder does not hold the data set, or its tables are damaged.
+    """
+    home = folder_with(root, ("bbox_train", "bbox_test"), ("mars", "MARS"), LAYOUT)
+    return _load_by_tables(home) if has_tables(home) else _load_by_names(home)
+
+
+def has_tables(home: Path) -> bool:
+    """Whether the folder that holds `bbox_train` and `bbox_test` holds `info` too."""
+    return (home / "info").is_dir()
+
+
+def _load_by_tables(home: Path) -> Benchmark:
+    train, test = (_tracklets_by_table(home, part) for part in PARTS)
+    rows = read_table(home / "info" / "query_IDX.mat", "query_IDX").ravel()
+    if rows.size == 0 or rows.min() < 1 or rows.max() > len(test):
+        raise ReseenError(f"{home}/info/query_IDX.mat does not point at {len(test)} tracklets")
+    query = tuple((len(train) + rows - 1).tolist())
+    return Benchmark("mars", (*train, *test), (_split(len(train), len(test), query),))
+
+
+def _tracklets_by_table(home: Path, part: str) -> list[Tracklet]:
+    names = _read_names(home / "info" / f"{part}_name.txt")
+    path = home / "info" / f"tracks_{part}_info.mat"
+    table = read_table(path, f"track_{part}_info")
+    if table.shape[1] != 4:
+        raise ReseenError(f"{path} has {table.shape[1]} columns, not first, last, person, camera")
+    if table[:, :2].min() < 1 or table[:, :2].max() > len(names):
+        raise ReseenError(f"{path} points outside the {len(names)} lines of {part}_name.txt")
+    tracklets = []
+    for first, last, person, camera in table.tolist():
+        # Lines are counted from 1, and the last one belongs to the tracklet.
+        tracklet = _tracklet(home / f"bbox_{part}", names[first - 1 : last])
+        if (tracklet.person, tracklet.camera) != (person, camera):
+            raise ReseenError(f"{path} and {part}_name.txt disagree at line {first}")
+        tracklets.append(tracklet)
+    return tracklets
+
+
+def _read_names(path: Path) -> list[str]:
+    zipped = path.with_name(f"{path.name}.gz")
+    try:
+        if path.is_file():
+            return path.read_text("ascii").split()
+        with gzip.open(zipped, "rt", encoding="ascii") as stream:
+            return stream.read().split()
+    except (OSError, EOFError, ValueError) as error:
+        raise ReseenError(f"cannot read {path}, nor {zipped.name} there: {error}") from error
+
+
+def _tracklet(folder: Path, names: Sequence[str]) -> Tracklet:
+    """The tracklet whose frames have these names; name, person and camera stand in each."""
+    matches = sorted(map(_parsed, names), key=lambda match: int(match["frame"]))
+    if len({match["tracklet"] for match in matches}) != 1:
+        raise ReseenError(f"the frames {shortened(names)} are not of one tracklet")
+    first = matches[0]
+    return Tracklet(
+        name=first["tracklet"],
+        person=JUNK if first["person"] == "00-1" else int(first["person"]),
+        camera=int(first["camera"]),
+        folder=folder / first["person"],
+        files=tuple(match.string for match in matches),
+    )
+
+
+def _parsed(name: str) -> re.Match[str]:
+    match = FILE_NAME.fullmatch(name)
+    if match is None:
+        raise ReseenError(f'"{name}" is no file name of MARS, such as 0001C1T0001F001.jpg')
+    return match
+
+
+def _load_by_names(home: Path) -> Benchmark:
+    strangers: list[str] = []
+    train, test = (_tracklets_by_names(home / f"bbox_{part}", strangers) for part in PARTS)
+    tracklets = (*train, *test)
+    query = first_tracklets(tracklets, range(len(train), len(tracklets)))
+    notes = [
+        f"{home} has no folder info: the tracklets come from the file names, and the first one of "
+        f"each person in each camera is a query ({len(query)}); published numbers need the tables"
+    ]
+    if strangers:
+        notes.append(f"files left out, no frames: {len(strangers)} ({shortened(strangers)})")
+    split = _split(len(train), len(test), query)
+    return Benchmark("mars", tracklets, (split,), tuple(notes))
+
+
+def _tracklets_by_names(folder: Path, strangers: list[str]) -> list[Tracklet]:
+    """The tracklets in the folders of persons; other files' names are added to `strangers`."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for person in entries(folder)[0]:
+        for file in entries(folder / person)[1]:
+            match = FILE_NAME.fullmatch(file)
+            if match and match["person"] == person:
+                names[match["tracklet"]].append(file)
+            else:
+                strangers.append(f"{folder.name}/{person}/{file}")
+    if not names:
+        raise ReseenError(f"no picture of a person in {folder}; expected MARS as {LAYOUT}")
+    return [_tracklet(folder, files) for files in names.values()]
+
+
+def _split(train: int, test: int, query: tuple[int, ...]) -> Split:
+    """Training tracklets lie first, test tracklets after them."""
+    return Split(tuple(range(train)), query, tuple(range(train, train + test)))

@@ -1,0 +1,29 @@
+"""Tables in MATLAB files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+
+from reseen.errors import ReseenError
+
+
+def read_table(path: Path, key: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Read one table of whole numbers out of a MATLAB file, shape (rows, columns).
+
+    The published tables are unsigned and 16 bits wide in part; here they are int64, so that
+    subtracting 1 cannot wrap around.
+
+    Raises:
+        ReseenError: the file is missing, is not a MATLAB file or lacks the table.
+    """
+    try:
+        table = scipy.io.loadmat(path, variable_names=[key])[key]
+        return np.atleast_2d(np.asarray(table).astype(np.int64))
+    except FileNotFoundError as error:
+        raise ReseenError(f"{path} does not exist") from error
+    except KeyError as error:
+        raise ReseenError(f"{path} has no table {key}") from error
+    except Exception as error:  # scipy raises many kinds for a file that is not what it claims
+        raise ReseenError(f"{path} cannot be read as a MATLAB file: {error}") from error
