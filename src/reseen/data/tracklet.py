@@ -117,7 +117,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     Digits compare as numbers; a number sorts before text, as in file managers.
     """
     parts = re.findall(r"\d+|\D+", name)
-    return tuple((0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
 
 
 def natural_sorted(names: Iterable[str]) -> list[str]:
