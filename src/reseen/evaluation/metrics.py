@@ -21,8 +21,8 @@ from reseen.evaluation.embedding import Embeddings
 MAX_RANK = 50
 """How far the CMC curve goes."""
 
-DISTANCES_AT_ONCE = 1 << 22
-"""Distances held in memory at a time when scoring features: 16 MiB."""
+DISTANCES_AT_ONCE = 1 << 24
+"""Distances held in memory at a time when scoring features: 64 MiB."""
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]

@@ -1,0 +1,55 @@
+"""95 % intervals: over trials, and over people where there is one trial only."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+Z = 1.959963984540054
+"""Standard deviations of a normal distribution that hold 95 % on both sides of its mean."""
+
+
+def t_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Interval of a share's mean over several trials, by Student's t distribution.
+
+    Trials are random halves of the same people, so this speaks of other splits and seeds of
+    those people, not of other people.
+
+    Args:
+        values: (T,) in [0, 1], with T at least 2.
+    """
+    mean = float(np.mean(values))
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, 0.975)) * error
+    return max(0.0, mean - half), min(1.0, mean + half)
+
+
+def wilson_interval(share: float, people: float) -> tuple[float, float]:
+    """Interval of a share, or of a mean of values in [0, 1], found with so many people.
+
+    Wilson's score interval (1927): unlike the usual one it holds at shares of 0 and 1 and for
+    few people. A mean of values between 0 and 1, such as the mean average precision, varies at
+    most as much as a share does, so for it the interval is on the wide side.
+
+    Args:
+        share: in [0, 1].
+        people: `effective_people` of the queries.
+    """
+    centre = (share + Z**2 / (2 * people)) / (1 + Z**2 / people)
+    variance = share * (1 - share) / people + Z**2 / (4 * people**2)
+    half = Z * math.sqrt(variance) / (1 + Z**2 / people)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def effective_people(persons: NDArray[np.integer]) -> float:
+    """How many independent observations queries of these persons are worth (Kish, 1965).
+
+    Queries of one person rise and fall together, so they count as one; people with more queries
+    weigh more in the mean, which costs a part of the others' worth.
+
+    Args:
+        persons: (Q,), the person of each scored query; not empty.
+    """
+    _, queries = np.unique(persons, return_counts=True)
+    return float(queries.sum() ** 2 / np.square(queries).sum())

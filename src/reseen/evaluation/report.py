@@ -1,0 +1,290 @@
+"""Scores of all trials and feature kinds: mean, spread, interval, table and file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.errors import ReseenError
+from reseen.evaluation.intervals import effective_people, t_interval, wilson_interval
+from reseen.evaluation.metrics import Scores
+from reseen.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+RANKS = (1, 5, 10, 20)
+"""The ranks of the paper's tables."""
+
+FEATURES = {
+    "spatial": "spatial (CNN)",
+    "temporal": "temporal (RNN)",
+    "fused": "fused (CNN+RNN)",
+    "upper": "upper",
+    "lower": "lower",
+    "parts": "parts (Fusion)",
+}
+"""Feature kinds in the order of the table, and how the paper's table 3 calls them."""
+
+MEASURES = (*map(str, RANKS), "mAP")
+"""The numbers of a table's row, as the report's JSON calls them."""
+
+COLUMNS = ("feature", *(f"rank {rank}" for rank in RANKS), "mAP", "rank 1, 95 %")
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FeatureScores:
+    """What one feature kind reached in one trial. Shares are fractions, not percentages.
+
+    Attributes:
+        curve: CMC from rank 1 on, at least to the last of `RANKS`.
+        mean_average_precision, mean_inverse_negative_penalty: over the scored queries.
+        queries: how many were scored.
+        unscored: how many had no match in the gallery.
+        people: how many independent observations the scored queries are worth.
+    """
+
+    curve: tuple[float, ...]
+    mean_average_precision: float
+    mean_inverse_negative_penalty: float
+    queries: int
+    unscored: int
+    people: float
+
+    @classmethod
+    def of(cls, scores: Scores) -> "FeatureScores":
+        """Sum up the scores of one search."""
+        return cls(
+            tuple(scores.cmc.tolist()),
+            scores.mean_average_precision,
+            scores.mean_inverse_negative_penalty,
+            scores.queries,
+            scores.unscored,
+            effective_people(scores.persons[scores.scored]),
+        )
+
+    @property
+    def measures(self) -> tuple[float, ...]:
+        """The values of `MEASURES`."""
+        return (*(self.curve[rank - 1] for rank in RANKS), self.mean_average_precision)
+
+    def document(self) -> dict[str, Any]:
+        """These scores as they stand in the report's JSON."""
+        return {
+            "cmc": {str(rank): self.curve[rank - 1] for rank in RANKS},
+            "mAP": self.mean_average_precision,
+            "mINP": self.mean_inverse_negative_penalty,
+            "queries": self.queries,
+            "unscored": self.unscored,
+            "people": self.people,
+            "curve": list(self.curve),
+        }
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> "FeatureScores":
+        """The scores that `document` wrote."""
+        return cls(
+            tuple(document["curve"]),
+            document["mAP"],
+            document["mINP"],
+            document["queries"],
+            document["unscored"],
+            document["people"],
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One random half/half split, trained and scored.
+
+    Attributes:
+        trial: its number, from 0.
+        features: scores by feature kind, keys of `FEATURES`.
+        weights: the learned weights of equation (10) by body part; empty without parts.
+    """
+
+    trial: int
+    features: dict[str, FeatureScores]
+    weights: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Scores of a data set under one protocol.
+
+    Attributes:
+        dataset: the data set's name.
+        protocol: a key of `PROTOCOLS`.
+        trials: at least one; all hold the same feature kinds.
+
+    Raises:
+        ReseenError: there is no trial, or trials differ in their feature kinds.
+    """
+
+    dataset: str
+    protocol: str
+    trials: tuple[Trial, ...]
+
+    def __post_init__(self) -> None:
+        if not self.trials:
+            raise ReseenError("a report needs at least one trial")
+        unknown = set(self.trials[0].features) - set(FEATURES)
+        if unknown:
+            raise ReseenError(f"no feature kind {min(unknown)!r}; there are {', '.join(FEATURES)}")
+        for trial in self.trials:
+            if set(trial.features) != set(self.kinds):
+                raise ReseenError(
+                    f"trial {trial.trial} scores {', '.join(trial.features)} "
+                    f"but trial {self.trials[0].trial} {', '.join(self.kinds)}"
+                )
+
+    @property
+    def kinds(self) -> list[str]:
+        """The feature kinds, in the order of the table."""
+        order = list(FEATURES)
+        return sorted(self.trials[0].features, key=order.index)
+
+    def scores(self, kind: str) -> list[FeatureScores]:
+        """One feature kind's scores, trial by trial."""
+        return [trial.features[kind] for trial in self.trials]
+
+    def over_trials(self, statistic: Callable[[Numbers], float]) -> dict[str, Any]:
+        """A statistic over trials of each number, by feature kind, as in the report's JSON."""
+        return {
+            kind: _combine(statistic, [scores.document() for scores in self.scores(kind)])
+            for kind in self.kinds
+        }
+
+    def intervals(self, kind: str) -> list[tuple[float, float]]:
+        """95 % intervals of `FeatureScores.measures`.
+
+        Over trials by `t_interval`; where there is one trial only, over people by
+        `wilson_interval`.
+        """
+        scores = self.scores(kind)
+        if len(scores) == 1:
+            return [wilson_interval(value, scores[0].people) for value in scores[0].measures]
+        return [t_interval(values) for values in _by_measure(scores)]
+
+    def document(self) -> dict[str, Any]:
+        """The report as JSON: all shares are fractions; `std` is null for a single trial."""
+        return {
+            "dataset": self.dataset,
+            "protocol": self.protocol,
+            "trials": [_trial_document(trial) for trial in self.trials],
+            "mean": self.over_trials(np.mean),
+            "std": self.over_trials(_deviation) if len(self.trials) > 1 else None,
+            "interval": {
+                kind: dict(zip(MEASURES, self.intervals(kind), strict=True)) for kind in self.kinds
+            },
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the report as JSON.
+
+        Raises:
+            ReseenError: the file cannot be written; an older one stays whole.
+        """
+        write_json(path, self.document())
+
+    @classmethod
+    def load(cls, path: Path) -> "Report":
+        """Read what `save` wrote; means, deviations and intervals are found anew from the trials.
+
+        Raises:
+            ReseenError: the file is missing or is not a report.
+        """
+        document = read_json(path)
+        try:
+            trials = tuple(_read_trial(trial) for trial in document["trials"])
+            return cls(document["dataset"], document["protocol"], trials)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ReseenError(f"{path} is not a report of reseen: {error!r}") from error
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table's cells, in percent, one row for each feature kind; see `COLUMNS`."""
+        return [self._row(kind) for kind in self.kinds]
+
+    def _row(self, kind: str) -> tuple[str, ...]:
+        low, high = self.intervals(kind)[0]
+        numbers = [_percent(values) for values in _by_measure(self.scores(kind))]
+        return (FEATURES[kind], *numbers, f"{100 * low:.1f}-{100 * high:.1f}")
+
+    @property
+    def title(self) -> str:
+        """Data set, protocol, number of trials and unit."""
+        trials = "1 trial" if len(self.trials) == 1 else f"{len(self.trials)} trials, mean±std"
+        return f"{self.dataset}, {self.protocol}, {trials}, in %"
+
+    @property
+    def caption(self) -> str:
+        """Queries scored and unscored in all trials, and the mean weights of equation (10)."""
+        scores = self.scores(self.kinds[0])
+        queries = sum(each.queries for each in scores)
+        unscored = sum(each.unscored for each in scores)
+        counts = f"{queries:,} queries scored, {unscored:,} unscored for want of a match"
+        weights = [trial.weights for trial in self.trials]
+        if not all(weights):
+            return counts
+        means = _combine(np.mean, weights)
+        return f"{counts}; weights " + ", ".join(f"{part} {means[part]:.2f}" for part in means)
+
+    def table(self) -> "Table":
+        """The scores as a table for the terminal."""
+        from rich.box import SIMPLE
+        from rich.table import Table
+
+        table = Table(title=self.title, caption=self.caption, box=SIMPLE, padding=0)
+        table.add_column(COLUMNS[0], no_wrap=True)
+        for column in COLUMNS[1:]:
+            table.add_column(column, justify="right")
+        for row in self.rows():
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """The scores as a Markdown table."""
+        lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *self.rows()]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"**{self.title}**\n\n{table}\n\n{self.caption}\n"
+
+
+def _by_measure(scores: list[FeatureScores]) -> list[Numbers]:
+    """The values of each measure over trials, (T,) each."""
+    return list(np.array([each.measures for each in scores]).T)
+
+
+def _percent(values: Numbers) -> str:
+    mean = f"{100 * np.mean(values):.1f}"
+    return mean if len(values) == 1 else f"{mean}±{100 * _deviation(values):.1f}"
+
+
+def _deviation(values: Numbers) -> float:
+    """Standard deviation of the population that the trials are a sample of."""
+    return float(np.std(values, ddof=1))
+
+
+def _combine(statistic: Callable[[Numbers], float], documents: list[Any]) -> Any:
+    """Apply a statistic to each number of equally built JSON documents."""
+    first = documents[0]
+    if isinstance(first, dict):
+        return {key: _combine(statistic, [each[key] for each in documents]) for key in first}
+    if isinstance(first, list):
+        return [_combine(statistic, list(each)) for each in zip(*documents, strict=True)]
+    return float(statistic(np.array(documents, dtype=np.float64)))
+
+
+def _trial_document(trial: Trial) -> dict[str, Any]:
+    features = {kind: scores.document() for kind, scores in trial.features.items()}
+    weights = {"weights": trial.weights} if trial.weights else {}
+    return {"trial": trial.trial, "features": features, **weights}
+
+
+def _read_trial(document: dict[str, Any]) -> Trial:
+    features = {kind: FeatureScores.read(scores) for kind, scores in document["features"].items()}
+    return Trial(document["trial"], features, document.get("weights", {}))
