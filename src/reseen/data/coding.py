@@ -20,7 +20,7 @@ FRAME_SHAPE = (len(CHANNELS), HEIGHT, WIDTH)
 FLOW_STEPS = 8
 """Stored steps per pixel of motion. The baseline stores whole pixels and loses slow motion."""
 
-SCALES = (1 / 255, 0.872 / 255, 1.230 / 255, 1 / (255 * FLOW_STEPS), 1 / (255 * FLOW_STEPS))
+CHANNEL_SCALES = (1 / 255, 0.872 / 255, 1.230 / 255, 1 / (255 * FLOW_STEPS), 1 / (255 * FLOW_STEPS))
 """What one stored step is worth in the network's input, for each channel: colour as YUV of RGB in
 0..1, flow as pixels / 255 like the baseline. No offset, since each channel's mean is subtracted."""
 
