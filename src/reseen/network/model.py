@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reseen.data.clips import BodyPart
 from reseen.network.config import NetworkConfig
 
 CHANNELS = 5
 """Luma, two colour differences, vertical and horizontal flow."""
 
-CROP_HEIGHT, CROP_WIDTH = 56, 40
 FILTERS = (16, 32, 32)
 FLATTENED = 32 * 10 * 8
 """Numbers per frame after the third block, for a 56×40 crop."""
@@ -94,7 +94,7 @@ class SpatialTemporalFusion(nn.Module):
         maps = clips.flatten(0, 1)  # (B·T, 5, 56, 40)
         for convolution in self.convolutions:  # 16×30×22, 32×17×13, 32×10×8
             maps = self.activation(functional.max_pool2d(convolution(maps), 2))
-        return maps.flatten(1).unflatten(0, (batch, frames))
+        return maps.reshape(batch, frames, FLATTENED)
 
     def outputs(self, i: Tensor, mask: Tensor | None = None) -> Tensor:
         """o(t) of eq. (3) for all t: (B, T, 128) -> (B, T, 128).
@@ -138,7 +138,7 @@ class PartFusion(nn.Module):
     no ranking.
     """
 
-    PARTS = ("full", "upper", "lower")
+    PARTS: tuple[BodyPart, ...] = ("full", "upper", "lower")
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,0 +1,295 @@
+"""From a store to the network's input: pairs, clips, crops, mirrors, normalisation.
+
+Drawing is a pure function of seed and step, so that a stopped training goes on with exactly the
+clips it would have seen. Pixels are worked on where the network trains.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from reseen.data.coding import CHANNEL_SCALES, HEIGHT, WIDTH
+from reseen.data.store import FrameStore
+from reseen.errors import ReseenError
+
+Integers = npt.NDArray[np.int64]
+BodyPart = Literal["full", "upper", "lower"]
+
+BODY_PARTS: dict[BodyPart, slice] = {
+    "full": slice(0, HEIGHT),
+    "upper": slice(0, HEIGHT // 2),
+    "lower": slice(HEIGHT // 2, HEIGHT),
+}
+"""Rows of a stored frame that each body part keeps (section 2.7 leaves the line open: half)."""
+
+CROP_HEIGHT, CROP_WIDTH = 56, 40
+OFFSETS = range(1, 9)
+"""Top and left edges of crops; the baseline never draws the edge at 0."""
+
+MIDDLE = 4
+HORIZONTAL_FLOW = 4
+FLOW_CHANNELS = slice(3, 5)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Where each clip is cut, and whether it is mirrored; one decision for all its frames.
+
+    Attributes:
+        top, left: (n,) int64, pixels from the stored frame's edge.
+        mirrored: (n,) bool.
+    """
+
+    top: Integers
+    left: Integers
+    mirrored: npt.NDArray[np.bool_]
+
+    def __getitem__(self, chosen: slice | Integers) -> "Crops":
+        return Crops(self.top[chosen], self.left[chosen], self.mirrored[chosen])
+
+
+@dataclass(frozen=True)
+class PairPlan:
+    """The pairs of one training step, before any pixel is read.
+
+    Attributes:
+        rows: rows of the store, (2, B, T) int64: each pair's first and second clip.
+        labels: 0-based training labels, (2, B) int64.
+        crops: of the 2·B clips, all first clips before all second ones.
+        places: where these clips stand among all the clips of the step, (2·B,) int64.
+    """
+
+    rows: Integers
+    labels: Integers
+    crops: Crops
+    places: Integers
+
+    def share(self, rank: int, ranks: int) -> "PairPlan":
+        """The pairs that process `rank` of `ranks` works on."""
+        pairs = np.arange(self.labels.shape[1])[rank::ranks]
+        clips = np.concatenate((pairs, pairs + self.labels.shape[1]))
+        return PairPlan(self.rows[:, pairs], self.labels[:, pairs], self.crops[clips], clips)
+
+
+class PairSampler:
+    """Draws equal numbers of positive and negative pairs (sections 2.6 and 3.2).
+
+    A positive pair shows one person in two cameras, a negative pair two people in random cameras.
+    People take turns in a random order, so that all are seen equally often.
+
+    Args:
+        store: where the tracklets lie.
+        tracklets: indices of the training tracklets.
+        pairs: pairs a step, half of them positive; an odd one out alternates from step to step.
+        frames: T.
+        start: "chunk": clips start at multiples of T; "random": anywhere.
+        seed: every number drawn follows from it and the step.
+
+    Raises:
+        ReseenError: fewer than two people, or nobody is seen by two cameras.
+    """
+
+    def __init__(
+        self,
+        store: FrameStore,
+        tracklets: Sequence[int],
+        pairs: int,
+        frames: int,
+        start: Literal["chunk", "random"],
+        seed: int,
+    ) -> None:
+        self.store, self.pairs, self.seed = store, pairs, seed
+        self.frames, self.start = frames, start
+        self.people = sorted({int(store.persons[index]) for index in tracklets})
+        if len(self.people) < 2:
+            raise ReseenError(f"{store.path}: training needs two people or more, not {self.people}")
+        labels = {person: label for label, person in enumerate(self.people)}
+        views: list[dict[int, list[int]]] = [defaultdict(list) for _ in self.people]
+        for index in tracklets:
+            views[labels[int(store.persons[index])]][int(store.cameras[index])].append(index)
+        self.views = [[np.array(seen[camera]) for camera in sorted(seen)] for seen in views]
+        self.matchable = [label for label, seen in enumerate(self.views) if len(seen) > 1]
+        if not self.matchable:
+            raise ReseenError(
+                f"{store.path}: no training person is seen by two cameras, so there is no "
+                "positive pair to learn from"
+            )
+
+    def draw(self, step: int) -> PairPlan:
+        """The pairs of a step (0 and up); the same for the same seed and step, anywhere."""
+        random = np.random.default_rng([self.seed, step])
+        positives = (self.pairs + step % 2) // 2
+        turn = step * (self.pairs // 2) + step // 2 * (self.pairs % 2)
+        chosen = [self._positive(random, turn + place) for place in range(positives)]
+        chosen += [self._negative(random) for _ in range(self.pairs - positives)]
+        tracklets = np.array([[pair[side][0] for pair in chosen] for side in (0, 1)])
+        labels = np.array([[pair[side][1] for pair in chosen] for side in (0, 1)])
+        rows = [[self._rows(random, index) for index in side] for side in tracklets]
+        clips = 2 * self.pairs
+        crops = Crops(
+            random.integers(OFFSETS.start, OFFSETS.stop, clips),
+            random.integers(OFFSETS.start, OFFSETS.stop, clips),
+            random.integers(0, 2, clips).astype(bool),
+        )
+        return PairPlan(np.array(rows), labels, crops, np.arange(clips))
+
+    def _positive(self, random: np.random.Generator, turn: int) -> list[tuple[int, int]]:
+        order = _order(self.seed, turn // len(self.matchable), len(self.matchable))
+        label = self.matchable[order[turn % len(self.matchable)]]
+        cameras = random.permutation(len(self.views[label]))[:2]
+        return [(random.choice(self.views[label][camera]), label) for camera in cameras]
+
+    def _negative(self, random: np.random.Generator) -> list[tuple[int, int]]:
+        labels = random.choice(len(self.people), size=2, replace=False)
+        cameras = [self.views[label][random.integers(len(self.views[label]))] for label in labels]
+        return [(random.choice(seen), label) for seen, label in zip(cameras, labels, strict=True)]
+
+    def _rows(self, random: np.random.Generator, tracklet: int) -> Integers:
+        length = int(self.store.lengths[tracklet])
+        if self.start == "chunk":
+            first = self.frames * int(random.integers(max(length // self.frames, 1)))
+        else:
+            first = int(random.integers(max(length - self.frames, 0) + 1))
+        return clip_rows(int(self.store.starts[tracklet]), length, first, self.frames)
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, round_: int, people: int) -> Integers:
+    """Whose turn it is in one round of positive pairs."""
+    return np.random.default_rng([seed, round_, people]).permutation(people)
+
+
+def clip_rows(start: int, length: int, first: int, frames: int) -> Integers:
+    """Rows of the store for one clip; a tracklet that is too short is looped.
+
+    Args:
+        start: the tracklet's first row.
+        length: its number of frames.
+        first: the clip's first frame, counted from the tracklet's first.
+        frames: T.
+
+    Returns:
+        (T,) int64.
+    """
+    return start + (first + np.arange(frames)) % length
+
+
+def tracklet_clips(
+    start: int, length: int, frames: int, tail: Literal["drop", "loop"]
+) -> list[Integers]:
+    """All clips of a tracklet for scoring: groups of T frames (section 3.2).
+
+    Frames left over after the last whole clip are dropped, or looped to a clip. A tracklet
+    shorter than a clip is always looped.
+    """
+    whole = length // frames
+    clips = [clip_rows(start, length, frames * clip, frames) for clip in range(whole)]
+    rest = length - whole * frames
+    if not clips or (tail == "loop" and rest):
+        clips.append(clip_rows(start + whole * frames, rest, 0, frames))
+    return clips
+
+
+class FrameReader:
+    """Reads clips out of a store to the device that works on them.
+
+    A store that takes less than half of an accelerator's free memory is copied there once.
+    """
+
+    def __init__(self, store: FrameStore, device: torch.device) -> None:
+        self.store, self.device = store, device
+        self._resident: Tensor | None = None
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if store.frames.nbytes < free // 2:
+                self._resident = torch.from_numpy(np.array(store.frames)).to(device)
+
+    def read(self, rows: Integers) -> Tensor:
+        """Frames as stored: (..., T) rows -> (..., T, 5, 64, 48) uint8."""
+        if self._resident is not None:
+            return self._resident[torch.from_numpy(rows).to(self.device)]
+        frames = torch.from_numpy(self.store.frames[rows])
+        if self.device.type == "cuda":
+            return frames.pin_memory().to(self.device, non_blocking=True)
+        return frames.to(self.device)
+
+
+def normalise(
+    frames: Tensor, part: BodyPart, divide_by: Literal["root", "unit"], flow: bool
+) -> Tensor:
+    """Bring every channel of every frame to mean zero and a common spread (section 2.1).
+
+    Args:
+        frames: as stored, (..., 5, 64, 48) uint8.
+        part: the body part to keep; halves are resized to the whole frame's size first.
+        divide_by: "unit": the standard deviation; "root": the root of it, as the baseline does.
+        flow: whether the flow channels are kept; zeros otherwise.
+
+    Returns:
+        (..., 5, 64, 48) float32. A channel without any contrast becomes zero.
+    """
+    values = _body_part(frames, part)
+    variance, mean = torch.var_mean(values, dim=(-2, -1), keepdim=True)
+    scales = torch.tensor(CHANNEL_SCALES, device=frames.device)[:, None, None]
+    deviation = variance.sqrt() * scales
+    divisor = deviation.sqrt() if divide_by == "root" else deviation
+    factor = torch.where(deviation > 0, scales / divisor, 0)
+    if not flow:
+        factor[..., FLOW_CHANNELS, :, :] = 0
+    return values.sub_(mean).mul_(factor)
+
+
+def _body_part(frames: Tensor, part: BodyPart) -> Tensor:
+    kept = frames[..., BODY_PARTS[part], :].to(torch.float32)
+    if part == "full":
+        return kept
+    flat = kept.flatten(0, -4)  # (n, 5, 32, 48)
+    resized = functional.interpolate(flat, (HEIGHT, WIDTH), mode="bilinear", align_corners=False)
+    return resized.reshape(frames.shape)
+
+
+def crop(clips: Tensor, crops: Crops, negate_mirrored_flow: bool) -> Tensor:
+    """Cut and mirror each clip, then take away each frame's mean over all five channels.
+
+    Args:
+        clips: normalised, (n, T, 5, 64, 48).
+        crops: n decisions.
+        negate_mirrored_flow: whether a mirror also turns the sign of the horizontal flow, as
+            walking left becomes walking right.
+
+    Returns:
+        (n, T, 5, 56, 40).
+    """
+    cut = clips.new_empty((*clips.shape[:3], CROP_HEIGHT, CROP_WIDTH))
+    for place, (top, left, mirrored) in enumerate(
+        zip(crops.top.tolist(), crops.left.tolist(), crops.mirrored.tolist(), strict=True)
+    ):
+        piece = clips[place, ..., top : top + CROP_HEIGHT, left : left + CROP_WIDTH]
+        cut[place] = piece.flip(-1) if mirrored else piece
+        if mirrored and negate_mirrored_flow:
+            cut[place, :, HORIZONTAL_FLOW].neg_()
+    return cut.sub_(cut.mean(dim=(2, 3, 4), keepdim=True))
+
+
+def view_crops(views: Literal[1, 16], clips: int) -> list[Crops]:
+    """The crops of each test-time view: the middle one, or eight diagonal ones × mirror.
+
+    Args:
+        views: 1 or 16.
+        clips: how many clips each view is applied to.
+    """
+    offsets = [MIDDLE] if views == 1 else list(OFFSETS)
+    mirrors = [False] if views == 1 else [False, True]
+    return [
+        Crops(np.full(clips, offset), np.full(clips, offset), np.full(clips, mirrored))
+        for mirrored in mirrors
+        for offset in offsets
+    ]

@@ -1,0 +1,219 @@
+"""A run folder: what a training leaves behind, and how it is opened again.
+
+    RUN/config.toml                  all settings, resolved
+    RUN/run.json                     data, people, seed, versions
+    RUN/<part>/weights.safetensors   the network and its classifier
+    RUN/<part>/checkpoint.safetensors  the same and the optimiser's state, to go on from
+    RUN/<part>/log.csv               the loss of every update
+    RUN/parts.json                   the weights of eq. (10), where all parts were trained
+
+Nothing here is ever executed on opening: weights are safetensors, the rest is text.
+"""
+
+import hashlib
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from reseen.data.clips import BODY_PARTS, BodyPart
+from reseen.errors import ReseenError
+from reseen.files import read_json, write_json, write_text, written_aside
+from reseen.network.config import Config
+from reseen.network.model import PartFusion, SpatialTemporalFusion
+
+FORMAT = 1
+CONFIG_FILE, RUN_FILE, PARTS_FILE = "config.toml", "run.json", "parts.json"
+WEIGHTS_FILE, CHECKPOINT_FILE, LOG_FILE = "weights.safetensors", "checkpoint.safetensors", "log.csv"
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What `run.json` holds: where a run comes from.
+
+    Attributes:
+        dataset: name of the data set.
+        store: fingerprint of the store trained on.
+        trial: which of the store's splits.
+        seed: every random number of the training follows from it.
+        parts: body parts trained.
+        people: persons the networks were trained on.
+        held_out: persons kept back for the weights of eq. (10).
+        versions: of reseen, torch and Python.
+    """
+
+    dataset: str
+    store: str
+    trial: int
+    seed: int
+    parts: tuple[BodyPart, ...]
+    people: tuple[int, ...]
+    held_out: tuple[int, ...]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that has been opened.
+
+    Attributes:
+        path: the folder.
+        config: all settings.
+        facts: where the run comes from.
+    """
+
+    path: Path
+    config: Config
+    facts: RunFacts
+
+    @classmethod
+    def create(cls, path: Path, config: Config, facts: RunFacts) -> "Run":
+        """Make a run folder.
+
+        Raises:
+            ReseenError: there is a run already, or the folder cannot be written.
+        """
+        if (path / RUN_FILE).exists():
+            raise ReseenError(f"{path} holds a run already; go on with --resume or choose another")
+        write_text(path / CONFIG_FILE, config.to_toml())
+        write_json(path / RUN_FILE, {"format": FORMAT, **asdict(facts)})
+        return cls(path, config, facts)
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """Open a run folder; weights are read when they are asked for.
+
+        Raises:
+            ReseenError: there is no run, or it was written by another version.
+        """
+        if not (path / RUN_FILE).is_file():
+            raise ReseenError(f"{path} is not a run; make one with: reseen train")
+        values = read_json(path / RUN_FILE)
+        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+            raise ReseenError(f"{path} was written by another version of reseen; train it again")
+        try:
+            lists = {name: tuple(values[name]) for name in ("parts", "people", "held_out")}
+            facts = RunFacts(**{**values, **lists})
+        except (KeyError, TypeError) as error:
+            raise ReseenError(f"{path / RUN_FILE} is damaged ({error})") from error
+        if not facts.parts or not set(facts.parts) <= set(BODY_PARTS):
+            raise ReseenError(f"{path / RUN_FILE} names body parts {facts.parts}")
+        return cls(path, Config.load(path / CONFIG_FILE), facts)
+
+    def network(self, part: BodyPart) -> SpatialTemporalFusion:
+        """The trained network of a body part, in evaluation mode on the CPU.
+
+        Raises:
+            ReseenError: its weights are missing, damaged or of another shape.
+        """
+        path = self.path / part / WEIGHTS_FILE
+        network = SpatialTemporalFusion(self.config.network)
+        tensors = {
+            name.removeprefix("network."): value
+            for name, value in read_tensors(path)[0].items()
+            if name.startswith("network.")
+        }
+        load_weights(network, tensors, path)
+        return network.eval()
+
+    def part_fusion(self) -> PartFusion:
+        """Eq. (10) with its learned weights.
+
+        Raises:
+            ReseenError: the run has none.
+        """
+        path = self.path / PARTS_FILE
+        values = read_json(path)
+        try:
+            weights = torch.tensor([float(values[part]) for part in PartFusion.PARTS])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ReseenError(f"{path} does not hold a weight for each body part") from error
+        if not (weights > 0).all():
+            raise ReseenError(f"{path} holds a weight that is not above 0")
+        fusion = PartFusion()
+        fusion.logits.data = weights.log()
+        return fusion
+
+    def save_part_fusion(self, fusion: PartFusion) -> None:
+        """Write the learned weights of eq. (10)."""
+        values = zip(PartFusion.PARTS, fusion.weights.tolist(), strict=True)
+        write_json(self.path / PARTS_FILE, dict(values))
+
+    @property
+    def identity(self) -> str:
+        """Twelve hexadecimal digits that stand for exactly these weights and settings.
+
+        Raises:
+            ReseenError: weights are missing.
+        """
+        digest = hashlib.sha256(self.config.to_toml().encode())
+        for part in self.facts.parts:
+            path = self.path / part / WEIGHTS_FILE
+            if not path.is_file():
+                raise ReseenError(f"{path} is missing; the training has not finished")
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:12]
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result may depend on."""
+    return {
+        "reseen": version("reseen"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a safetensors file, and its metadata.
+
+    Raises:
+        ReseenError: the file is missing or damaged.
+    """
+    if not path.is_file():
+        raise ReseenError(f"{path} is missing; the training has not finished")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ReseenError(f"{path} is not a whole safetensors file ({error})") from error
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors and metadata, whole or not at all."""
+    contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with written_aside(path) as temporary:
+        try:
+            save_file(contiguous, temporary, metadata)
+        except SafetensorError as error:  # it wraps the system's error, as text only
+            raise OSError(_error_number(str(error)), str(error)) from error
+
+
+def _error_number(text: str) -> int:
+    """The system's error number in a message such as "... (os error 28)"."""
+    digits = text.rpartition("os error ")[2].partition(")")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def load_weights(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Put tensors into a module of the same names and shapes.
+
+    Raises:
+        ReseenError: naming the first tensor that is missing, unknown or of another shape.
+    """
+    expected: dict[str, Any] = module.state_dict()
+    for name in sorted(expected.keys() | tensors.keys()):
+        wanted = tuple(expected[name].shape) if name in expected else None
+        found = tuple(tensors[name].shape) if name in tensors else None
+        if wanted != found:
+            raise ReseenError(
+                f"{path} does not fit this network: {name} is {found or 'missing'}, "
+                f"expected {wanted or 'nothing of that name'}"
+            )
+    module.load_state_dict(tensors)

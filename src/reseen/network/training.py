@@ -1,0 +1,280 @@
+"""Training: `train` sets a run up, `fit` loops over `_step`, nothing else."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor
+
+from reseen.data.clips import BodyPart
+from reseen.data.store import FrameStore
+from reseen.data.tracklet import DISTRACTOR
+from reseen.errors import ReseenError
+from reseen.network.batches import Batch, BatchSource, Job
+from reseen.network.checkpoint import (
+    CHECKPOINT_FILE,
+    PARTS_FILE,
+    RUN_FILE,
+    WEIGHTS_FILE,
+    Run,
+    RunFacts,
+    versions,
+    write_tensors,
+)
+from reseen.network.config import Config, OptimiserConfig
+from reseen.network.learner import Learner, LearnerStack
+from reseen.network.losses import LossTerms
+from reseen.network.model import PartFusion
+from reseen.network.part_fusion import learn_part_fusion
+from reseen.network.state import LossLog, TrainingState
+from reseen.progress import progress
+
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+def train(
+    store: FrameStore,
+    out: Path,
+    config: Config,
+    parts: tuple[BodyPart, ...] = ("full",),
+    *,
+    trial: int = 0,
+    seed: int = 0,
+    resume: bool = False,
+    precision: Precision = "32-true",
+) -> Run:
+    """Train one network for each body part; with all three, the weights of eq. (10) as well.
+
+    Started by `torchrun`, its processes share every step.
+
+    Args:
+        store: the frames and splits.
+        out: the run folder to make, or to go on with.
+        config: all settings.
+        parts: body parts to train.
+        trial: which of the store's splits.
+        seed: every random number follows from it.
+        resume: go on with the run in `out`.
+        precision: of the forward and backward pass.
+
+    Raises:
+        ReseenError: the split cannot be trained on, `out` holds another run, the loss stopped
+            being finite.
+        KeyboardInterrupt: after Ctrl-C, with the current step finished and saved.
+    """
+    fabric = make_fabric(precision)
+    facts = plan_run(store, parts, trial, seed, config)
+    run = _open_run(fabric, out, config, facts, resume)
+    trained = set(facts.people)
+    tracklets = tuple(i for i in store.splits[trial].train if int(store.persons[i]) in trained)
+    for part in parts:
+        if not (out / part / WEIGHTS_FILE).exists():
+            job = Job(out / part, part, tracklets, part_seed(seed, trial, part))
+            fit(fabric, store, config, [job], out / part / CHECKPOINT_FILE)
+    if facts.held_out and not (out / PARTS_FILE).exists() and fabric.is_global_zero:
+        run.save_part_fusion(learn_part_fusion(run, store, fabric.device))
+    return run
+
+
+def make_fabric(precision: Precision = "32-true") -> Fabric:
+    """The device, and the other processes where `torchrun` started several."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    fabric = Fabric(
+        devices=devices,
+        num_nodes=processes // devices,
+        strategy=DDPStrategy() if processes > 1 else "auto",
+        precision=precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def plan_run(
+    store: FrameStore, parts: tuple[BodyPart, ...], trial: int, seed: int, config: Config
+) -> RunFacts:
+    """Choose the people to train on and, where all parts are trained, those held out.
+
+    Raises:
+        ReseenError: the store has no such trial, or too few people for it.
+    """
+    if not 0 <= trial < len(store.splits):
+        raise ReseenError(f"{store.path} has trials 0 to {len(store.splits) - 1}, not {trial}")
+    cameras: dict[int, set[int]] = {}
+    for index in store.splits[trial].train:
+        if store.persons[index] > DISTRACTOR:
+            cameras.setdefault(int(store.persons[index]), set()).add(int(store.cameras[index]))
+    held_out: set[int] = set()
+    if set(parts) == set(PartFusion.PARTS):
+        matchable = sorted(person for person, seen in cameras.items() if len(seen) > 1)
+        count = max(2, round(config.train.held_out * len(matchable)))
+        if len(matchable) < count + 2:
+            raise ReseenError(
+                f"{store.path} has {len(matchable)} training people in two cameras; "
+                f"training all parts needs {count + 2}, of whom {count} learn the parts' weights"
+            )
+        order = np.random.default_rng([seed, trial]).permutation(len(matchable))
+        held_out = {matchable[place] for place in order[:count]}
+    return RunFacts(
+        dataset=store.dataset,
+        store=store.fingerprint,
+        trial=trial,
+        seed=seed,
+        parts=parts,
+        people=tuple(sorted(set(cameras) - held_out)),
+        held_out=tuple(sorted(held_out)),
+        versions=versions(),
+    )
+
+
+def part_seed(seed: int, trial: int, part: BodyPart) -> int:
+    """A seed of its own for every network of a plan."""
+    sequence = np.random.SeedSequence([seed, trial, PartFusion.PARTS.index(part)])
+    return int(sequence.generate_state(1)[0])
+
+
+def _open_run(fabric: Fabric, out: Path, config: Config, facts: RunFacts, resume: bool) -> Run:
+    """Make the run folder in one process, or check that the one there is the same run."""
+    if not resume:
+        if fabric.is_global_zero:
+            Run.create(out, config, facts)
+        fabric.barrier()
+        return Run(out, config, facts)
+    if not (out / RUN_FILE).exists():
+        raise ReseenError(f"{out} holds no run to resume; start it without --resume")
+    run = Run.open(out)
+    if run.config != config:
+        raise ReseenError(f"{out} was trained with other settings; see its config.toml")
+    for name in ("dataset", "store", "trial", "seed", "parts"):
+        before, now = getattr(run.facts, name), getattr(facts, name)
+        if before != now:
+            raise ReseenError(f"cannot resume {out}: its {name} is {before}, now {now}")
+    return run
+
+
+def fit(
+    fabric: Fabric,
+    store: FrameStore,
+    config: Config,
+    jobs: Sequence[Job],
+    checkpoint: Path,
+    seconds_between_checkpoints: float = SECONDS_BETWEEN_CHECKPOINTS,
+) -> None:
+    """Train networks, all in one loop, and write the weights of each into its folder.
+
+    Several jobs are stacked and computed together, with the results that each would have had
+    alone, to rounding. They must have equal numbers of people.
+
+    Args:
+        fabric: device, precision, processes.
+        store: the frames.
+        config: all settings.
+        jobs: what to train.
+        checkpoint: where to save now and then; if it exists, the training goes on from it.
+        seconds_between_checkpoints: how often.
+
+    Raises:
+        ReseenError: as `train`.
+        KeyboardInterrupt: as `train`.
+    """
+    source = BatchSource(fabric, store, config, jobs)
+    learner = make_learner(config, source.people, [job.seed for job in jobs])
+    optimiser = make_optimiser(learner, config.optimiser)
+    module, fabric_optimiser = fabric.setup(learner, optimiser)
+    state = TrainingState(learner, optimiser, checkpoint)
+    done = state.restore()
+    log = LossLog(fabric, jobs, checkpoint, done)
+
+    def save(updates: int) -> None:
+        log.flush()
+        if fabric.is_global_zero:
+            state.save(updates)
+
+    what = "training " + ", ".join(sorted({job.part for job in jobs}))
+    with (
+        progress(what, config.train.updates, "updates", done) as advance,
+        _interrupts_wait() as interrupted,
+    ):
+        saved = time.monotonic()
+        for update, batch in enumerate(source.batches(done, config.train.updates), done + 1):
+            terms = _step(fabric, module, fabric_optimiser, batch, config.optimiser.clamp)
+            log.add(terms)
+            advance(1)
+            if interrupted():
+                save(update)
+                raise KeyboardInterrupt(f"update {update} is finished and saved")
+            if time.monotonic() - saved > seconds_between_checkpoints:
+                save(update)
+                saved = time.monotonic()
+        save(config.train.updates)
+    if fabric.is_global_zero:
+        for place, job in enumerate(jobs):
+            weights = weights_of(learner, place)
+            write_tensors(job.folder / WEIGHTS_FILE, weights, {})
+    fabric.barrier()
+
+
+def _step(fabric: Fabric, module: Any, optimiser: Any, batch: Batch, clamp: float) -> LossTerms:
+    """One update: forward, backward, clamp, move."""
+    optimiser.zero_grad()
+    terms: LossTerms = module(batch.clips, batch.labels, batch.masks)
+    fabric.backward(terms.total.sum())
+    fabric.clip_gradients(module, optimiser, clip_val=clamp)
+    optimiser.step()
+    return terms
+
+
+def make_learner(config: Config, people: int, seeds: Sequence[int]) -> Learner | LearnerStack:
+    """A learner with its initial weights, or a stack of them."""
+    learners = [Learner(config, people, seed) for seed in seeds]
+    return learners[0] if len(learners) == 1 else LearnerStack(learners)
+
+
+def make_optimiser(learner: torch.nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """SGD with dampening, or Adam, over all trainable parameters."""
+    parameters = [value for value in learner.parameters() if value.requires_grad]
+    if config.name == "adam":
+        return torch.optim.Adam(parameters, config.learning_rate)
+    return torch.optim.SGD(
+        parameters, config.learning_rate, config.momentum, dampening=config.dampening
+    )
+
+
+def weights_of(learner: Learner | LearnerStack, place: int) -> dict[str, Tensor]:
+    """Weights of one learner of a stack, by name."""
+    if isinstance(learner, Learner):
+        return dict(learner.named_parameters())
+    return {name: value[place] for name, value in zip(learner.names, learner.stacked, strict=True)}
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C wait for the end of a step; the second one is not held back."""
+    received = False
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        nonlocal received
+        received = True
+        signal.signal(signal.SIGINT, before)
+
+    try:
+        signal.signal(signal.SIGINT, note)
+    except ValueError:  # not the main thread: signals are somebody else's matter
+        yield lambda: False
+        return
+    try:
+        yield lambda: received
+    finally:
+        signal.signal(signal.SIGINT, before)
