@@ -1,0 +1,185 @@
+"""People drawn and animated by the program, from a seed: a benchmark without a download.
+
+Every person walks once through every camera. Cameras differ in viewing angle, light, colour,
+noise and background; people in clothes, hair, skin and bags, in build, and in how they walk.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import numpy as np
+
+from reseen.data.datasets import folder
+from reseen.data.datasets.layout import entries
+from reseen.data.datasets.splits import FEWEST_PEOPLE
+from reseen.data.datasets.synthetic.body import Picture
+from reseen.data.datasets.synthetic.film import film
+from reseen.data.datasets.synthetic.people import random_person
+from reseen.data.datasets.synthetic.scene import Difficulty, place
+from reseen.data.parallel import in_parallel
+from reseen.data.tracklet import Benchmark
+from reseen.errors import ReseenError
+from reseen.files import cannot_write, read_json, write_json
+from reseen.progress import progress
+
+__all__ = ["Difficulty", "load", "synthesize"]
+
+SETTINGS_FILE = "synthetic.json"
+DRAWING = 1
+"""Number of the way of drawing; raised whenever the same seed gives other pixels."""
+
+FILM = 3
+"""Stream of random numbers for the course of a tracklet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What decides every pixel; the arguments of `synthesize`."""
+
+    people: int
+    cameras: int
+    twins: float
+    seed: int
+    same_gait: bool
+    difficulty: Difficulty
+    drawing: int = field(default=DRAWING)
+
+    def __post_init__(self) -> None:
+        if self.people < FEWEST_PEOPLE or self.cameras < 2:
+            raise ReseenError(
+                f"{self.people} people before {self.cameras} cameras are too few: "
+                f"draw at least {FEWEST_PEOPLE} people and 2 cameras"
+            )
+        if self.seed < 0:
+            raise ReseenError(f"the seed is {self.seed}; it must not be negative")
+        if not 0 <= self.twins <= 1:
+            raise ReseenError(f"the share of twins is {self.twins}; it must lie between 0 and 1")
+        if self.twins and self.same_gait:
+            raise ReseenError("twins who walk the same cannot be told apart; set twins to 0")
+
+
+def synthesize(
+    out: Path,
+    people: int = 60,
+    cameras: int = 2,
+    twins: float = 0.2,
+    seed: int = 0,
+    same_gait: bool = False,
+    difficulty: Difficulty | None = None,
+    processes: int | None = None,
+) -> None:
+    """Draw people to `out`/<person>/<camera>/<frame>.png, 128×64, 23 to 192 frames a tracklet.
+
+    The same settings give the same pixels on any machine, with any number of processes. The
+    folder appears only when all is drawn, and then holds its settings in synthetic.json; a
+    folder that was drawn with equal settings is kept as it is.
+
+    Args:
+        out: folder to make.
+        people: how many people to draw.
+        cameras: how many cameras see each of them.
+        twins: share of people who all have one look, one build and one posture and differ only
+            in the tempo of their walk, so that no single frame tells them apart.
+        seed: where the random numbers start.
+        same_gait: let everybody be built alike and walk alike, so that only looks differ.
+        difficulty: what makes matching hard; the benchmark's own difficulty when None.
+        processes: how many draw side by side; as many as there are cores when None.
+
+    Raises:
+        ReseenError: settings that make no benchmark, `out` holds something else, or it cannot
+            be written.
+    """
+    settings = _Settings(people, cameras, twins, seed, same_gait, difficulty or Difficulty())
+    if not _is_empty(out):
+        _check_equal(out, settings)
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as aside:
+            drawn = Path(aside) / out.name
+            _draw(drawn, settings, processes)
+            write_json(drawn / SETTINGS_FILE, asdict(settings))
+            drawn.replace(out)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+
+
+def load(root: Path) -> Benchmark:
+    """Read a drawn benchmark; where there is none yet, draw it with the settings' defaults.
+
+    Args:
+        root: a folder that `synthesize` has made, or one that is missing or empty.
+
+    Raises:
+        ReseenError: the folder holds something else, or is not as it was drawn.
+    """
+    if _is_empty(root):
+        synthesize(root)
+    settings = _read_settings(root)
+    benchmark = folder.load(root)
+    drawn = settings["people"] * settings["cameras"]
+    if len(benchmark.tracklets) != drawn:
+        raise ReseenError(
+            f"{root} holds {len(benchmark.tracklets)} of its {drawn} tracklets; "
+            "remove the folder and draw it again"
+        )
+    told = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return replace(benchmark, dataset="synthetic", notes=(f"drawn with {told}",))
+
+
+def tracklet(settings: _Settings, person: int, camera: int) -> Iterator[Picture]:
+    """Draw the frames of one person in one camera, (128, 64, 3) uint8, red, green, blue."""
+    twin = person <= round(settings.twins * settings.people)
+    somebody = random_person(
+        settings.seed, person, settings.difficulty.colours, twin, settings.same_gait
+    )
+    view, panorama = place(settings.seed, camera, settings.difficulty)
+    course = np.random.default_rng([settings.seed, FILM, person, camera])
+    return film(somebody, view, panorama, settings.difficulty, course)
+
+
+def _draw(root: Path, settings: _Settings, processes: int | None) -> None:
+    tasks = [
+        (root, settings, person, camera)
+        for person in range(1, settings.people + 1)
+        for camera in range(1, settings.cameras + 1)
+    ]
+    with progress("drawing", len(tasks), "tracklets") as advance:
+        for _ in in_parallel(_draw_tracklet, tasks, processes):
+            advance(1)
+
+
+def _draw_tracklet(root: Path, settings: _Settings, person: int, camera: int) -> None:
+    home = root / f"{person:04}" / f"camera_{camera}"
+    home.mkdir(parents=True)
+    for number, frame in enumerate(tracklet(settings, person, camera), start=1):
+        picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+        png = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+        (home / f"{number:04}.png").write_bytes(png.data)
+
+
+def _is_empty(root: Path) -> bool:
+    return not root.exists() or entries(root) == ([], [])
+
+
+def _check_equal(root: Path, settings: _Settings) -> None:
+    found, wanted = _read_settings(root), asdict(settings)
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise ReseenError(
+                f"{root} was drawn with {name} {found.get(name)}, not {value}; "
+                "choose another folder or remove this one"
+            )
+
+
+def _read_settings(root: Path) -> dict[str, Any]:
+    if not (root / SETTINGS_FILE).is_file():
+        raise ReseenError(
+            f"{root} holds no {SETTINGS_FILE}, so it was not drawn here; name a new folder to "
+            'draw to, or read people of your own as the data set "folder"'
+        )
+    return dict(read_json(root / SETTINGS_FILE))
