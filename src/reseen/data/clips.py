@@ -199,24 +199,28 @@ def tracklet_clips(
 
 
 class FrameReader:
-    """Reads clips out of a store to the device that works on them.
+    """Reads clips out of stored frames to the device that works on them.
 
-    A store that takes less than half of an accelerator's free memory is copied there once.
+    Frames that take less than half of an accelerator's free memory are copied there once.
+
+    Args:
+        frames: (N, 5, 64, 48) uint8, in memory or memory-mapped.
+        device: where the clips are to be.
     """
 
-    def __init__(self, store: FrameStore, device: torch.device) -> None:
-        self.store, self.device = store, device
+    def __init__(self, frames: npt.NDArray[np.uint8], device: torch.device) -> None:
+        self.frames, self.device = frames, device
         self._resident: Tensor | None = None
         if device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(device)
-            if store.frames.nbytes < free // 2:
-                self._resident = torch.from_numpy(np.array(store.frames)).to(device)
+            if frames.nbytes < free // 2:
+                self._resident = torch.from_numpy(np.array(frames)).to(device)
 
     def read(self, rows: Integers) -> Tensor:
         """Frames as stored: (..., T) rows -> (..., T, 5, 64, 48) uint8."""
         if self._resident is not None:
             return self._resident[torch.from_numpy(rows).to(self.device)]
-        frames = torch.from_numpy(self.store.frames[rows])
+        frames = torch.from_numpy(self.frames[rows])
         if self.device.type == "cuda":
             return frames.pin_memory().to(self.device, non_blocking=True)
         return frames.to(self.device)

@@ -57,7 +57,7 @@ class BatchSource:
                 f"train.pairs = {train.pairs} cannot be shared by {fabric.world_size} processes"
             )
         self.fabric, self.config, self.jobs = fabric, config, jobs
-        self.reader = FrameReader(store, fabric.device)
+        self.reader = FrameReader(store.frames, fabric.device)
         self.samplers = [
             PairSampler(store, job.tracklets, train.pairs, clips.frames, clips.start, job.seed)
             for job in jobs

@@ -11,7 +11,7 @@ from reseen.network.inference import CLIPS_AT_ONCE, clip_features
 from reseen.network.losses import multi_loss
 from reseen.network.model import FEATURE, PartFusion
 
-PAIRS = 256
+PAIRS = 128
 """Pairs of held-out people that the weights are learned on."""
 
 UPDATES = 400
@@ -43,7 +43,7 @@ def learn_part_fusion(run: Run, store: FrameStore, device: torch.device) -> Part
         run.config.clips.start,
         run.facts.seed,
     )
-    features, labels = _pair_features(run, sampler, FrameReader(store, device))
+    features, labels = _pair_features(run, sampler, FrameReader(store.frames, device))
     return fit_part_weights(features, labels, len(sampler.people), run.config.loss)
 
 

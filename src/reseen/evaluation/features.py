@@ -1,0 +1,95 @@
+"""A run and tracklets in, Embeddings of every feature kind out."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from reseen.data.clips import BodyPart, FrameReader
+from reseen.data.store import FrameStore
+from reseen.evaluation.embedding import Embeddings
+from reseen.network.checkpoint import Run
+from reseen.network.inference import tracklet_features
+from reseen.network.model import Features, PartFusion
+from reseen.progress import progress
+
+Views = tuple[Embeddings, ...]
+"""The same tracklets once for each test-time view."""
+
+TRACKLETS_AT_ONCE = 64
+
+
+def best_device() -> torch.device:
+    """The accelerator where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def embed(
+    run: Run, store: FrameStore, indices: Sequence[int], device: torch.device | None = None
+) -> dict[str, Views]:
+    """Features of some of a store's tracklets, of every kind that the run can give.
+
+    Args:
+        run: a finished run.
+        store: where the tracklets lie.
+        indices: which of its tracklets, M of them.
+        device: where to compute; the best there is by default.
+
+    Returns:
+        By kind: "spatial", "temporal" and "fused" of the whole body or of the only part trained;
+        with all parts also "upper" and "lower", their fused features, and "parts", eq. (10).
+
+    Raises:
+        ReseenError: weights are missing or do not fit.
+    """
+    chosen = np.asarray(indices, dtype=np.int64)
+    reader = FrameReader(store.frames, device or best_device())
+    by_part = {
+        part: _part_features(run, part, reader, store.starts[chosen], store.lengths[chosen])
+        for part in run.facts.parts
+    }
+    names = tuple(store.names[index] for index in chosen)
+    return {
+        kind: tuple(
+            Embeddings(view.numpy(), store.persons[chosen], store.cameras[chosen], names)
+            for view in views
+        )
+        for kind, views in _by_kind(run, by_part).items()
+    }
+
+
+def _part_features(
+    run: Run,
+    part: BodyPart,
+    reader: FrameReader,
+    starts: np.ndarray[tuple[int], np.dtype[np.int64]],
+    lengths: np.ndarray[tuple[int], np.dtype[np.int64]],
+) -> list[Features]:
+    """Features of one body part's network, (M, 128) each, for each view."""
+    network = run.network(part).to(reader.device)
+    blocks = []
+    with progress(f"features {part}", len(starts), "tracklets") as advance:
+        for first in range(0, len(starts), TRACKLETS_AT_ONCE):
+            block = slice(first, first + TRACKLETS_AT_ONCE)
+            blocks.append(
+                tracklet_features(network, reader, starts[block], lengths[block], part, run.config)
+            )
+            advance(len(starts[block]))
+    return [
+        Features(*map(torch.cat, zip(*view, strict=True))) for view in zip(*blocks, strict=True)
+    ]
+
+
+def _by_kind(run: Run, by_part: Mapping[BodyPart, list[Features]]) -> dict[str, list[torch.Tensor]]:
+    """Features (M, 128) by kind, for each view."""
+    main = by_part.get("full") or next(iter(by_part.values()))
+    kinds = {kind: [getattr(view, kind) for view in main] for kind in Features._fields}
+    if set(by_part) == set(PartFusion.PARTS):
+        fused = {part: [view.fused for view in views] for part, views in by_part.items()}
+        kinds |= {"upper": fused["upper"], "lower": fused["lower"]}
+        fusion = run.part_fusion().requires_grad_(False)
+        kinds["parts"] = [
+            fusion(torch.stack(view))
+            for view in zip(*(fused[part] for part in PartFusion.PARTS), strict=True)
+        ]
+    return kinds
