@@ -1,0 +1,263 @@
+"""Distances learned from training features: KISSME and XQDA.
+
+Both compare differences within a person with differences between people, and both measure
+(x - y)ᵀ W M Wᵀ (x - y). They see training tracklets only; junk and distractors are left out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from reseen.data.tracklet import DISTRACTOR, Split
+from reseen.errors import ReseenError
+from reseen.evaluation.embedding import Embeddings
+from reseen.evaluation.metrics import Floats
+
+Matrix = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+PAIRS_PER_DIMENSION = 10
+"""With fewer pairs than this for each dimension, KISSME's covariances get a ridge."""
+
+PAIRS_AT_ONCE = 1 << 16
+"""Differences held in memory at a time."""
+
+RIDGE = 0.1
+"""KISSME's ridge, as a share of the mean variance."""
+
+REGULARISATION = 0.001
+"""What XQDA adds to the diagonal of the covariance within people (its authors' default)."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A learned distance.
+
+    Attributes:
+        projection: W, (D, d) float64.
+        matrix: M, (d, d) float64, symmetric; XQDA's need not be positive definite.
+    """
+
+    projection: Matrix
+    matrix: Matrix
+
+    def distances(self, query: Floats, gallery: Floats) -> Matrix:
+        """Distances (Q, G) float64 between features (Q, D) and (G, D); XQDA's may be negative."""
+        centre = gallery.mean(axis=0, dtype=np.float64)
+        query, gallery = (query - centre) @ self.projection, (gallery - centre) @ self.projection
+        weighted = query @ self.matrix
+        distances: Matrix = -2 * weighted @ gallery.T
+        distances += np.sum(weighted * query, axis=1)[:, np.newaxis]
+        distances += np.sum((gallery @ self.matrix) * gallery, axis=1)
+        return distances
+
+
+def fit_kissme(train: Embeddings, dimensions: int = 200, stride: int = 1, seed: int = 0) -> Metric:
+    """Learn KISSME (Köstinger et al., CVPR 2012) after a principal component analysis.
+
+    M = Σ₁⁻¹ - Σ₀⁻¹, with Σ₁ the second moment of differences between a person's tracklets in
+    two cameras and Σ₀ that of as many random pairs of two people in two cameras. Where M has
+    eigenvalues up to 1e-10 they become 1e-6, which makes it a metric.
+
+    Args:
+        train: features of the training people.
+        dimensions: principal components to keep; fewer where the features span fewer.
+        stride: use each stride-th pair of a person only, as MARS's own evaluation does with 10.
+        seed: of the random pairs.
+
+    Raises:
+        ReseenError: fewer than two people are seen by two cameras, or a person's features do
+            not differ.
+    """
+    people = _people(train)
+    same = _pairs_of_a_person(people)[::stride]
+    different = _pairs_of_two_people(people, len(same), np.random.default_rng(seed))
+    features = people.features.astype(np.float64)
+    projection = principal_components(features, dimensions)
+    within, between = (_second_moment(features @ projection, pairs) for pairs in (same, different))
+    return Metric(projection, _positive(_inverse(within) - _inverse(between)))
+
+
+def fit_xqda(train: Embeddings, seed: int = 0) -> Metric:
+    """Learn XQDA (Liao et al., CVPR 2015) from two views of the training people.
+
+    With two cameras these are the views. With more, as MARS's own evaluation has it, the
+    tracklets of each person are shuffled and halved, and of the pairs between the halves those
+    from two cameras are kept.
+
+    Args:
+        train: features of the training people.
+        seed: of the shuffle.
+
+    Raises:
+        ReseenError: no person is seen by two cameras, or there is one person only.
+    """
+    people = _people(train)
+    probe, gallery = _two_views(people, np.random.default_rng(seed))
+    features = people.features.astype(np.float64)
+    return xqda(features[gallery], people.persons[gallery], features[probe], people.persons[probe])
+
+
+LEARNED_METRICS: dict[str, Callable[[Embeddings], Metric]] = {
+    "kissme": fit_kissme,
+    "xqda": fit_xqda,
+}
+
+
+def fit_on_split(fit: Callable[[Embeddings], Metric], every: Embeddings, split: Split) -> Metric:
+    """Learn a metric from the training tracklets of a split and from nothing else.
+
+    Args:
+        fit: a value of `LEARNED_METRICS`.
+        every: features of all tracklets that the split's indices point to.
+    """
+    return fit(every.take(split.train))
+
+
+def xqda(
+    gallery: Matrix, gallery_persons: Indices, probe: Matrix, probe_persons: Indices
+) -> Metric:
+    """XQDA on a gallery view (n, D) and a probe view (m, D), each with its persons.
+
+    W holds the left singular vectors of Σ_I⁻¹ Σ_E whose singular value is above 1, at least
+    one; M = (Wᵀ Σ_I W)⁻¹ - (Wᵀ Σ_E W)⁻¹. With more dimensions than features both views are
+    first turned into the space that they span, which changes no distance between them.
+    """
+    if gallery.shape[1] > len(gallery) + len(probe):
+        basis, spanned = np.linalg.qr(np.concatenate([gallery, probe]).T)
+        halves = np.split(spanned.T, [len(gallery)])
+        metric = xqda(halves[0], gallery_persons, halves[1], probe_persons)
+        return Metric(basis @ metric.projection, metric.matrix)
+    within, between = _covariances(gallery, gallery_persons, probe, probe_persons)
+    within.flat[:: len(within) + 1] += REGULARISATION
+    vectors, values, _ = np.linalg.svd(np.linalg.solve(within, between))
+    projection = vectors[:, : max(1, np.count_nonzero(values > 1))]
+    inner, outer = (projection.T @ covariance @ projection for covariance in (within, between))
+    return Metric(projection, _inverse(inner) - _inverse(outer))
+
+
+def principal_components(features: Matrix, dimensions: int) -> Matrix:
+    """Directions (D, d) of greatest variance of features (M, D), at most `dimensions` of them.
+
+    Directions without variance are left out.
+
+    Raises:
+        ReseenError: the features are all the same.
+    """
+    centred = features - features.mean(axis=0)
+    variances, directions = np.linalg.eigh(centred.T @ centred)
+    spanned = np.count_nonzero(variances > 1e-10 * variances[-1])
+    if not spanned:
+        raise ReseenError("the training features are all the same")
+    return directions[:, ::-1][:, : min(dimensions, spanned)]
+
+
+def _people(train: Embeddings) -> Embeddings:
+    return train.take(np.flatnonzero(train.persons > DISTRACTOR))
+
+
+def _pairs_of_a_person(people: Embeddings) -> Indices:
+    """Every pair (P, 2) of one person's tracklets in two cameras."""
+    pairs = [np.empty((0, 2), dtype=np.int64)]
+    for person in np.unique(people.persons):
+        tracklets = np.flatnonzero(people.persons == person)
+        first, second = np.triu_indices(len(tracklets), k=1)
+        pairs.append(np.stack([tracklets[first], tracklets[second]], axis=1))
+    every: Indices = np.concatenate(pairs)
+    crossing: Indices = every[people.cameras[every[:, 0]] != people.cameras[every[:, 1]]]
+    seen_twice = len(np.unique(people.persons[crossing[:, 0]]))
+    if seen_twice < 2:
+        raise ReseenError(
+            f"{seen_twice} training people are seen by two cameras; a metric needs at least two"
+        )
+    return crossing
+
+
+def _pairs_of_two_people(people: Embeddings, count: int, generator: np.random.Generator) -> Indices:
+    """Random pairs (count, 2) of two people's tracklets in two cameras."""
+    pairs = np.empty((0, 2), dtype=np.int64)
+    while len(pairs) < count:
+        drawn = generator.integers(len(people), size=(2 * count, 2))
+        persons, cameras = people.persons[drawn], people.cameras[drawn]
+        apart = (persons[:, 0] != persons[:, 1]) & (cameras[:, 0] != cameras[:, 1])
+        pairs = np.concatenate([pairs, drawn[apart]])
+    return pairs[:count]
+
+
+def _second_moment(features: Matrix, pairs: Indices) -> Matrix:
+    """Mean of the outer products of the pairs' differences (d, d), with a ridge for few pairs."""
+    moment = np.zeros((features.shape[1], features.shape[1]))
+    for some in np.array_split(pairs, 1 + len(pairs) // PAIRS_AT_ONCE):
+        differences = features[some[:, 0]] - features[some[:, 1]]
+        moment += differences.T @ differences
+    moment /= len(pairs)
+    if len(pairs) < PAIRS_PER_DIMENSION * len(moment):
+        moment.flat[:: len(moment) + 1] += RIDGE * np.trace(moment) / len(moment)
+    return moment
+
+
+def _positive(matrix: Matrix) -> Matrix:
+    """The matrix with eigenvalues that are not clearly positive made slightly so."""
+    values, vectors = np.linalg.eigh(matrix)
+    raised: Matrix = (vectors * np.where(values <= 1e-10, 1e-6, values)) @ vectors.T
+    return raised
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    try:
+        return np.linalg.inv(matrix).astype(np.float64, copy=False)
+    except np.linalg.LinAlgError as error:
+        raise ReseenError("the training features do not differ enough to learn a metric") from error
+
+
+def _two_views(people: Embeddings, generator: np.random.Generator) -> tuple[Indices, Indices]:
+    """Indices of the probe view and of the gallery view."""
+    cameras = np.unique(people.cameras)
+    if len(cameras) == 2:
+        probe, gallery = (np.flatnonzero(people.cameras == camera) for camera in cameras)
+        return probe, gallery
+    pairs = [np.empty((0, 2), dtype=np.int64)]
+    for person in np.unique(people.persons):
+        tracklets = generator.permutation(np.flatnonzero(people.persons == person))
+        half = len(tracklets) // 2
+        pairs.append(np.stack([tracklets[:half], tracklets[half : 2 * half]], axis=1))
+    probe, gallery = np.concatenate(pairs).T
+    crossing = people.cameras[probe] != people.cameras[gallery]
+    return probe[crossing], gallery[crossing]
+
+
+def _covariances(
+    gallery: Matrix, gallery_persons: Indices, probe: Matrix, probe_persons: Indices
+) -> tuple[Matrix, Matrix]:
+    """Mean outer product of gallery - probe over pairs within people, and between people.
+
+    All n·m pairs are covered without forming one, by sums over each person.
+    """
+    n, m = len(gallery), len(probe)
+    persons, labels = np.unique(
+        np.concatenate([gallery_persons, probe_persons]), return_inverse=True
+    )
+    gallery_counts, gallery_sums = _sums(gallery, labels[:n], len(persons))
+    probe_counts, probe_sums = _sums(probe, labels[n:], len(persons))
+    pairs_within = int(gallery_counts @ probe_counts)
+    if not pairs_within or pairs_within == n * m:
+        raise ReseenError("training needs at least two people, one of them seen by two cameras")
+    weighted_gallery = np.sqrt(probe_counts[labels[:n], np.newaxis]) * gallery
+    weighted_probe = np.sqrt(gallery_counts[labels[n:], np.newaxis]) * probe
+    crossed = gallery_sums.T @ probe_sums
+    within = weighted_gallery.T @ weighted_gallery + weighted_probe.T @ weighted_probe
+    within -= crossed + crossed.T
+    crossed = np.outer(gallery_sums.sum(axis=0), probe_sums.sum(axis=0))
+    every = m * (gallery.T @ gallery) + n * (probe.T @ probe) - crossed - crossed.T
+    return within / pairs_within, (every - within) / (n * m - pairs_within)
+
+
+def _sums(features: Matrix, labels: Indices, people: int) -> tuple[Matrix, Matrix]:
+    """How many features each person has (K,), and their sum (K, D)."""
+    members = csr_array(
+        (np.ones(len(labels)), (labels, np.arange(len(labels)))), shape=(people, len(labels))
+    )
+    return np.bincount(labels, minlength=people).astype(np.float64), members @ features
