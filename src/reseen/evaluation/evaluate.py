@@ -1,15 +1,23 @@
 """A run scored on the test people of its trial."""
 
+import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
-from reseen.evaluation.features import Views, embed
+from reseen.evaluation.features import Views, best_device, embed, final_kind
 from reseen.evaluation.metrics import Scores
+from reseen.evaluation.page import write_page
+from reseen.evaluation.plots import chosen_rankings, plot_cmc
 from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.report import FeatureScores, Report, Trial
 from reseen.network.checkpoint import PARTS_FILE, Run
+
+RANKINGS = 9
+"""Queries shown on a report page."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,53 @@ def evaluate(run: Run, store: FrameStore, protocol: str | None = None) -> Evalua
 def default_protocol(dataset: str) -> str:
     """The protocol that a data set's own evaluation follows."""
     return "mars-official" if dataset == "mars" else "cross-camera"
+
+
+def write_evaluation(
+    folder: Path, evaluation: Evaluation, run: Run, store: FrameStore, seconds: float | None = None
+) -> Report:
+    """Write report.json, cmc.png and report.html.
+
+    Args:
+        folder: where to.
+        evaluation: what `evaluate` gave.
+        run, store: what it was given.
+        seconds: how long everything took, for the page.
+    """
+    report = evaluation.report(store.dataset)
+    report.save(folder / "report.json")
+    plot_cmc(report, folder / "cmc.png")
+    kind = final_kind(run)
+    write_page(
+        folder / "report.html",
+        report,
+        title=f"Who was found again: {store.dataset}",
+        store=store,
+        rankings=chosen_rankings(
+            evaluation.query[kind], evaluation.gallery[kind], evaluation.scores[kind], RANKINGS
+        ),
+        facts=_facts(run, store, evaluation, seconds),
+    )
+    return report
+
+
+def _facts(
+    run: Run, store: FrameStore, evaluation: Evaluation, seconds: float | None
+) -> dict[str, str]:
+    """What the numbers depend on, for the page's details."""
+    facts = {
+        "data": f"{store.dataset}, store {store.fingerprint[:12]}, flow {store.flow}",
+        "run": f"{run.identity}, trained on {len(run.facts.people)} people, "
+        f"{len(run.facts.held_out)} held out for the weights of the parts",
+        "trial and seed": f"{run.facts.trial}, {run.facts.seed}",
+        "versions": ", ".join(f"{name} {value}" for name, value in run.facts.versions.items()),
+        "hardware": f"{best_device().type}, {os.cpu_count()} cores, {platform.machine()}",
+        "notes": "; ".join(evaluation.notes),
+        "settings": run.config.to_toml(),
+    }
+    if seconds is not None:
+        facts["time"] = f"{seconds:,.0f} s"
+    return {name: value for name, value in facts.items() if value}
 
 
 def _notes(run: Run, store: FrameStore) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
 """A run and tracklets in, Embeddings of every feature kind out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from reseen.data.clips import BodyPart, FrameReader
+from reseen.data.clips import BodyPart, FrameReader, Integers
 from reseen.data.store import FrameStore
+from reseen.errors import ReseenError
 from reseen.evaluation.embedding import Embeddings
 from reseen.network.checkpoint import Run
 from reseen.network.inference import tracklet_features
@@ -58,12 +60,38 @@ def embed(
     }
 
 
+def embed_all(run: Run, store: FrameStore, kind: str | None = None) -> Embeddings:
+    """One feature for every tracklet of a store, the mean over the test-time views.
+
+    Args:
+        run: a finished run.
+        store: where the tracklets lie.
+        kind: which feature; by default the run's final one.
+
+    Raises:
+        ReseenError: the run has no such feature.
+    """
+    features = embed(run, store, range(len(store)))
+    wanted = kind or final_kind(run)
+    if wanted not in features:
+        raise ReseenError(f"{run.path} has no feature {wanted!r}; it has {', '.join(features)}")
+    views = features[wanted]
+    mean = np.stack([view.features for view in views]).mean(axis=0)
+    return replace(views[0], features=mean)
+
+
+def final_kind(run: Run) -> str:
+    """The feature that a run is meant to be used with."""
+    everything = set(run.facts.parts) == set(PartFusion.PARTS)
+    return "parts" if everything else run.config.loss.feature
+
+
 def _part_features(
     run: Run,
     part: BodyPart,
     reader: FrameReader,
-    starts: np.ndarray[tuple[int], np.dtype[np.int64]],
-    lengths: np.ndarray[tuple[int], np.dtype[np.int64]],
+    starts: Integers,
+    lengths: Integers,
 ) -> list[Features]:
     """Features of one body part's network, (M, 128) each, for each view."""
     network = run.network(part).to(reader.device)

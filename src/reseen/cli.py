@@ -1,0 +1,329 @@
+"""The commands: each parses, calls one function of a room and prints.
+
+Rooms are imported inside the commands, so that `reseen -h` answers at once.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
+from cyclopts.config import Dict
+
+from reseen.errors import ReseenError
+from reseen.network.config import Config
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+BodyParts = Literal["full", "upper", "lower", "all"]
+ConfigOverrides = Annotated[Config | None, Parameter(name="*")]
+
+app = App(name="reseen", help="Find the same person again in another camera's video.")
+
+
+def main() -> None:
+    """Run a command and end with its exit code; a user's mistake is one line and code 2."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command.
+
+    Args:
+        arguments: what follows `reseen` on the command line.
+
+    Returns:
+        The exit code: 0 well, 1 a check found problems, 2 a mistake or bad input, 130 Ctrl-C.
+    """
+    try:
+        code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        return 2
+    except ReseenError as error:
+        print(f"reseen: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as interrupt:
+        print(f"reseen: stopped. {interrupt}".rstrip(), file=sys.stderr)
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _fill_settings(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give every setting that is not on the command line its value from preset and file."""
+    given = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
+    if "--preset" not in {argument.name for argument in arguments}:
+        return
+    config = Config.preset(given.get("--preset", "paper"))
+    if "--config" in given:
+        config = Config.load(Path(given["--config"]), config)
+    Dict(asdict(config), use_commands_as_keys=False, source="settings")(app, commands, arguments)
+
+
+app.config = [_fill_settings]
+
+
+@app.command
+def demo(out: Path = Path("demo"), *, seed: int = 0) -> None:
+    """Draw people, train the paper's network on some, find the others again.
+
+    Parameters
+    ----------
+    out
+        Folder for the people, the run, report.html and report.json.
+    seed
+        Every random number follows from it.
+    """
+    from reseen.evaluation.demo import run_demo
+
+    report = run_demo(out, seed)
+    _print_table(report.table())
+    print(f"{out / 'report.html'}")
+
+
+@app.command
+def synthesize(
+    out: Path,
+    *,
+    people: int = 60,
+    cameras: int = 2,
+    twins: float = 0.2,
+    same_gait: bool = False,
+    seed: int = 0,
+) -> None:
+    """Draw walking people as image folders.
+
+    Parameters
+    ----------
+    out
+        Folder to draw to, as OUT/<person>/<camera>/<frame>.png.
+    people
+        How many people.
+    cameras
+        How many cameras see each of them.
+    twins
+        Share of people who look the same and differ only in how they move.
+    same_gait
+        Let everybody move the same, so that people differ only in how they look.
+    seed
+        The same seed gives the same pixels.
+    """
+    from reseen.data.datasets.synthetic import synthesize
+
+    synthesize(out, people, cameras, twins, seed, same_gait)
+
+
+@app.command
+def check(dataset: str, root: Path) -> int:
+    """Compare a data set's folder with what it must hold.
+
+    Ends with 0 when all is right, with 1 and the list of problems when not.
+
+    Parameters
+    ----------
+    dataset
+        prid2011, prid2011-178, ilids-vid, mars, folder or synthetic.
+    root
+        Its folder.
+    """
+    from reseen.data.check import check
+
+    result = check(dataset, root)
+    rows = [
+        (fact.name, "" if fact.expected is None else f"{fact.expected:,}", f"{fact.found:,}")
+        for fact in result.facts
+    ]
+    _print_table(_table(f"{dataset} in {root}", ("", "published", "found"), rows))
+    _print_notes(result.notes)
+    for problem in result.problems:
+        print(problem)
+    return 0 if result.ok else 1
+
+
+@app.command
+def prepare(
+    dataset: str,
+    root: Path,
+    *,
+    out: Path,
+    flow: Literal["lucas-kanade", "dis"] = "lucas-kanade",
+) -> None:
+    """Decode a data set, compute its optical flow and pack both for training.
+
+    Stopped and started again, it goes on where it was.
+
+    Parameters
+    ----------
+    dataset
+        prid2011, prid2011-178, ilids-vid, mars, folder or synthetic.
+    root
+        Its folder.
+    out
+        The store to make.
+    flow
+        Lucas-Kanade as in the paper's baseline, or OpenCV's DIS.
+    """
+    from reseen.data.datasets import load
+    from reseen.data.prepare import prepare
+
+    store = prepare(load(dataset, root), out, flow)
+    people = len({person for person in store.persons.tolist() if person > 0})
+    print(
+        f"{out}: {len(store.frames):,} frames, {len(store):,} tracklets, {people:,} people, "
+        f"{len(store.splits)} trials"
+    )
+    _print_notes((*store.notes, *store.left_out))
+
+
+@app.command
+def train(
+    store: Path,
+    *,
+    out: Path,
+    preset: Literal["paper", "quick", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
+    config: Path | None = None,  # noqa: ARG001 _fill_settings
+    updates: int | None = None,
+    seed: int = 0,
+    part: BodyParts = "full",
+    trial: int = 0,
+    resume: bool = False,
+    precision: Literal["32-true", "bf16-mixed"] = "32-true",
+    settings: ConfigOverrides = None,
+) -> None:
+    """Train the network on a store, or three of them and the weights of their fusion.
+
+    Parameters
+    ----------
+    store
+        What `reseen prepare` made.
+    out
+        The run folder.
+    preset
+        Settings to start from.
+    config
+        TOML file with settings that replace the preset's.
+    updates
+        Steps of the optimiser.
+    seed
+        Every random number follows from it.
+    part
+        Body part to train on; all: the three networks and the weights of eq. (10).
+    trial
+        Which of the store's splits.
+    resume
+        Go on with the run in OUT.
+    precision
+        bf16-mixed: forward and backward pass in bfloat16.
+    settings
+        Single settings, over preset and file.
+    """
+    from reseen.data.store import FrameStore
+    from reseen.network.model import PartFusion
+    from reseen.network.training import train
+
+    chosen = settings or Config()
+    if updates is not None:
+        chosen = replace(chosen, train=replace(chosen.train, updates=updates))
+    parts = PartFusion.PARTS if part == "all" else (part,)
+    run = train(
+        FrameStore.open(store),
+        out,
+        chosen,
+        parts,
+        trial=trial,
+        seed=seed,
+        resume=resume,
+        precision=precision,
+    )
+    print(f"{run.path}: trained on {len(run.facts.people)} people, weights {run.identity}")
+
+
+@app.command
+def evaluate(
+    run: Path,
+    store: Path,
+    *,
+    protocol: str | None = None,
+    out: Path | None = None,
+    json: Path | None = None,
+) -> None:
+    """Score a run on the test people: CMC and mAP for every feature.
+
+    Parameters
+    ----------
+    run
+        What `reseen train` made.
+    store
+        What `reseen prepare` made.
+    protocol
+        cross-camera, mars-official, mars-field or mars-torchreid; by default the data set's own.
+    out
+        Folder for report.html, report.json and cmc.png; by default RUN.
+    json
+        Where else to write the JSON report.
+    """
+    from reseen.data.store import FrameStore
+    from reseen.evaluation.evaluate import evaluate, write_evaluation
+    from reseen.network.checkpoint import Run
+
+    opened = Run.open(run)
+    frames = FrameStore.open(store)
+    evaluation = evaluate(opened, frames, protocol)
+    folder = out or run
+    report = write_evaluation(folder, evaluation, opened, frames)
+    if json is not None:
+        report.save(json)
+    _print_table(report.table())
+    _print_notes(evaluation.notes)
+    print(folder / "report.html")
+
+
+@app.command
+def embed(run: Path, store: Path, *, out: Path, feature: str | None = None) -> None:
+    """Write the features of all tracklets of a store as Parquet.
+
+    Parameters
+    ----------
+    run
+        What `reseen train` made.
+    store
+        What `reseen prepare` made.
+    out
+        The Parquet file: name, person, camera, feature.
+    feature
+        spatial, temporal, fused, upper, lower or parts; by default the run's final feature.
+    """
+    from reseen.data.store import FrameStore
+    from reseen.evaluation.features import embed_all
+    from reseen.network.checkpoint import Run
+
+    embeddings = embed_all(Run.open(run), FrameStore.open(store), feature)
+    embeddings.save(out)
+    print(f"{out}: {len(embeddings):,} features")
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(title=title, box=SIMPLE)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _print_table(table: "Table") -> None:
+    """Print a table as wide as it needs where the output is not a terminal."""
+    from rich.console import Console
+
+    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console.print(table)
+
+
+def _print_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
