@@ -16,10 +16,10 @@ import numpy as np
 from reseen.data.datasets import folder
 from reseen.data.datasets.layout import entries
 from reseen.data.datasets.splits import FEWEST_PEOPLE
-from reseen.data.datasets.synthetic.body import Picture
+from reseen.data.datasets.synthetic.camera import Difficulty, camera
 from reseen.data.datasets.synthetic.film import film
+from reseen.data.datasets.synthetic.outlines import Picture
 from reseen.data.datasets.synthetic.people import random_person
-from reseen.data.datasets.synthetic.scene import Difficulty, place
 from reseen.data.parallel import in_parallel
 from reseen.data.tracklet import Benchmark
 from reseen.errors import ReseenError
@@ -131,32 +131,30 @@ def load(root: Path) -> Benchmark:
     return replace(benchmark, dataset="synthetic", notes=(f"drawn with {told}",))
 
 
-def tracklet(settings: _Settings, person: int, camera: int) -> Iterator[Picture]:
+def tracklet(settings: _Settings, person: int, view: int) -> Iterator[Picture]:
     """Draw the frames of one person in one camera, (128, 64, 3) uint8, red, green, blue."""
+    seed, difficulty = settings.seed, settings.difficulty
     twin = person <= round(settings.twins * settings.people)
-    somebody = random_person(
-        settings.seed, person, settings.difficulty.colours, twin, settings.same_gait
-    )
-    view, panorama = place(settings.seed, camera, settings.difficulty)
-    course = np.random.default_rng([settings.seed, FILM, person, camera])
-    return film(somebody, view, panorama, settings.difficulty, course)
+    somebody = random_person(seed, person, difficulty.colours, twin, settings.same_gait)
+    course = np.random.default_rng([seed, FILM, person, view])
+    return film(somebody, camera(seed, view, difficulty), difficulty, course)
 
 
 def _draw(root: Path, settings: _Settings, processes: int | None) -> None:
     tasks = [
-        (root, settings, person, camera)
+        (root, settings, person, view)
         for person in range(1, settings.people + 1)
-        for camera in range(1, settings.cameras + 1)
+        for view in range(1, settings.cameras + 1)
     ]
     with progress("drawing", len(tasks), "tracklets") as advance:
         for _ in in_parallel(_draw_tracklet, tasks, processes):
             advance(1)
 
 
-def _draw_tracklet(root: Path, settings: _Settings, person: int, camera: int) -> None:
-    home = root / f"{person:04}" / f"camera_{camera}"
+def _draw_tracklet(root: Path, settings: _Settings, person: int, view: int) -> None:
+    home = root / f"{person:04}" / f"camera_{view}"
     home.mkdir(parents=True)
-    for number, frame in enumerate(tracklet(settings, person, camera), start=1):
+    for number, frame in enumerate(tracklet(settings, person, view), start=1):
         picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         png = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
         (home / f"{number:04}.png").write_bytes(png.data)

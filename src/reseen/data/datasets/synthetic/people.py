@@ -195,10 +195,10 @@ def random_posture(rng: np.random.Generator) -> Posture:
 def random_tempo(rng: np.random.Generator) -> Tempo:
     """Choose the timing of somebody's walk."""
     return Tempo(
-        cadence=between(rng, 0.60, 1.30),
-        rocking=between(rng, 0.4, 2.0),
+        cadence=between(rng, 0.55, 1.35),
+        rocking=between(rng, 0.3, 2.2),
         surge_rate=between(rng, 0.4, 1.0),
-        surge=between(rng, 0.0, 0.5),
+        surge=between(rng, 0.0, 0.35),
     )
 
 

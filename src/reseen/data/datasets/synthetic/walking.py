@@ -17,7 +17,7 @@ FRAME_RATE = 25.0
 ANKLE_HEIGHT = 0.045
 HIP_HALF_WIDTH = 0.052
 TORSO = 0.30
-ROCKING = 0.06
+ROCKING = 0.08
 """How far the upper body rocks, in radians; the same for everybody, only its rate differs."""
 
 Array = NDArray[np.float64]
