@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Gray = NDArray[np.uint8]
 Field = NDArray[np.float32]
+Column = NDArray[np.float64]
 Flow = Callable[[Gray, Gray], tuple[Field, Field]]
 
 NOISE_THRESHOLD = 0.0039
@@ -69,21 +70,38 @@ def _averaged(values: Field) -> Field:
 
 
 def _solved(vv: Field, vh: Field, hh: Field, vt: Field, ht: Field) -> tuple[Field, Field]:
-    """Solve [[vv, vh], [vh, hh]] flow = -[vt, ht] at each pixel, all (H, W)."""
-    determinant: Field = vv * hh - vh * vh
+    """Solve [[vv, vh], [vh, hh]] flow = -[vt, ht] at each pixel; all are (H, W)."""
+    determinant = vv * hh
+    determinant -= vh * vh
+    vertical = vh * ht
+    vertical -= hh * vt
+    horizontal = vh * vt
+    horizontal -= vv * ht
+    with np.errstate(divide="ignore", invalid="ignore"):
+        vertical /= determinant
+        horizontal /= determinant
+    # True wherever an eigenvalue is below the threshold, and hardly anywhere else.
+    poor = np.flatnonzero(determinant <= NOISE_THRESHOLD * (vv + hh))
+    if len(poor):
+        system = [values.ravel()[poor].astype(np.float64) for values in (vv, vh, hh, vt, ht)]
+        vertical.ravel()[poor], horizontal.ravel()[poor] = _solved_with_care(*system)
+    return vertical, horizontal
+
+
+def _solved_with_care(
+    vv: Column, vh: Column, hh: Column, vt: Column, ht: Column
+) -> tuple[Column, Column]:
+    """Solve the systems of single pixels, looking at their eigenvalues; all are (P,)."""
     trace = vv + hh
-    # (first eigenvalue - threshold) * (second eigenvalue - threshold)
-    sides = determinant - NOISE_THRESHOLD * trace + NOISE_THRESHOLD**2
-    edge = sides < 0
-    flat = (sides >= 0) & (trace < 2 * NOISE_THRESHOLD)
-    vertical: Field = vh * ht - hh * vt
-    horizontal: Field = vh * vt - vv * ht
-    # A system of rank one has the eigenvalue `trace`; its shortest solution is -[vt, ht] / trace.
-    np.copyto(vertical, -vt, where=edge)
-    np.copyto(horizontal, -ht, where=edge)
-    np.copyto(determinant, trace, where=edge)
-    np.copyto(determinant, np.inf, where=flat)
-    return vertical / determinant, horizontal / determinant
+    spread = np.hypot(vv - hh, 2 * vh)
+    smaller, larger = (trace - spread) / 2, (trace + spread) / 2
+    cases = [larger < NOISE_THRESHOLD, smaller < NOISE_THRESHOLD]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        determinant = smaller * larger
+        # Of rank one, the system has the eigenvalue `trace`, and -[vt, ht] / trace solves it.
+        vertical = np.select(cases, [0, -vt / trace], (vh * ht - hh * vt) / determinant)
+        horizontal = np.select(cases, [0, -ht / trace], (vh * vt - vv * ht) / determinant)
+    return vertical, horizontal
 
 
 def dis(previous: Gray, current: Gray) -> tuple[Field, Field]:

@@ -1,5 +1,6 @@
 """Making a FrameStore from a benchmark's pictures: on all cores, to be stopped and continued."""
 
+import ctypes
 import io
 import math
 import multiprocessing
@@ -30,6 +31,9 @@ from reseen.progress import progress
 
 TASKS_PER_PROCESS = 4
 """Tracklets handed out ahead of time, so that no process waits for the next one."""
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # numbers of glibc's malloc.h
+_KEPT_BYTES = 32 * 2**20
 
 Task = tuple[int, Tracklet, Path, int, str]
 
@@ -142,8 +146,21 @@ def _in_parallel(tasks: Iterable[Task], processes: int) -> Iterator[Outcome]:
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes share the cores already
+    _keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep a frame's buffers for the next frame.
+
+    By default glibc returns blocks of this size to the system at once, and having them zeroed and
+    mapped again for each frame takes longer than the flow itself.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_MMAP_THRESHOLD, _KEPT_BYTES)
 
 
 def _end_with_parent() -> None:
