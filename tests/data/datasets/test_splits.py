@@ -51,20 +51,26 @@ def test_trials_differ_and_more_trials_do_not_change_the_first_ones():
 
 
 def test_two_cameras_with_one_tracklet_each_are_scored_single_shot():
-    tracklets = two_cameras(3)
-    assert split_by_people(tracklets, {2}) == Split(train=(2, 3), query=(0, 4), gallery=(1, 5))
+    split = split_by_people(two_cameras(4), {2, 3})
+    assert split == Split(train=(2, 3, 4, 5), query=(0, 6), gallery=(1, 7))
 
 
 def test_otherwise_each_person_is_searched_for_once_from_each_camera_in_everything():
-    tracklets = [
-        tracklet(1, 1, 1),
-        tracklet(1, 1, 2),
-        tracklet(1, 2),
-        tracklet(2, 1),
-        tracklet(2, 2),
-    ]
-    split = split_by_people(tracklets, {2})
+    seen_twice_by_one_camera = [tracklet(1, 1, 1), tracklet(1, 1, 2), tracklet(1, 2)]
+    split = split_by_people([*seen_twice_by_one_camera, tracklet(2, 1), tracklet(3, 2)], {2, 3})
     assert split == Split(train=(3, 4), query=(0, 2), gallery=(0, 1, 2))
+
+
+def test_three_cameras_are_scored_as_many_even_where_a_half_has_seen_two():
+    tracklets = [*two_cameras(3), tracklet(4, 1), tracklet(4, 3)]
+    split = split_by_people(tracklets, {3, 4})
+    assert split == Split(train=(4, 5, 6, 7), query=(0, 1, 2, 3), gallery=(0, 1, 2, 3))
+
+
+@pytest.mark.parametrize("training", [set(), {1}, {1, 2, 3}])
+def test_a_split_without_people_to_train_on_or_to_search_for_is_refused(training: set[int]):
+    with pytest.raises(ReseenError, match="two people to train on, and one person in two cameras"):
+        split_by_people(two_cameras(3), training)
 
 
 def test_junk_and_distractors_never_train_nor_are_searched_for():

@@ -18,16 +18,25 @@ DATASETS: dict[str, Callable[[Path], Benchmark]] = {
 }
 
 
+def known_dataset(dataset: str) -> None:
+    """Check that there is a data set of this name.
+
+    Raises:
+        ReseenError: there is none; names the nearest one.
+    """
+    if dataset not in DATASETS:
+        near = difflib.get_close_matches(dataset.lower(), DATASETS, n=1, cutoff=0.0)
+        raise ReseenError(
+            f'no data set is called "{dataset}"; did you mean "{near[0]}"? '
+            f"There are {', '.join(DATASETS)}"
+        )
+
+
 def load(dataset: str, root: Path) -> Benchmark:
     """Read the data set called `dataset` from the folder `root`.
 
     Raises:
         ReseenError: there is no such data set, or the folder does not hold it.
     """
-    if dataset not in DATASETS:
-        near = difflib.get_close_matches(dataset, DATASETS, n=1, cutoff=0.0)
-        raise ReseenError(
-            f'no data set is called "{dataset}"; did you mean "{near[0]}"? '
-            f"There are {', '.join(DATASETS)}"
-        )
+    known_dataset(dataset)
     return DATASETS[dataset](root)

@@ -121,7 +121,7 @@ def _given_split(found: list[_Found], tracklets: tuple[Tracklet, ...]) -> tuple[
     in_half = {half: {one.person for one in found if _is_in(one, half)} for half in HALVES}
     both = sorted(in_half["train"] & in_half["test"])
     if both:
-        raise ReseenError(f"{shortened(both)} lies in train/ and in test/; a person must be in one")
+        raise ReseenError(f"people in train/ and in test/, who must be in one: {shortened(both)}")
     pairs = zip(found, tracklets, strict=True)
     training = {tracklet.person for one, tracklet in pairs if _is_in(one, "train")}
     return (split_by_people(tracklets, training),)

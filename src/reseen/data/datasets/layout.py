@@ -1,7 +1,9 @@
 """Reading folders of pictures: which entries count, and in which order."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from reseen.data.tracklet import natural_sorted
@@ -9,6 +11,9 @@ from reseen.errors import ReseenError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 """File name endings, in lower case, that make a file a picture."""
+
+LAST_NUMBER = re.compile(r"(\d+)\D*(?:\.[^.]*)?$")
+"""The last number in a file name, its ending aside."""
 
 
 def entries(folder: Path) -> tuple[list[str], list[str]]:
@@ -65,3 +70,18 @@ def enumerate_names(names: Iterable[str]) -> dict[str, int]:
 def shortened(names: Sequence[str], shown: int = 3) -> str:
     """The first few names, with dots when there are more."""
     return ", ".join(names[:shown]) + (", …" if len(names) > shown else "")
+
+
+def gaps(files: Sequence[str]) -> list[tuple[str, str]]:
+    """Neighbours in a tracklet between whose numbers a frame is missing.
+
+    A frame's number is the last one in its name. Where the numbers go up by more than one
+    throughout, that step is taken for the rule. Names without a number have no gaps.
+    """
+    found = [LAST_NUMBER.search(file) for file in files]
+    numbers = [int(match[1]) for match in found if match]
+    if len(numbers) < len(files):
+        return []
+    steps = [after - before for before, after in pairwise(numbers)]
+    rule = min(steps, default=0)
+    return [pair for pair, step in zip(pairwise(files), steps, strict=True) if step > rule]

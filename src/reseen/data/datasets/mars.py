@@ -47,7 +47,7 @@ def has_tables(home: Path) -> bool:
 def _load_by_tables(home: Path) -> Benchmark:
     train, test = (_tracklets_by_table(home, part) for part in PARTS)
     rows = read_table(home / "info" / "query_IDX.mat", "query_IDX").ravel()
-    if rows.size == 0 or rows.min() < 1 or rows.max() > len(test):
+    if rows.min() < 1 or rows.max() > len(test):
         raise ReseenError(f"{home}/info/query_IDX.mat does not point at {len(test)} tracklets")
     query = tuple((len(train) + rows - 1).tolist())
     return Benchmark("mars", (*train, *test), (_split(len(train), len(test), query),))

@@ -52,7 +52,7 @@ def _json_halves(path: Path) -> list[tuple[set[str], set[str]]]:
 
 def _matlab_halves(path: Path, people: Sequence[str]) -> list[tuple[set[str], set[str]]]:
     rows = read_table(path, "ls_set")
-    if rows.size == 0 or rows.min() < 1 or rows.max() > len(people):
+    if rows.min() < 1 or rows.max() > len(people):
         raise ReseenError(f"{path} does not point at the {len(people)} people of this data set")
     half = rows.shape[1] // 2
     named = [[people[position - 1] for position in row] for row in rows]

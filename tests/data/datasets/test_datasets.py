@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import pytest
+
+from reseen.data.datasets import DATASETS, load
+from reseen.errors import ReseenError
+
+
+def test_every_data_set_has_its_loader():
+    assert list(DATASETS) == [
+        "prid2011",
+        "prid2011-178",
+        "ilids-vid",
+        "mars",
+        "folder",
+        "synthetic",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [("prid", "prid2011"), ("ilids", "ilids-vid"), ("MARS", "mars"), ("folders", "folder")],
+)
+def test_an_unknown_name_gets_the_nearest_known_one(wrong: str, near: str):
+    with pytest.raises(ReseenError, match=f'called "{wrong}"; did you mean "{near}"'):
+        load(wrong, Path())
+
+
+@pytest.mark.parametrize("dataset", [name for name in DATASETS if name != "synthetic"])
+def test_a_missing_and_an_empty_folder_are_explained(dataset: str, tmp_path: Path):
+    with pytest.raises(ReseenError, match="nowhere"):
+        load(dataset, tmp_path / "nowhere")
+    with pytest.raises(ReseenError, match=str(tmp_path)):
+        load(dataset, tmp_path)
