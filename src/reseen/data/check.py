@@ -1,0 +1,108 @@
+"""Comparing a data set's folder with what it must hold."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reseen.data.counts import COUNTS, Fact
+from reseen.data.datasets import known_dataset, load
+from reseen.data.datasets.layout import entries, gaps
+from reseen.data.datasets.splits import cameras_of_people
+from reseen.data.parallel import in_parallel
+from reseen.data.pictures import read_picture
+from reseen.data.tracklet import Benchmark, Tracklet
+from reseen.errors import ReseenError
+from reseen.progress import progress
+
+PICTURE_SIZES = {
+    "prid2011": (128, 64),
+    "prid2011-178": (128, 64),
+    "ilids-vid": (128, 64),
+    "mars": (256, 128),
+}
+"""Height and width of a picture in pixels, where it is the same throughout a data set."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a folder holds, and what is wrong with it.
+
+    Attributes:
+        facts: counts, beside the published ones where there are any.
+        problems: what is missing or broken, a line each.
+        notes: what one must know about how the folder was read, a sentence each.
+    """
+
+    facts: tuple[Fact, ...] = field(default=())
+    problems: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        """Whether every count is as published and nothing is broken."""
+        return not self.problems and all(fact.ok for fact in self.facts)
+
+
+def check(dataset: str, root: Path, processes: int | None = None) -> CheckResult:
+    """Compare a data set's folder with what it must hold, and decode every picture in it.
+
+    Args:
+        dataset: a key of `reseen.data.datasets.DATASETS`.
+        root: the data set's folder.
+        processes: how many decode side by side; as many as there are cores when None.
+
+    Raises:
+        ReseenError: there is no such data set, or the folder is missing or empty.
+    """
+    known_dataset(dataset)
+    if not any(entries(root)):
+        raise ReseenError(f"{root} is empty; it must be the data set's folder")
+    try:
+        benchmark = load(dataset, root)
+        facts = COUNTS[dataset](root, benchmark)
+    except ReseenError as error:
+        return CheckResult(problems=(str(error),))
+    problems = (
+        *(_odd_tracklets(benchmark) if dataset != "mars" else ()),
+        *_bad_pictures(benchmark, PICTURE_SIZES.get(dataset), processes),
+    )
+    return CheckResult(facts, problems, benchmark.notes)
+
+
+def _odd_tracklets(benchmark: Benchmark) -> Iterator[str]:
+    """Name what no sound data set holds; only MARS does, and there it is counted."""
+    cameras = cameras_of_people(benchmark.tracklets)
+    for tracklet in benchmark.tracklets:
+        if len(cameras[tracklet.person]) == 1:
+            yield f"{tracklet.name}: no other camera has seen this person"
+        if len(tracklet) == 1:
+            yield f"{tracklet.name}: one frame only"
+        for before, after in gaps(tracklet.files):
+            yield f"{tracklet.name}: a gap between {before} and {after}"
+
+
+def _bad_pictures(
+    benchmark: Benchmark, size: tuple[int, int] | None, processes: int | None
+) -> list[str]:
+    total = sum(map(len, benchmark.tracklets))
+    problems: list[str] = []
+    with progress("checking", total, "pictures") as advance:
+        tasks = ((tracklet, size) for tracklet in benchmark.tracklets)
+        for count, found in in_parallel(_inspect, tasks, processes):
+            problems.extend(found)
+            advance(count)
+    return sorted(problems)
+
+
+def _inspect(tracklet: Tracklet, size: tuple[int, int] | None) -> tuple[int, list[str]]:
+    """How many pictures a tracklet has, and what is wrong with them."""
+    problems = []
+    for path in tracklet.paths:
+        try:
+            height, width, _ = read_picture(path).shape
+        except ReseenError as error:
+            problems.append(str(error))
+            continue
+        if size and (height, width) != size:
+            problems.append(f"{path} is {height}×{width} pixels, not {size[0]}×{size[1]}")
+    return len(tracklet), problems
