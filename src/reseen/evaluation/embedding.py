@@ -79,19 +79,21 @@ class Embeddings:
 
         Raises:
             ReseenError: the file is missing, is not Parquet, lacks a column, or holds features
-                that differ in length or are not finite.
+                of no fixed length or that are not finite.
         """
         import pyarrow
         from pyarrow import parquet
 
         try:
             table = parquet.read_table(path, columns=["name", "person", "camera", "feature"])
-            features = np.asarray(table["feature"].to_pylist(), dtype=np.float32)
-            persons, cameras = table["person"].to_numpy(), table["camera"].to_numpy()
+            feature = table["feature"].combine_chunks()
+            if not pyarrow.types.is_fixed_size_list(feature.type):
+                raise ReseenError(f"feature is a {feature.type}, not lists of one length")
+            features = feature.flatten().to_numpy().reshape(-1, feature.type.list_size)
+            persons, cameras = (table[what].to_numpy() for what in ("person", "camera"))
+            return cls(features, persons, cameras, tuple(table["name"].to_pylist()))
         except FileNotFoundError as error:
             raise ReseenError(f"{path} does not exist") from error
-        except (OSError, ValueError, TypeError, KeyError, pyarrow.ArrowException) as error:
+        except (OSError, ValueError, ReseenError) as error:
             reason = str(error).splitlines()[0]
             raise ReseenError(f"{path} does not hold features: {reason}") from error
-        names = tuple(table["name"].to_pylist())
-        return cls(features, persons.astype(np.int64), cameras.astype(np.int64), names)

@@ -1,0 +1,260 @@
+"""Scoring against an oracle in plain loops, and hand-made cases with known answers."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from reseen.errors import ReseenError
+from reseen.evaluation import metrics
+from reseen.evaluation.embedding import Embeddings
+from reseen.evaluation.metrics import (
+    MAX_RANK,
+    euclidean_distances,
+    plain_average_precision,
+    ranking,
+    score,
+    score_features,
+    trapezoid_average_precision,
+    view_distances,
+)
+
+
+def oracle_marks(row, person, camera, gallery_persons, gallery_cameras):
+    """True for a match and False for a wrong one, nearest first, the worst order among equals."""
+    items = []
+    for distance, other, view in zip(row, gallery_persons, gallery_cameras, strict=True):
+        if other == -1 or (other == person and view == camera):
+            continue
+        items.append((distance, other == person and person > 0))
+    return [right for _, right in sorted(items)]
+
+
+def oracle_plain(marks):
+    found, total = 0, 0.0
+    for position, right in enumerate(marks, start=1):
+        if right:
+            found += 1
+            total += found / position
+    return total / found
+
+
+def oracle_trapezoid(marks):
+    matches = sum(marks)
+    area, old_recall, old_precision, found = 0.0, 0.0, 1.0, 0
+    for position, right in enumerate(marks, start=1):
+        found += right
+        recall, precision = found / matches, found / position
+        area += (recall - old_recall) * (old_precision + precision) / 2
+        old_recall, old_precision = recall, precision
+    return area
+
+
+@st.composite
+def problems(draw):
+    queries, gallery = draw(st.integers(1, 6)), draw(st.integers(1, 12))
+
+    def labels(count, lowest, highest):
+        return draw(arrays(np.int64, count, elements=st.integers(lowest, highest)))
+
+    few_values = st.sampled_from([-1.5, 0.0, 0.5, 0.5000001, 2.0])
+    return (
+        draw(arrays(np.float64, (queries, gallery), elements=few_values)),
+        labels(queries, -1, 4),
+        labels(queries, 1, 3),
+        labels(gallery, -1, 4),
+        labels(gallery, 1, 3),
+    )
+
+
+@given(problem=problems())
+@pytest.mark.parametrize(
+    ("average_precision", "oracle"),
+    [
+        (plain_average_precision, oracle_plain),
+        (trapezoid_average_precision, oracle_trapezoid),
+    ],
+)
+def test_agrees_with_plain_loops(average_precision, oracle, problem):
+    distances, persons, cameras, gallery_persons, gallery_cameras = problem
+    every = [
+        oracle_marks(row, person, camera, gallery_persons, gallery_cameras)
+        for row, person, camera in zip(distances, persons, cameras, strict=True)
+    ]
+    scored = [marks for marks in every if any(marks)]
+    if not scored:
+        with pytest.raises(ReseenError, match="has a match"):
+            score(*problem)
+        return
+    scores = score(*problem, average_precision)
+    first = [marks.index(True) + 1 if any(marks) else 0 for marks in every]
+    assert scores.first_ranks.tolist() == first
+    assert (scores.queries, scores.unscored) == (len(scored), len(every) - len(scored))
+    expected = [oracle(marks) if any(marks) else np.nan for marks in every]
+    np.testing.assert_allclose(scores.average_precisions, expected, atol=1e-12)
+    assert scores.mean_average_precision == pytest.approx(np.mean([oracle(m) for m in scored]))
+    penalty = [sum(marks) / (len(marks) - marks[::-1].index(True)) for marks in scored]
+    assert scores.mean_inverse_negative_penalty == pytest.approx(np.mean(penalty))
+    for rank in (1, 2, 5, MAX_RANK):
+        assert scores.cmc[rank - 1] == np.mean([any(marks[:rank]) for marks in scored])
+
+
+def one_query(distances, persons, cameras, **options):
+    """Scores of person 1 in camera 1 against a hand-made gallery."""
+    one = np.array([1])
+    return score(np.array([distances]), one, one, np.array(persons), np.array(cameras), **options)
+
+
+def test_hand_made_ranking():
+    # Ranked: wrong, match, junk (ignored), same camera (ignored), distractor (wrong), match.
+    scores = one_query([1, 2, 3, 4, 5, 6], [2, 1, -1, 1, 0, 1], [2, 2, 2, 1, 2, 3])
+    assert scores.first_ranks.tolist() == [2]
+    assert scores.average_precisions == pytest.approx([(1 / 2 + 2 / 4) / 2])
+    assert scores.mean_inverse_negative_penalty == pytest.approx(2 / 4)
+    assert scores.cmc[:3].tolist() == [0, 1, 1]
+
+
+def test_hand_made_trapezoids():
+    # Matches at ranks 1 and 4: recall 1/2 at precision 1 from 1, then at 2/4 from 1/3.
+    scores = one_query(
+        [1, 2, 3, 4], [1, 2, 3, 1], [2] * 4, average_precision=trapezoid_average_precision
+    )
+    assert scores.average_precisions == pytest.approx([(1 + 1) / 4 + (1 / 3 + 2 / 4) / 4])
+
+
+def test_equal_distances_rank_every_wrong_one_first():
+    scores = one_query([7] * 10, [1, 2, 3, 1, 4, 5, 6, 0, 1, 7], [2] * 10)
+    assert scores.first_ranks.tolist() == [8]
+    assert scores.average_precisions == pytest.approx([(1 / 8 + 2 / 9 + 3 / 10) / 3])
+
+
+def test_collapsed_features_score_worst():
+    generator = np.random.default_rng(0)
+    feature = generator.normal(size=128).astype(np.float32) * 1000
+    everyone = tracklets(np.tile(feature, (60, 1)), np.arange(60) // 2 + 1, np.arange(60) % 2 + 1)
+    assert score_features(everyone, everyone).first_ranks.tolist() == [59] * 60
+
+
+def test_query_without_match_is_counted_not_dropped():
+    distances = np.array([[1.0, 2.0], [1.0, 2.0]])
+    scores = score(
+        distances, np.array([1, 2]), np.array([1, 1]), np.array([1, 2]), np.array([2, 1])
+    )
+    assert (scores.queries, scores.unscored) == (1, 1)
+    assert scores.first_ranks.tolist() == [1, 0]
+    assert np.isnan(scores.average_precisions[1])
+    assert scores.cmc.tolist() == [1.0] * MAX_RANK
+
+
+def test_no_match_at_all_is_refused():
+    with pytest.raises(ReseenError, match="none of the 1 queries has a match"):
+        one_query([1, 2], [1, 2], [1, 2])
+
+
+def labels(**changed):
+    lengths = {"query_persons": 3, "query_cameras": 3, "gallery_persons": 5, "gallery_cameras": 5}
+    return {name: np.ones(length, dtype=int) for name, length in {**lengths, **changed}.items()}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"query_cameras": 48}, "query_cameras has 48 entries but query_persons has 3"),
+        ({"gallery_cameras": 4}, "gallery_cameras has 4 entries but gallery_persons has 5"),
+        ({"query_persons": 2, "query_cameras": 2}, r"shape \(3, 5\).* query_persons has 2"),
+        ({"gallery_persons": 6, "gallery_cameras": 6}, r"shape \(3, 5\).* gallery_persons 6"),
+    ],
+)
+def test_unequal_lengths_are_refused_by_name(changed, told):
+    with pytest.raises(ReseenError, match=told):
+        score(np.zeros((3, 5)), **labels(**changed))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_distances_that_are_not_finite_are_refused(value):
+    distances = np.zeros((3, 5))
+    distances[1, 2] = value
+    with pytest.raises(ReseenError, match="not finite"):
+        score(distances, **labels())
+
+
+def tracklets(features, persons, cameras):
+    names = tuple(f"tracklet {number}" for number in range(len(persons)))
+    features = np.asarray(features, dtype=np.float32)
+    return Embeddings(features, np.asarray(persons), np.asarray(cameras), names)
+
+
+def random_tracklets(count, seed, views=1, dimensions=7):
+    generator = np.random.default_rng(seed)
+    persons, cameras = generator.integers(-1, 8, count), generator.integers(1, 4, count)
+    features = generator.normal(size=(views, count, dimensions))
+    return [tracklets(each, persons, cameras) for each in features]
+
+
+def test_euclidean_distances_against_numpy():
+    generator = np.random.default_rng(1)
+    query, gallery = generator.normal(size=(9, 6)) + 100, generator.normal(size=(11, 6)) + 100
+    expected = np.linalg.norm(query[:, None] - gallery[None], axis=2)
+    distances = euclidean_distances(query.astype(np.float32), gallery.astype(np.float32))
+    assert distances.dtype == np.float32
+    np.testing.assert_allclose(distances, expected, atol=1e-4)
+
+
+def test_views_add_their_distances():
+    query, gallery = random_tracklets(6, 2, views=3), random_tracklets(8, 3, views=3)
+    expected = sum(
+        np.linalg.norm(one.features[:, None] - other.features[None], axis=2)
+        for one, other in zip(query, gallery, strict=True)
+    )
+    np.testing.assert_allclose(view_distances(query, gallery), expected, rtol=1e-5)
+
+
+def test_views_must_agree():
+    query, gallery = random_tracklets(6, 2, views=2), random_tracklets(8, 3)
+    with pytest.raises(ReseenError, match="the query has 2 views but the gallery 1"):
+        view_distances(query, gallery)
+    with pytest.raises(ReseenError, match="view 1 has 8 tracklets"):
+        view_distances([query[0], gallery[0]], gallery * 2)
+
+
+def test_nobody_to_search_is_refused():
+    nobody = tracklets(np.zeros((0, 7)), np.zeros(0, int), np.zeros(0, int))
+    with pytest.raises(ReseenError, match="no tracklet"):
+        score_features(random_tracklets(3, 0), nobody)
+
+
+@pytest.mark.parametrize("at_once", [1, 25, 1000])
+def test_chunks_score_like_the_whole_matrix(monkeypatch, at_once):
+    monkeypatch.setattr(metrics, "DISTANCES_AT_ONCE", at_once)
+    query, gallery = random_tracklets(20, 4, views=2), random_tracklets(30, 5, views=2)
+    whole = score(
+        view_distances(query, gallery),
+        query[0].persons,
+        query[0].cameras,
+        gallery[0].persons,
+        gallery[0].cameras,
+    )
+    chunked = score_features(query, gallery)
+    np.testing.assert_array_equal(chunked.first_ranks, whole.first_ranks)
+    np.testing.assert_array_equal(chunked.average_precisions, whole.average_precisions)
+
+
+def test_ranking_marks_what_scoring_counts():
+    # At distance 1 a wrong one and a match: the wrong one first. Junk and same camera left out.
+    query = tracklets([[0.0]], [1], [1])
+    gallery = tracklets([[1.0], [1.0], [0.5], [0.25], [3.0]], [1, 2, -1, 1, 0], [2, 1, 1, 1, 1])
+    found = ranking(query, gallery, 0, length=10)
+    assert found.query == "tracklet 0"
+    assert found.names == ("tracklet 1", "tracklet 0", "tracklet 4")
+    assert found.right.tolist() == [False, True, False]
+    np.testing.assert_allclose(found.distances, [1, 1, 3], rtol=1e-6)
+    assert ranking(query, gallery, 0, length=1).names == ("tracklet 1",)
+
+
+def test_ranking_agrees_with_scores():
+    query, gallery = random_tracklets(20, 6), random_tracklets(30, 7)
+    scores = score_features(query, gallery)
+    for index in np.flatnonzero(scores.scored):
+        right = ranking(query, gallery, index, length=30).right
+        assert np.argmax(right) + 1 == scores.first_ranks[index]
