@@ -1,0 +1,183 @@
+"""Figures drawn with Matplotlib, as PNG files and as SVG for a page."""
+
+import re
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from reseen.evaluation.report import Report
+from reseen.files import written_aside
+
+LAST_RANK = 20
+"""Where the CMC figure ends, as the paper's figures do."""
+
+INK = {"ink": "#1c2026", "muted": "#66707c", "grid": "#e3e6ea"}
+"""Text and lines. In SVG each colour is a variable of its name, so that a page may set it."""
+
+
+class Stroke(NamedTuple):
+    """How a curve is drawn: colours differ for every kind of colour vision, dashes help print."""
+
+    name: str
+    colour: str
+    dashes: str | tuple[int, tuple[float, ...]] = "-"
+    width: float = 1.8
+
+
+STROKES = {
+    "spatial": Stroke("orange", "#c8550a", (0, (5, 1.4))),
+    "temporal": Stroke("green", "#008a66", (0, (2.4, 1.2))),
+    "fused": Stroke("blue", "#0068b3", width=2.2),
+    "upper": Stroke("pink", "#b0508f", (0, (1, 1.2)), 1.4),
+    "lower": Stroke("brown", "#8a6d1d", (0, (4, 1.2, 1, 1.2)), 1.4),
+    "parts": Stroke("black", "#1b1e24", width=2.2),
+}
+
+Numbers = NDArray[np.float64]
+
+
+def plot_cmc(report: Report, path: Path) -> None:
+    """Draw `cmc_figure` to a PNG file.
+
+    Raises:
+        ReseenError: the file cannot be written; an older one stays whole.
+    """
+    save(cmc_figure(report), path)
+
+
+def cmc_figure(report: Report) -> Figure:
+    """One CMC curve for each feature kind over ranks 1 to 20, labelled where they start.
+
+    Where there are several trials the curve is their mean, and a band shows one standard
+    deviation to both sides.
+    """
+    figure = Figure(figsize=(5.6, 3.7), layout="constrained")
+    axes = figure.add_subplot()
+    curves = {kind: _curves(report, kind) for kind in report.kinds}
+    for kind, curve in curves.items():
+        _draw_curve(axes, STROKES[kind], curve)
+    lowest = min(float(_band(curve)[0].min()) for curve in curves.values())
+    axes.set(xlim=(1, LAST_RANK), ylim=(max(0.0, np.floor(10 * lowest - 0.5) / 10), 1.0))
+    _rule(axes)
+    _label_curves(axes, {kind: float(curve[:, 0].mean()) for kind, curve in curves.items()})
+    return figure
+
+
+def _curves(report: Report, kind: str) -> Numbers:
+    """CMC curves of a feature kind, (trials, LAST_RANK)."""
+    return np.array([scores.curve[:LAST_RANK] for scores in report.scores(kind)])
+
+
+def _band(curves: Numbers) -> tuple[Numbers, Numbers]:
+    """One standard deviation below and above the mean, (LAST_RANK,) each."""
+    mean = curves.mean(axis=0)
+    spread = curves.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros_like(mean)
+    return np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1)
+
+
+def _draw_curve(axes: Axes, stroke: Stroke, curves: Numbers) -> None:
+    ranks = np.arange(1, LAST_RANK + 1)
+    axes.plot(
+        ranks,
+        curves.mean(axis=0),
+        color=stroke.colour,
+        linestyle=stroke.dashes,
+        linewidth=stroke.width,
+        solid_capstyle="round",
+        clip_on=False,
+        zorder=3,
+    )
+    if len(curves) > 1:
+        axes.fill_between(ranks, *_band(curves), color=stroke.colour, alpha=0.12, linewidth=0)
+
+
+def _rule(axes: Axes) -> None:
+    """Percent at the right, ranks below, faint lines across and no box."""
+    axes.yaxis.tick_right()
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.set_xticks([1, 5, 10, 15, 20])
+    axes.set_xlabel("rank: how many gallery tracklets are looked at", fontsize=8.5)
+    axes.set_title(
+        "queries whose match is among them", loc="right", fontsize=8.5, color=INK["muted"]
+    )
+    axes.xaxis.label.set_color(INK["muted"])
+    axes.tick_params(length=0, pad=6, labelsize=8.5, labelcolor=INK["muted"])
+    axes.grid(axis="y", color=INK["grid"], linewidth=0.8)
+    axes.spines[:].set_visible(False)
+
+
+def _label_curves(axes: Axes, starts: dict[str, float]) -> None:
+    """Name each curve and its rank-1 share left of where it starts."""
+    low, high = axes.get_ylim()
+    places = spread_out(list(starts.values()), 0.062 * (high - low))
+    for (kind, start), place in zip(starts.items(), places, strict=True):
+        axes.annotate(
+            f"{kind}  {100 * start:.1f} %",
+            xy=(1, start),
+            xytext=(0.1, place),
+            ha="right",
+            va="center",
+            fontsize=9,
+            fontweight="bold",
+            color=STROKES[kind].colour,
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": STROKES[kind].colour,
+                "linewidth": 0.7,
+                "shrinkA": 1,
+                "shrinkB": 2,
+            },
+        )
+
+
+def spread_out(values: Sequence[float], gap: float) -> Numbers:
+    """Move values apart to at least `gap`, keeping their order and as near as they can stay."""
+    order = np.argsort(values, kind="stable")
+    steps = gap * np.arange(len(order))
+    apart = np.empty(len(order))
+    apart[order] = isotonic_regression(np.asarray(values)[order] - steps).x + steps
+    return apart
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure to a PNG file.
+
+    Raises:
+        ReseenError: the file cannot be written; an older one stays whole.
+    """
+    with written_aside(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an `<svg>` element whose colours a page can set and whose text stays text."""
+    buffer = BytesIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reseen"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    drawing = buffer.getvalue().decode()
+    return _with_variables(_without_unused_names(drawing[drawing.index("<svg") :]))
+
+
+def _without_unused_names(drawing: str) -> str:
+    """Take away ids that nothing refers to: they would repeat from figure to figure of a page."""
+    used = set(re.findall(r"#([\w-]+)", drawing))
+    return re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", drawing)
+
+
+def _with_variables(drawing: str) -> str:
+    """Turn "#0068b3" into "var(--blue, #0068b3)"."""
+    colours = INK | {stroke.name: stroke.colour for stroke in STROKES.values()}
+    for name, colour in colours.items():
+        drawing = drawing.replace(colour, f"var(--{name}, {colour})")
+    return drawing
