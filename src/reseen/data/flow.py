@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reseen.errors import ReseenError
+
 Gray = NDArray[np.uint8]
 Field = NDArray[np.float32]
 Column = NDArray[np.float64]
@@ -114,9 +116,17 @@ def dis(previous: Gray, current: Gray) -> tuple[Field, Field]:
 
     Returns:
         Vertical and horizontal flow, each (H, W) float32, in pixels per frame.
+
+    Raises:
+        ReseenError: the frames are too small for its pyramid, which wants some 16 pixels a side.
     """
     # Searched from the current frame backwards, so that it belongs to the current pixels.
-    backwards = _dis_search().calc(current, previous, None)
+    try:
+        backwards = _dis_search().calc(current, previous, None)
+    except cv2.error as error:
+        height, width = current.shape
+        message = f"frames of {height}x{width} pixels are too small for the flow called dis"
+        raise ReseenError(f"{message}; prepare with lucas-kanade") from error
     return -backwards[..., 1], -backwards[..., 0]
 
 

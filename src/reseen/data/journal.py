@@ -92,7 +92,9 @@ class Journal:
 def _begin(path: Path, recipe: Recipe) -> None:
     frames = path.with_name(FRAMES_FILE)
     if frames.exists():
-        raise ReseenError(f"{frames} is of no known work; remove it or choose another --out")
+        raise ReseenError(
+            f"nothing tells what {frames} was made from; remove it or choose another --out"
+        )
     write_text(path, json.dumps(recipe) + "\n")
 
 

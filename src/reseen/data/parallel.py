@@ -1,65 +1,72 @@
-"""The same work on many things, side by side on the cores of one machine."""
+"""Work shared out among processes, one for each core."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 
 from reseen.errors import ReseenError
 
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 TASKS_PER_PROCESS = 4
-"""Tasks handed out ahead of time, so that no process waits for the next one."""
+"""Tasks handed out ahead of time, so that no process waits; more would only take memory."""
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameter numbers of glibc's malloc.h
+_KEPT_BYTES = 32 * 2**20
 
 
 def in_parallel(
-    work: Callable[..., Outcome], tasks: Iterable[tuple[object, ...]], processes: int | None = None
-) -> Iterator[Outcome]:
-    """Call `work` with the arguments of each task, each call in one of several processes.
+    work: Callable[..., Result], tasks: Iterable[tuple[Any, ...]], processes: int | None = None
+) -> Iterator[Result]:
+    """Call `work(*task)` for every task in several processes.
+
+    The processes end when this one does, however it ends.
 
     Args:
-        work: a function of a module, so that another process can find it.
-        tasks: tuples of arguments, taken one by one as processes become free.
-        processes: how many work side by side; as many as there are cores when None.
+        work: a function that can be pickled.
+        tasks: taken one by one, as processes become free.
+        processes: as many as there are cores when None.
 
     Yields:
-        What `work` returned, in whatever order the tasks finish.
+        What `work` returns, in the order in which it is finished.
 
     Raises:
-        ReseenError: a process was killed; and whatever `work` raises.
+        ReseenError: a process was killed. Whatever `work` raises comes through as it is.
     """
-    waiting: set[Future[Outcome]] = set()
-    count = processes or os.cpu_count() or 1
+    processes = processes or os.cpu_count() or 1
     # Spawned, not forked: a fork beside torch's threads can hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, initializer=_start_worker)
+    pool = ProcessPoolExecutor(processes, context, initializer=_start_process)
+    waiting: set[Future[Result]] = set()
     try:
         for task in tasks:
             waiting.add(pool.submit(work, *task))
-            if len(waiting) >= TASKS_PER_PROCESS * count:
+            if len(waiting) >= TASKS_PER_PROCESS * processes:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
         yield from (future.result() for future in waiting)
     except BrokenProcessPool as error:
-        raise ReseenError(
-            "a working process was killed (out of memory?); give the same command again"
-        ) from error
+        message = "a working process was killed (out of memory?); start again to continue"
+        raise ReseenError(message) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker() -> None:
+def _start_process() -> None:
     cv2.setNumThreads(1)  # the processes share the cores already
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _keep_freed_memory()
 
 
 def _end_with_parent() -> None:
@@ -68,3 +75,14 @@ def _end_with_parent() -> None:
     assert parent is not None
     wait_for([parent.sentinel])
     os._exit(1)
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep the buffers of one frame for the next.
+
+    By default glibc returns blocks of that size to the system at once, and having them mapped and
+    zeroed again for every frame takes longer than the optical flow itself.
+    """
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        library.mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
+        library.mallopt(_MMAP_THRESHOLD, _KEPT_BYTES)

@@ -27,11 +27,18 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         raise ReseenError(f"{path} is empty")
     if _cut_short(content):
         raise ReseenError(f"{path} is cut short")
-    picture: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    picture = _decoded(content)
     if picture is None:
         raise ReseenError(f"{path} is not a picture")
     rgb: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     return rgb
+
+
+def _decoded(content: bytes) -> Any:
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # such as a forged header that claims a billion pixels
+        return None
 
 
 def _cut_short(content: bytes) -> bool:

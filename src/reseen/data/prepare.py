@@ -1,26 +1,19 @@
 """Making a FrameStore from a benchmark's pictures: on all cores, to be stopped and continued."""
 
-import ctypes
 import io
 import math
-import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import accumulate
-from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from reseen.data.coding import FRAME_SHAPE, Picture, known_flow, packed
 from reseen.data.journal import JOURNAL_FILE, Journal, Outcome
+from reseen.data.parallel import in_parallel
 from reseen.data.pictures import read_picture
 from reseen.data.recipe import Recipe, check_unchanged, fingerprint, recipe_of
 from reseen.data.store import FORMAT, FRAMES_FILE, INDEX_FILE, FrameStore, read_index
@@ -28,14 +21,6 @@ from reseen.data.tracklet import Benchmark, Split, Tracklet
 from reseen.errors import ReseenError
 from reseen.files import cannot_write, write_json
 from reseen.progress import progress
-
-TASKS_PER_PROCESS = 4
-"""Tracklets handed out ahead of time, so that no process waits for the next one."""
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # numbers of glibc's malloc.h
-_KEPT_BYTES = 32 * 2**20
-
-Task = tuple[int, Tracklet, Path, int, str]
 
 
 def prepare(
@@ -63,16 +48,14 @@ def prepare(
         check_unchanged(path, read_index(path)["recipe"], recipe)
     else:
         with Journal.opened(path, recipe) as journal:
-            _pack_tracklets(
-                benchmark.tracklets, path, flow, processes or os.cpu_count() or 1, journal
-            )
+            _pack_tracklets(benchmark.tracklets, path, flow, processes, journal)
         write_json(path / INDEX_FILE, _index(benchmark, recipe, journal.outcomes))
     (path / JOURNAL_FILE).unlink(missing_ok=True)
     return FrameStore.open(path)
 
 
 def _pack_tracklets(
-    tracklets: tuple[Tracklet, ...], path: Path, flow: str, processes: int, journal: Journal
+    tracklets: tuple[Tracklet, ...], path: Path, flow: str, processes: int | None, journal: Journal
 ) -> None:
     """Pack those tracklets that the journal does not know yet."""
     *starts, total = accumulate(map(len, tracklets), initial=0)
@@ -88,7 +71,7 @@ def _pack_tracklets(
     )
     done = sum(len(tracklets[index]) for index in journal.outcomes)
     with progress("preparing", total, "frames", done) as advance:
-        for outcome in _in_parallel(tasks, processes):
+        for outcome in in_parallel(_pack_tracklet, tasks, processes):
             journal.add(outcome)
             advance(len(tracklets[outcome.tracklet]))
 
@@ -99,10 +82,17 @@ def _reserve(path: Path, frames: int) -> None:
         with path.open("wb") as file:
             file.write(_header(frames))
             file.flush()
-            os.posix_fallocate(file.fileno(), 0, _offset(frames, frames))
+            _reserve_bytes(file.fileno(), _offset(frames, frames))
     except OSError as error:
         path.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
+
+
+def _reserve_bytes(descriptor: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:  # macOS: a full disk shows later, when frames are written
+        os.truncate(descriptor, size)
 
 
 def _check_reserved(path: Path, frames: int) -> None:
@@ -123,54 +113,6 @@ def _offset(frames: int, row: int) -> int:
     return len(_header(frames)) + row * math.prod(FRAME_SHAPE)
 
 
-def _in_parallel(tasks: Iterable[Task], processes: int) -> Iterator[Outcome]:
-    """Do the tasks side by side; their outcomes come in whatever order they finish."""
-    waiting: set[Future[Outcome]] = set()
-    # Spawned, not forked: a fork beside torch's threads can hang.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_start_worker)
-    try:
-        for task in tasks:
-            waiting.add(pool.submit(_pack_tracklet, *task))
-            if len(waiting) >= TASKS_PER_PROCESS * processes:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in finished)
-        yield from (future.result() for future in waiting)
-    except BrokenProcessPool as error:
-        raise ReseenError(
-            "a working process was killed (out of memory?); run prepare again to continue"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)  # the processes share the cores already
-    _keep_freed_memory()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep a frame's buffers for the next frame.
-
-    By default glibc returns blocks of this size to the system at once, and having them zeroed and
-    mapped again for each frame takes longer than the flow itself.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_MMAP_THRESHOLD, _KEPT_BYTES)
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent was killed and could not end it."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait_for([parent.sentinel])
-    os._exit(1)
-
-
 def _pack_tracklet(index: int, tracklet: Tracklet, path: Path, offset: int, flow: str) -> Outcome:
     """Pack one tracklet into the frames file; holds two pictures at a time, however long it is."""
     broken: list[str] = []
@@ -183,6 +125,8 @@ def _pack_tracklet(index: int, tracklet: Tracklet, path: Path, offset: int, flow
                 length += 1
     except OSError as error:
         raise cannot_write(path, error) from error
+    except ReseenError as error:
+        raise ReseenError(f"tracklet {tracklet.name}: {error}") from error
     return Outcome(index, length, tuple(broken))
 
 
@@ -205,7 +149,7 @@ def _index(benchmark: Benchmark, recipe: Recipe, outcomes: dict[int, Outcome]) -
     return {
         "format": FORMAT,
         "fingerprint": fingerprint(recipe),
-        "notes": benchmark.notes,
+        "notes": [*benchmark.notes, *_notes(benchmark, kept)],
         "left_out": _left_out(benchmark, outcomes),
         "names": [tracklet.name for tracklet in tracklets],
         "persons": [tracklet.person for tracklet in tracklets],
@@ -215,6 +159,18 @@ def _index(benchmark: Benchmark, recipe: Recipe, outcomes: dict[int, Outcome]) -
         "splits": [asdict(split) for split in _remaining(benchmark.splits, kept)],
         "recipe": recipe,
     }
+
+
+def _notes(benchmark: Benchmark, kept: list[int]) -> list[str]:
+    gone = len(benchmark.tracklets) - len(kept)
+    if not gone:
+        return []
+    people = {tracklet.person for tracklet in benchmark.tracklets}
+    people -= {benchmark.tracklets[index].person for index in kept}
+    return [
+        f"{gone} tracklets, and with them {len(people)} people, are in no trial "
+        "because none of their pictures can be read"
+    ]
 
 
 def _left_out(benchmark: Benchmark, outcomes: dict[int, Outcome]) -> list[str]:

@@ -18,8 +18,11 @@ FORMAT = 1
 FRAMES_FILE = "frames.npy"
 INDEX_FILE = "store.json"
 
+_COLUMNS = ("persons", "cameras", "starts", "lengths")
+_ANEW = "remove the store and prepare it again"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class FrameStore:
     """The frames of a benchmark, packed for the network, as a folder on disk.
 
@@ -87,9 +90,10 @@ class FrameStore:
         """
         index = read_index(path)
         try:
-            table = {name: np.array(index[name], np.int64) for name in COLUMNS}
+            table = {name: np.array(index[name], np.int64) for name in _COLUMNS}
             splits = tuple(
-                Split(*(tuple(split[part]) for part in SPLIT_PARTS)) for split in index["splits"]
+                Split(**{part: tuple(indices) for part, indices in split.items()})
+                for split in index["splits"]
             )
             return cls(
                 path=path,
@@ -104,12 +108,7 @@ class FrameStore:
                 **table,
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ReseenError(f"{path / INDEX_FILE} is damaged ({error!r}); {ANEW}") from error
-
-
-COLUMNS = ("persons", "cameras", "starts", "lengths")
-SPLIT_PARTS = ("train", "query", "gallery")
-ANEW = "remove the store and prepare it again"
+            raise ReseenError(f"{path / INDEX_FILE} is damaged ({error!r}); {_ANEW}") from error
 
 
 def read_index(path: Path) -> dict[str, Any]:
@@ -126,7 +125,7 @@ def read_index(path: Path) -> dict[str, Any]:
     version = index.get("format") if isinstance(index, dict) else None
     if version != FORMAT:
         raise ReseenError(
-            f"the store {path} has format {version}, this version of reseen reads {FORMAT}; {ANEW}"
+            f"the store {path} has format {version}, this version of reseen reads {FORMAT}; {_ANEW}"
         )
     return dict(index)
 
@@ -135,5 +134,5 @@ def _map_frames(path: Path) -> NDArray[np.uint8]:
     try:
         frames: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise ReseenError(f"{path} is missing or damaged ({error}); {ANEW}") from error
+        raise ReseenError(f"{path} is missing or damaged ({error}); {_ANEW}") from error
     return frames
