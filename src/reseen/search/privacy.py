@@ -1,0 +1,82 @@
+"""What a gallery does to be decent: heads made unrecognisable, and a log that only grows."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.errors import ReseenError
+from reseen.files import cannot_write
+
+HEAD_SHARE = 1 / 5
+"""The top part of a standing person's box that is taken for the head."""
+
+MOSAIC_COLUMNS = 4
+
+
+def pixelate_head(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Replace the top fifth of a person's picture by a coarse mosaic.
+
+    This hides the face of a person who stands upright in the box. It does not hide clothes or
+    gait, and not the face of somebody who bends, sits or is cut out badly.
+
+    Args:
+        picture: (H, W, 3) uint8; stays as it is.
+    """
+    height, width = max(1, round(len(picture) * HEAD_SHARE)), picture.shape[1]
+    rows = max(1, round(height / width * MOSAIC_COLUMNS))
+    coarse = cv2.resize(picture[:height], (MOSAIC_COLUMNS, rows), interpolation=cv2.INTER_AREA)
+    hidden = picture.copy()
+    hidden[:height] = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_NEAREST)
+    return hidden
+
+
+def append_line(path: Path, entry: dict[str, Any]) -> None:
+    """Append an entry with the present time to a file of JSON lines, and wait for the disk.
+
+    Several processes may append at once: lines never mix.
+
+    Raises:
+        ReseenError: the file cannot be written.
+    """
+    stamped = {"time": round(time.time(), 3), **entry}
+    line = json.dumps(stamped, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            os.write(file, line.encode())
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The entries of a file of JSON lines; none when there is no file.
+
+    A line cut short by a crash is passed over, since it was never acknowledged.
+
+    Raises:
+        ReseenError: the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReseenError(f"{path} cannot be read: {error}") from error
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
