@@ -120,3 +120,17 @@ def unpack_pictures(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rgb = np.einsum("rc,nchw->nhwr", np.linalg.inv(_YUV), yuv)
     pictures: NDArray[np.uint8] = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
     return pictures
+
+
+def unpack_flow(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The flow of packed frames.
+
+    Args:
+        frames: (L, 5, 64, 48) uint8.
+
+    Returns:
+        (L, 2, 64, 48) float32, vertical and horizontal, pixels/frame of the original pictures;
+        positive is down and right. Motion beyond about 16 pixels/frame was cut off.
+    """
+    steps = frames[:, 3:].astype(np.float32) - _NO_MOTION
+    return steps / np.float32(FLOW_STEPS)
