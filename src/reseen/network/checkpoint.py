@@ -106,13 +106,17 @@ class Run:
             raise ReseenError(f"{path / RUN_FILE} names body parts {facts.parts}")
         return cls(path, Config.load(path / CONFIG_FILE), facts)
 
-    def network(self, part: BodyPart) -> SpatialTemporalFusion:
+    def network(self, part: BodyPart, weights: str = WEIGHTS_FILE) -> SpatialTemporalFusion:
         """The trained network of a body part, in evaluation mode on the CPU.
+
+        Args:
+            part: the body part.
+            weights: the file's name; a snapshot's for a smaller budget.
 
         Raises:
             ReseenError: its weights are missing, damaged or of another shape.
         """
-        path = self.path / part / WEIGHTS_FILE
+        path = self.path / part / weights
         network = SpatialTemporalFusion(self.config.network)
         tensors = {
             name.removeprefix("network."): value
@@ -159,6 +163,11 @@ class Run:
                 raise ReseenError(f"{path} is missing; the training has not finished")
             digest.update(path.read_bytes())
         return digest.hexdigest()[:12]
+
+
+def snapshot_file(updates: int) -> str:
+    """Name of the file with the weights after a number of updates."""
+    return f"weights-{updates}.safetensors"
 
 
 def versions() -> dict[str, str]:

@@ -27,6 +27,7 @@ from reseen.network.checkpoint import (
     WEIGHTS_FILE,
     Run,
     RunFacts,
+    snapshot_file,
     versions,
     write_tensors,
 )
@@ -36,7 +37,7 @@ from reseen.network.losses import LossTerms
 from reseen.network.model import PartFusion
 from reseen.network.part_fusion import learn_part_fusion
 from reseen.network.state import LossLog, TrainingState
-from reseen.progress import progress
+from reseen.progress import Advance, progress
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
@@ -76,15 +77,34 @@ def train(
     fabric = make_fabric(precision)
     facts = plan_run(store, parts, trial, seed, config)
     run = _open_run(fabric, out, config, facts, resume)
-    trained = set(facts.people)
-    tracklets = tuple(i for i in store.splits[trial].train if int(store.persons[i]) in trained)
     for part in parts:
-        if not (out / part / WEIGHTS_FILE).exists():
-            job = Job(out / part, part, tracklets, part_seed(seed, trial, part))
-            fit(fabric, store, config, [job], out / part / CHECKPOINT_FILE)
+        with progress(f"training {part}", config.train.updates, "updates") as advance:
+            train_part(fabric, store, run, part, advance)
     if facts.held_out and not (out / PARTS_FILE).exists() and fabric.is_global_zero:
         run.save_part_fusion(learn_part_fusion(run, store, fabric.device))
     return run
+
+
+def train_part(
+    fabric: Fabric, store: FrameStore, run: Run, part: BodyPart, advance: Advance
+) -> None:
+    """Train one network of a run, unless it is trained already.
+
+    Args and Raises: as `fit`.
+    """
+    if (run.path / part / WEIGHTS_FILE).exists():
+        advance(run.config.train.updates)
+        return
+    checkpoint = run.path / part / CHECKPOINT_FILE
+    fit(fabric, store, run.config, [job_of(run, store, part)], checkpoint, advance)
+
+
+def job_of(run: Run, store: FrameStore, part: BodyPart) -> Job:
+    """What `fit` needs to know of one network of a run."""
+    facts, trained = run.facts, set(run.facts.people)
+    split = store.splits[facts.trial]
+    tracklets = tuple(index for index in split.train if int(store.persons[index]) in trained)
+    return Job(run.path / part, part, tracklets, part_seed(facts.seed, facts.trial, part))
 
 
 def make_fabric(precision: Precision = "32-true") -> Fabric:
@@ -169,6 +189,9 @@ def fit(
     config: Config,
     jobs: Sequence[Job],
     checkpoint: Path,
+    advance: Advance,
+    *,
+    snapshots: Sequence[int] = (),
     seconds_between_checkpoints: float = SECONDS_BETWEEN_CHECKPOINTS,
 ) -> None:
     """Train networks, all in one loop, and write the weights of each into its folder.
@@ -182,7 +205,10 @@ def fit(
         config: all settings.
         jobs: what to train.
         checkpoint: where to save now and then; if it exists, the training goes on from it.
-        seconds_between_checkpoints: how often.
+        advance: called with the number of updates done.
+        snapshots: updates after which the weights are kept in files of their own: what a smaller
+            budget would have given.
+        seconds_between_checkpoints: how often to save.
 
     Raises:
         ReseenError: as `train`.
@@ -201,16 +227,20 @@ def fit(
         if fabric.is_global_zero:
             state.save(updates)
 
-    what = "training " + ", ".join(sorted({job.part for job in jobs}))
-    with (
-        progress(what, config.train.updates, "updates", done) as advance,
-        _interrupts_wait() as interrupted,
-    ):
+    def write_weights(name: str) -> None:
+        if fabric.is_global_zero:
+            for place, job in enumerate(jobs):
+                write_tensors(job.folder / name, weights_of(learner, place), {})
+
+    advance(done)
+    with _interrupts_wait() as interrupted:
         saved = time.monotonic()
         for update, batch in enumerate(source.batches(done, config.train.updates), done + 1):
             terms = _step(fabric, module, fabric_optimiser, batch, config.optimiser.clamp)
             log.add(terms)
             advance(1)
+            if update in snapshots:
+                write_weights(snapshot_file(update))
             if interrupted():
                 save(update)
                 raise KeyboardInterrupt(f"update {update} is finished and saved")
@@ -218,10 +248,7 @@ def fit(
                 save(update)
                 saved = time.monotonic()
         save(config.train.updates)
-    if fabric.is_global_zero:
-        for place, job in enumerate(jobs):
-            weights = weights_of(learner, place)
-            write_tensors(job.folder / WEIGHTS_FILE, weights, {})
+    write_weights(WEIGHTS_FILE)
     fabric.barrier()
 
 
