@@ -77,8 +77,7 @@ def fit_kissme(train: Embeddings, dimensions: int = 200, stride: int = 1, seed: 
     different = _pairs_of_two_people(people, len(same), np.random.default_rng(seed))
     features = people.features.astype(np.float64)
     projection = principal_components(features, dimensions)
-    within, between = (_second_moment(features @ projection, pairs) for pairs in (same, different))
-    return Metric(projection, _positive(_inverse(within) - _inverse(between)))
+    return Metric(projection, kissme(features @ projection, same, different))
 
 
 def fit_xqda(train: Embeddings, seed: int = 0) -> Metric:
@@ -115,6 +114,17 @@ def fit_on_split(fit: Callable[[Embeddings], Metric], every: Embeddings, split: 
         every: features of all tracklets that the split's indices point to.
     """
     return fit(every.take(split.train))
+
+
+def kissme(features: Matrix, same: Indices, different: Indices) -> Matrix:
+    """The matrix M (D, D) of KISSME.
+
+    Args:
+        features: (M, D).
+        same, different: (P, 2), indices of pairs of one person and of two people.
+    """
+    within, between = (_second_moment(features, pairs) for pairs in (same, different))
+    return _positive(_inverse(within) - _inverse(between))
 
 
 def xqda(
@@ -171,7 +181,7 @@ def _pairs_of_a_person(people: Embeddings) -> Indices:
     seen_twice = len(np.unique(people.persons[crossing[:, 0]]))
     if seen_twice < 2:
         raise ReseenError(
-            f"{seen_twice} training people are seen by two cameras; a metric needs at least two"
+            f"a metric is learned from at least two people seen by two cameras, not {seen_twice}"
         )
     return crossing
 
@@ -244,7 +254,9 @@ def _covariances(
     probe_counts, probe_sums = _sums(probe, labels[n:], len(persons))
     pairs_within = int(gallery_counts @ probe_counts)
     if not pairs_within or pairs_within == n * m:
-        raise ReseenError("training needs at least two people, one of them seen by two cameras")
+        raise ReseenError(
+            "a metric is learned from at least two people, one of them seen by two cameras"
+        )
     weighted_gallery = np.sqrt(probe_counts[labels[:n], np.newaxis]) * gallery
     weighted_probe = np.sqrt(gallery_counts[labels[n:], np.newaxis]) * probe
     crossed = gallery_sums.T @ probe_sums
