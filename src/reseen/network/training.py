@@ -221,35 +221,49 @@ def fit(
     state = TrainingState(learner, optimiser, checkpoint)
     done = state.restore()
     log = LossLog(fabric, jobs, checkpoint, done)
+    clock = _Clock(seconds_between_checkpoints)
 
     def save(updates: int) -> None:
         log.flush()
         if fabric.is_global_zero:
             state.save(updates)
 
-    def write_weights(name: str) -> None:
-        if fabric.is_global_zero:
-            for place, job in enumerate(jobs):
-                write_tensors(job.folder / name, weights_of(learner, place), {})
-
     advance(done)
     with _interrupts_wait() as interrupted:
-        saved = time.monotonic()
         for update, batch in enumerate(source.batches(done, config.train.updates), done + 1):
-            terms = _step(fabric, module, fabric_optimiser, batch, config.optimiser.clamp)
-            log.add(terms)
+            log.add(_step(fabric, module, fabric_optimiser, batch, config.optimiser.clamp))
             advance(1)
             if update in snapshots:
-                write_weights(snapshot_file(update))
+                _write_weights(fabric, learner, jobs, snapshot_file(update))
             if interrupted():
                 save(update)
-                raise KeyboardInterrupt(f"update {update} is finished and saved")
-            if time.monotonic() - saved > seconds_between_checkpoints:
+                raise KeyboardInterrupt(f"Update {update} is finished and saved.")
+            if clock.is_due():
                 save(update)
-                saved = time.monotonic()
-        save(config.train.updates)
-    write_weights(WEIGHTS_FILE)
+    save(config.train.updates)
+    _write_weights(fabric, learner, jobs, WEIGHTS_FILE)
     fabric.barrier()
+
+
+class _Clock:
+    """Says now and then that it is time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.last = seconds, time.monotonic()
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        due = now - self.last >= self.seconds
+        self.last = now if due else self.last
+        return due
+
+
+def _write_weights(
+    fabric: Fabric, learner: Learner | LearnerStack, jobs: Sequence[Job], name: str
+) -> None:
+    if fabric.is_global_zero:
+        for place, job in enumerate(jobs):
+            write_tensors(job.folder / name, weights_of(learner, place), {})
 
 
 def _step(fabric: Fabric, module: Any, optimiser: Any, batch: Batch, clamp: float) -> LossTerms:
