@@ -11,8 +11,9 @@ from reseen.errors import ReseenError
 from reseen.evaluation.features import Views, best_device, embed, final_kind
 from reseen.evaluation.metrics import Scores
 from reseen.evaluation.page import write_page
-from reseen.evaluation.plots import chosen_rankings, plot_cmc
+from reseen.evaluation.plots import plot_cmc
 from reseen.evaluation.protocol import score_by_protocol
+from reseen.evaluation.ranked import chosen_rankings
 from reseen.evaluation.report import FeatureScores, Report, Trial
 from reseen.network.checkpoint import PARTS_FILE, Run
 
@@ -110,14 +111,13 @@ def write_evaluation(
         rankings=chosen_rankings(
             evaluation.query[kind], evaluation.gallery[kind], evaluation.scores[kind], RANKINGS
         ),
-        facts=_facts(run, store, evaluation, seconds),
+        facts=_facts(run, store, seconds),
+        notes=evaluation.notes,
     )
     return report
 
 
-def _facts(
-    run: Run, store: FrameStore, evaluation: Evaluation, seconds: float | None
-) -> dict[str, str]:
+def _facts(run: Run, store: FrameStore, seconds: float | None) -> dict[str, str]:
     """What the numbers depend on, for the page's details."""
     facts = {
         "data": f"{store.dataset}, store {store.fingerprint[:12]}, flow {store.flow}",
@@ -126,12 +126,11 @@ def _facts(
         "trial and seed": f"{run.facts.trial}, {run.facts.seed}",
         "versions": ", ".join(f"{name} {value}" for name, value in run.facts.versions.items()),
         "hardware": f"{best_device().type}, {os.cpu_count()} cores, {platform.machine()}",
-        "notes": "; ".join(evaluation.notes),
         "settings": run.config.to_toml(),
     }
     if seconds is not None:
         facts["time"] = f"{seconds:,.0f} s"
-    return {name: value for name, value in facts.items() if value}
+    return facts
 
 
 def _notes(run: Run, store: FrameStore) -> tuple[str, ...]:
