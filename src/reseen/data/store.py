@@ -132,7 +132,7 @@ def read_index(path: Path) -> dict[str, Any]:
 
 def _map_frames(path: Path) -> NDArray[np.uint8]:
     try:
-        frames: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Unlike `numpy.load`, this knows neither archives nor pickles.
+        return np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError) as error:
         raise ReseenError(f"{path} is missing or damaged ({error}); {_ANEW}") from error
-    return frames

@@ -1,0 +1,60 @@
+"""Sharing out work: results, errors, and what happens when processes die."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from reseen.data.parallel import in_parallel
+from reseen.errors import ReseenError
+
+
+def halved(number: int) -> int:
+    if number % 2:
+        raise ReseenError(f"{number} is odd")
+    return number // 2
+
+
+class Deadly:
+    """Kills the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (9,)
+
+
+def test_every_task_is_done_once():
+    assert sorted(in_parallel(halved, ((2 * number,) for number in range(50)), 2)) == [*range(50)]
+
+
+def test_an_error_in_a_process_comes_through():
+    with pytest.raises(ReseenError, match="7 is odd"):
+        list(in_parallel(halved, [(2,), (7,)], 1))
+
+
+def test_a_killed_process_is_told():
+    with pytest.raises(ReseenError, match="a working process was killed"):
+        list(in_parallel(halved, [(Deadly(),)], 1))
+
+
+ENDLESS = """
+import sys, time
+from reseen.data.parallel import in_parallel
+
+def wait_for_ever():
+    print("begun", flush=True)
+    time.sleep(1e6)
+
+if __name__ == "__main__":
+    list(in_parallel(wait_for_ever, [()] * 2, 2))
+"""
+
+
+def test_processes_end_with_a_parent_that_is_killed(tmp_path):
+    """They hold the pipe open; that it closes shows that they are gone."""
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert [parent.stdout.readline() for _ in range(2)] == ["begun\n"] * 2
+    parent.kill()
+    parent.communicate(timeout=60)
