@@ -131,11 +131,8 @@ def check(dataset: str, root: Path) -> int:
     from reseen.data.check import check
 
     result = check(dataset, root)
-    rows = [
-        (fact.name, "" if fact.expected is None else f"{fact.expected:,}", f"{fact.found:,}")
-        for fact in result.facts
-    ]
-    _print_table(_table(f"{dataset} in {root}", ("", "published", "found"), rows))
+    rows = [fact.row for fact in result.facts]
+    _print_table(_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
     _print_notes(result.notes)
     for problem in result.problems:
         print(problem)

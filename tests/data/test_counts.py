@@ -31,6 +31,13 @@ def test_nothing_is_wrong_about_an_unpublished_count():
     assert not Fact("people", 12, 11).ok
 
 
+def test_a_count_is_shown_beside_the_published_one_and_marked_where_they_differ():
+    assert Fact("frames", 509914, 509914).row == ("frames", "509,914", "509,914", "")
+    assert Fact("frames", 509914, 0).row == ("frames", "509,914", "0", "wrong")
+    assert Fact("halves", "89/89", "88/89").row == ("halves", "89/89", "88/89", "wrong")
+    assert Fact("people", None, 12).row == ("people", "", "12", "")
+
+
 def prid_frames(person: int) -> int:
     if person in PUBLISHED:
         return 27

@@ -37,6 +37,11 @@ class Fact:
         """Whether the folder holds what is published."""
         return self.expected is None or self.expected == self.found
 
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        """What is counted, the published and the found value, and a mark where they differ."""
+        return self.name, _shown(self.expected), _shown(self.found), "" if self.ok else "wrong"
+
 
 def count_prid2011(root: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
     """Count PRID-2011: everyone in both cameras, and the tracklets of the 200 people."""
@@ -168,6 +173,10 @@ COUNTS: dict[str, Callable[[Path, Benchmark], tuple[Fact, ...]]] = {
     "synthetic": count_people,
 }
 """For each data set, its counts: the published ones beside those found in a folder."""
+
+
+def _shown(value: int | str | None) -> str:
+    return f"{value:,}" if isinstance(value, int) else value or ""
 
 
 def _cameras(tracklets: Sequence[Tracklet]) -> list[set[int]]:
