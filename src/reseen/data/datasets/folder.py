@@ -27,9 +27,9 @@ class _Found:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _LeftOut:
-    """What lies in the folders and is part of no tracklet."""
+    """What lies in the folders and is part of no tracklet; grows while they are read."""
 
     files: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)

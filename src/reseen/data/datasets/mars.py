@@ -36,12 +36,7 @@ def load(root: Path) -> Benchmark:
         ReseenError: the folder does not hold the data set, or its tables are damaged.
     """
     home = folder_with(root, ("bbox_train", "bbox_test"), ("mars", "MARS"), LAYOUT)
-    return _load_by_tables(home) if has_tables(home) else _load_by_names(home)
-
-
-def has_tables(home: Path) -> bool:
-    """Whether the folder that holds `bbox_train` and `bbox_test` holds `info` too."""
-    return (home / "info").is_dir()
+    return _load_by_tables(home) if (home / "info").is_dir() else _load_by_names(home)
 
 
 def _load_by_tables(home: Path) -> Benchmark:
