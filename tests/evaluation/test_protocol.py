@@ -6,8 +6,9 @@ from scipy.io import loadmat
 
 from reseen.errors import ReseenError
 from reseen.evaluation.embedding import Embeddings
-from reseen.evaluation.metrics import plain_average_precision, trapezoid_average_precision
+from reseen.evaluation.metrics import plain_average_precision, score, trapezoid_average_precision
 from reseen.evaluation.protocol import PROTOCOLS, find_protocol, score_by_protocol
+from reseen.evaluation.reranking import reranked_distances
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,15 @@ def test_several_views_and_a_learned_distance():
     farthest = score_by_protocol("mars-field", query, gallery, lambda a, b: -abs(a - b.T))
     assert farthest.first_ranks.tolist() == [1, 1]
     assert farthest.average_precisions == pytest.approx([(1 + 2 / 4) / 2] * 2)
+
+
+def test_reranking_searches_the_same_gallery():
+    query, gallery = tiny()
+    scores = score_by_protocol("mars-torchreid", query, gallery, reranked=True)
+    left = gallery.take([2, 3, 5])
+    people = (query.persons, query.cameras, left.persons, left.cameras)
+    expected = score(reranked_distances(query, left), *people)
+    assert scores.first_ranks.tolist() == expected.first_ranks.tolist()
 
 
 def test_precision_is_averaged_as_the_names_say():

@@ -210,13 +210,23 @@ def view_distances(
     Raises:
         ReseenError: query and gallery differ in their number of views.
     """
+    (wanted, searched), *others = paired_views(query, gallery)
+    total = distance(wanted.features[queries], searched.features)
+    for wanted, searched in others:
+        total += distance(wanted.features[queries], searched.features)
+    return total
+
+
+def paired_views(query: Views, gallery: Views) -> list[tuple[Embeddings, Embeddings]]:
+    """Query and gallery, view by view.
+
+    Raises:
+        ReseenError: they differ in their number of views, or views in their tracklets.
+    """
     wanted, searched = as_views(query), as_views(gallery)
     if len(wanted) != len(searched):
         raise ReseenError(f"the query has {len(wanted)} views but the gallery {len(searched)}")
-    total = distance(wanted[0].features[queries], searched[0].features)
-    for one, other in zip(wanted[1:], searched[1:], strict=True):
-        total += distance(one.features[queries], other.features)
-    return total
+    return list(zip(wanted, searched, strict=True))
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,11 @@ from reseen.evaluation.metrics import (
     as_views,
     euclidean_distances,
     plain_average_precision,
+    score,
     score_features,
     trapezoid_average_precision,
 )
+from reseen.evaluation.reranking import reranked_distances
 
 Selection = Callable[[Embeddings, Embeddings], NDArray[np.bool_]]
 """From the queries and a gallery of G tracklets to the (G,) bool of those that are searched."""
@@ -66,7 +68,11 @@ torchreid's (9,330, which leaves 140 of the 1,980 queries without a match)."""
 
 
 def score_by_protocol(
-    name: str, query: Views, gallery: Views, distance: Distance = euclidean_distances
+    name: str,
+    query: Views,
+    gallery: Views,
+    distance: Distance = euclidean_distances,
+    reranked: bool = False,
 ) -> Scores:
     """Score features under a protocol.
 
@@ -75,15 +81,19 @@ def score_by_protocol(
         query: who is searched for.
         gallery: all that may be searched, queries included where the benchmark includes them.
         distance: `euclidean_distances`, or the `distances` of a learned metric.
+        reranked: use `reranked_distances` instead, which start from Euclidean ones.
 
     Raises:
         ReseenError: no such protocol, or what `score_features` raises.
     """
     protocol = find_protocol(name)
-    galleries = as_views(gallery)
-    searched = np.flatnonzero(protocol.searched(as_views(query)[0], galleries[0]))
-    chosen = [view.take(searched) for view in galleries]
-    return score_features(query, chosen, protocol.average_precision, distance)
+    wanted, galleries = as_views(query)[0], as_views(gallery)
+    rows = np.flatnonzero(protocol.searched(wanted, galleries[0]))
+    searched = [view.take(rows) for view in galleries]
+    if not reranked:
+        return score_features(query, searched, protocol.average_precision, distance)
+    people = (wanted.persons, wanted.cameras, searched[0].persons, searched[0].cameras)
+    return score(reranked_distances(query, searched), *people, protocol.average_precision)
 
 
 def find_protocol(name: str) -> Protocol:
