@@ -166,10 +166,10 @@ def _notes(benchmark: Benchmark, kept: list[int]) -> list[str]:
     if not gone:
         return []
     people = {tracklet.person for tracklet in benchmark.tracklets}
-    people -= {benchmark.tracklets[index].person for index in kept}
+    seen = {benchmark.tracklets[index].person for index in kept}
     return [
-        f"{gone} tracklets, and with them {len(people)} people, are in no trial "
-        "because none of their pictures can be read"
+        f"{gone} of {len(benchmark.tracklets)} tracklets and {len(people - seen)} of {len(people)} "
+        "people are in no trial, because none of their pictures can be read"
     ]
 
 

@@ -1,0 +1,325 @@
+"""Preparing a store: what is in it, what is left out, and what survives an interruption."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from reseen.data import prepare as module
+from reseen.data.coding import pack_frames
+from reseen.data.journal import JOURNAL_FILE
+from reseen.data.pictures import read_picture
+from reseen.data.prepare import prepare
+from reseen.data.store import FRAMES_FILE, INDEX_FILE, FrameStore
+from reseen.data.tracklet import Benchmark, Split, Tracklet
+from reseen.errors import ReseenError
+
+LENGTHS = (3, 1, 4, 2, 5, 3)
+
+
+def draw(root: Path) -> Benchmark:
+    """Three people in two cameras; one trial trains on the first and searches for the others."""
+    random = np.random.default_rng(0)
+    tracklets = []
+    for index, length in enumerate(LENGTHS):
+        person, camera = index // 2 + 1, index % 2 + 1
+        folder = root / f"{person}" / f"{camera}"
+        folder.mkdir(parents=True)
+        files = tuple(f"{number}.png" for number in range(length))
+        for file in files:
+            cv2.imwrite(str(folder / file), random.integers(0, 256, (40, 24, 3), np.uint8))
+        tracklets.append(Tracklet(f"{person}/{camera}", person, camera, folder, files))
+    return Benchmark("folder", tuple(tracklets), (Split((0, 1), (2, 4), (3, 5)),), ("drawn",))
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Benchmark:
+    return draw(tmp_path / "people")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Benchmark, Path]:
+    """A benchmark and its store, not to be changed."""
+    root = tmp_path_factory.mktemp("finished")
+    benchmark = draw(root / "people")
+    prepare(benchmark, root / "store", processes=2)
+    return benchmark, root / "store"
+
+
+@pytest.fixture
+def copied(finished: tuple[Benchmark, Path], tmp_path: Path) -> tuple[Benchmark, Path]:
+    benchmark, store = finished
+    return benchmark, Path(shutil.copytree(store, tmp_path / "store"))
+
+
+def packed_from(tracklet: Tracklet, without: tuple[str, ...] = ()) -> np.ndarray:
+    return pack_frames([read_picture(path) for path in tracklet.paths if path.name not in without])
+
+
+def test_a_store_holds_every_tracklet_as_packed_by_itself(finished):
+    benchmark, path = finished
+    store = FrameStore.open(path)
+    assert store.frames.shape == (sum(LENGTHS), 5, 64, 48)
+    for index, tracklet in enumerate(benchmark.tracklets):
+        np.testing.assert_array_equal(store.tracklet(index), packed_from(tracklet))
+    assert store.names == ("1/1", "1/2", "2/1", "2/2", "3/1", "3/2")
+    assert store.persons.tolist() == [1, 1, 2, 2, 3, 3]
+    assert store.cameras.tolist() == [1, 2, 1, 2, 1, 2]
+    assert store.lengths.tolist() == list(LENGTHS)
+    assert store.splits == benchmark.splits
+    assert (store.dataset, store.flow) == ("folder", "lucas-kanade")
+    assert (store.notes, store.left_out) == (("drawn",), ())
+
+
+def test_a_finished_store_holds_nothing_else_and_opens_with_numpy(finished):
+    _, path = finished
+    assert sorted(file.name for file in path.iterdir()) == [FRAMES_FILE, INDEX_FILE]
+    assert np.load(path / FRAMES_FILE, mmap_mode="r", allow_pickle=False).dtype == np.uint8
+
+
+def test_a_finished_store_is_opened_at_once(copied, monkeypatch):
+    monkeypatch.setattr(module, "in_parallel", lambda *_: pytest.fail("worked again"))
+    benchmark, path = copied
+    before = (path / INDEX_FILE).read_bytes()
+    assert len(prepare(benchmark, path)) == len(LENGTHS)
+    assert (path / INDEX_FILE).read_bytes() == before
+
+
+# What is left out
+
+
+def test_unreadable_pictures_are_left_out_and_named(benchmark, tmp_path):
+    """Flow then runs between the neighbours of what is left out."""
+    broken = benchmark.tracklets[4]
+    (broken.folder / "0.png").write_bytes(b"")
+    (broken.folder / "2.png").unlink()
+    store = prepare(benchmark, tmp_path / "store", processes=1)
+    assert store.left_out == ("3/1: 2 of 5 pictures unreadable: 0.png, 2.png",)
+    np.testing.assert_array_equal(store.tracklet(4), packed_from(broken, ("0.png", "2.png")))
+    np.testing.assert_array_equal(store.tracklet(5), packed_from(benchmark.tracklets[5]))
+    assert store.splits == benchmark.splits
+
+
+def test_a_tracklet_without_any_picture_leaves_the_trials_too(benchmark, tmp_path):
+    for path in benchmark.tracklets[3].paths:
+        path.write_bytes(b"not a picture")
+    for path in (*benchmark.tracklets[0].paths, *benchmark.tracklets[1].paths):
+        path.write_bytes(b"")
+    everybody = replace(benchmark, splits=(Split((0, 1, 2), (4,), (5,)), Split((2, 3), (4,), (5,))))
+    store = prepare(everybody, tmp_path / "store", processes=1)
+    assert store.names == ("2/1", "3/1", "3/2")
+    assert store.splits == (Split((0,), (1,), (2,)), Split((0,), (1,), (2,)))
+    np.testing.assert_array_equal(store.tracklet(1), packed_from(benchmark.tracklets[4]))
+    assert store.left_out[-1] == "2/2: 2 of 2 pictures unreadable: 0.png, 1.png"
+    assert store.notes[-1].startswith("3 of 6 tracklets and 1 of 3 people are in no trial")
+
+
+def test_long_lists_of_unreadable_pictures_are_cut(benchmark, tmp_path):
+    for path in benchmark.tracklets[4].paths:
+        path.write_bytes(b"")
+    store = prepare(benchmark, tmp_path / "store", processes=1)
+    assert store.left_out == ("3/1: 5 of 5 pictures unreadable: 0.png, 1.png, 2.png, ...",)
+
+
+def test_a_part_of_a_trial_with_nobody_left_is_an_error(benchmark, tmp_path):
+    for index in (0, 1):
+        for path in benchmark.tracklets[index].paths:
+            path.write_bytes(b"")
+    with pytest.raises(ReseenError, match="not one train tracklet has a readable picture"):
+        prepare(benchmark, tmp_path / "store", processes=1)
+    assert not (tmp_path / "store" / INDEX_FILE).exists()
+
+
+# What has changed
+
+
+def changed_picture(benchmark: Benchmark) -> Benchmark:
+    path = next(benchmark.tracklets[2].paths)
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    return benchmark
+
+
+CHANGES = {
+    "a picture": (changed_picture, "from other pictures of tracklet 2/1, which have changed"),
+    "a tracklet more": (
+        lambda old: replace(
+            old, tracklets=(*old.tracklets, replace(old.tracklets[0], name="1/3", camera=3))
+        ),
+        "without tracklet 1/3, which has come",
+    ),
+    "a tracklet less": (
+        lambda old: replace(old, tracklets=old.tracklets[:5], splits=(Split((0,), (2,), (3,)),)),
+        "with tracklet 3/2, which has gone",
+    ),
+    "a person's number": (
+        lambda old: replace(
+            old, tracklets=(*old.tracklets[:5], replace(old.tracklets[5], person=9))
+        ),
+        "from other pictures of tracklet 3/2",
+    ),
+    "the splits": (
+        lambda old: replace(old, splits=(Split((2, 3), (0,), (1,)),)),
+        "with other splits",
+    ),
+    "the data set": (lambda old: replace(old, dataset="mars"), "with dataset folder, not mars"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("state", ["finished", "unfinished"])
+def test_a_changed_source_is_noticed_and_named(benchmark, tmp_path, change, message, state):
+    path = tmp_path / "store"
+    recipe = module.recipe_of(benchmark, "lucas-kanade")
+    path.mkdir()
+    if state == "finished":
+        (path / INDEX_FILE).write_text(json.dumps({"format": 1, "recipe": recipe}))
+    else:
+        (path / JOURNAL_FILE).write_text(json.dumps(recipe) + "\n")
+    with pytest.raises(ReseenError, match=f"{path} was prepared {message}.*choose another --out"):
+        prepare(change(benchmark), path)
+
+
+def test_a_changed_setting_is_noticed_and_named(copied):
+    benchmark, path = copied
+    with pytest.raises(ReseenError, match="was prepared with flow lucas-kanade, not dis"):
+        prepare(benchmark, path, flow="dis")
+
+
+def test_an_unknown_flow_is_refused_before_anything_is_written(benchmark, tmp_path):
+    with pytest.raises(ReseenError, match="no flow called tvl1"):
+        prepare(benchmark, tmp_path / "store", flow="tvl1")
+    assert not (tmp_path / "store").exists()
+
+
+# Interruptions
+
+KILLED = """
+import sys
+from pathlib import Path
+from reseen.data import journal
+from reseen.data.prepare import prepare
+sys.path.insert(0, sys.argv[1])
+from test_prepare import many
+
+journal.SECONDS_BETWEEN_SYNCS = 0
+write = journal.Journal.write
+
+def write_and_tell(self):
+    write(self)
+    print("written", flush=True)
+
+if __name__ == "__main__":
+    journal.Journal.write = write_and_tell
+    prepare(many(Path(sys.argv[2])), Path(sys.argv[3]), processes=2)
+"""
+
+
+def many(root: Path) -> Benchmark:
+    """The tracklet of one folder, forty times over."""
+    files = tuple(sorted(file.name for file in root.iterdir()))
+    tracklets = tuple(Tracklet(f"{number}", number, 1, root, files) for number in range(1, 41))
+    return Benchmark("folder", tracklets, (Split(tuple(range(40)), (), ()),))
+
+
+def test_killed_and_started_again_it_continues(benchmark, tmp_path, monkeypatch):
+    """A real SIGKILL after the third tracklet; the store must be the same byte for byte."""
+    root = benchmark.tracklets[4].folder
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    (tmp_path / "script.py").write_text(KILLED)
+    arguments = [tmp_path / "script.py", Path(__file__).parent, root, killed]
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
+    assert [process.stdout.readline() for _ in range(3)] == ["written\n"] * 3
+    process.kill()
+    process.communicate(timeout=60)
+    with pytest.raises(ReseenError, match="is not finished; run prepare again"):
+        FrameStore.open(killed)
+
+    done = []
+    monkeypatch.setattr(module, "in_parallel", counting(module.in_parallel, done))
+    prepare(many(root), killed, processes=1)
+    assert 0 < len(done) <= 37
+    done.clear()
+    prepare(many(root), whole, processes=2)
+    assert len(done) == 40
+    for file in (FRAMES_FILE, INDEX_FILE):
+        assert (killed / file).read_bytes() == (whole / file).read_bytes()
+
+
+def counting(in_parallel, done: list):
+    def counted(work, tasks, processes):
+        for outcome in in_parallel(work, tasks, processes):
+            done.append(outcome)
+            yield outcome
+
+    return counted
+
+
+def interrupted(copied: tuple[Benchmark, Path], lines: str) -> tuple[Benchmark, Path]:
+    """A store whose journal knows only the given lines."""
+    benchmark, path = copied
+    recipe = json.loads((path / INDEX_FILE).read_text())["recipe"]
+    (path / JOURNAL_FILE).write_text(json.dumps(recipe) + "\n" + lines)
+    (path / INDEX_FILE).unlink()
+    return benchmark, path
+
+
+def test_half_a_line_in_the_journal_does_not_count(copied, monkeypatch):
+    whole = '{"tracklet": 0, "length": 3, "broken": []}\n'
+    benchmark, path = interrupted(copied, whole + whole.replace("0", "1")[:20])
+    done = []
+    monkeypatch.setattr(module, "in_parallel", counting(module.in_parallel, done))
+    store = prepare(benchmark, path, processes=1)
+    assert sorted(outcome.tracklet for outcome in done) == [1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(store.tracklet(1), packed_from(benchmark.tracklets[1]))
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_journal_whose_frames_are_gone_is_not_believed(copied, damage):
+    benchmark, path = interrupted(copied, '{"tracklet": 0, "length": 3, "broken": []}\n')
+    if damage == "cut":
+        os.truncate(path / FRAMES_FILE, 1000)
+    else:
+        (path / FRAMES_FILE).unlink()
+    with pytest.raises(ReseenError, match=r"frames\.npy is damaged; remove"):
+        prepare(benchmark, path)
+
+
+def test_a_damaged_journal_is_named(copied):
+    benchmark, path = interrupted(copied, "these are words\n")
+    with pytest.raises(ReseenError, match=rf"{JOURNAL_FILE} is damaged; remove"):
+        prepare(benchmark, path)
+
+
+def test_frames_that_somebody_else_put_there_are_not_overwritten(benchmark, tmp_path):
+    (tmp_path / FRAMES_FILE).write_bytes(b"precious")
+    with pytest.raises(ReseenError, match=r"nothing tells what .* was made from"):
+        prepare(benchmark, tmp_path)
+    assert (tmp_path / FRAMES_FILE).read_bytes() == b"precious"
+
+
+def test_a_full_disk_shows_at_once_and_leaves_no_half_file(benchmark, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        with pytest.raises(ReseenError, match=r"no space left on the disk for .*frames\.npy"):
+            prepare(benchmark, tmp_path / "store", processes=1)
+    assert not (tmp_path / "store" / FRAMES_FILE).exists()
+    assert len(prepare(benchmark, tmp_path / "store", processes=1)) == len(LENGTHS)
+
+
+def test_too_small_frames_for_a_flow_are_named_with_their_tracklet(benchmark, tmp_path):
+    for path in benchmark.tracklets[2].paths:
+        cv2.imwrite(str(path), np.zeros((6, 4, 3), np.uint8))
+    with pytest.raises(ReseenError, match="tracklet 2/1: frames of 6x4 pixels are too small"):
+        prepare(benchmark, tmp_path / "store", flow="dis", processes=1)
