@@ -15,7 +15,7 @@ from reseen.evaluation.plots import plot_cmc
 from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.ranked import chosen_rankings
 from reseen.evaluation.report import FeatureScores, Report, Trial
-from reseen.network.checkpoint import PARTS_FILE, Run
+from reseen.network.checkpoint import WEIGHTS_FILE, Run
 
 RANKINGS = 9
 """Queries shown on a report page."""
@@ -45,13 +45,16 @@ class Evaluation:
         return Report(dataset, self.protocol, (self.trial,))
 
 
-def evaluate(run: Run, store: FrameStore, protocol: str | None = None) -> Evaluation:
+def evaluate(
+    run: Run, store: FrameStore, protocol: str | None = None, weights: str = WEIGHTS_FILE
+) -> Evaluation:
     """Score every feature kind of a run on the test people of its trial.
 
     Args:
         run: a finished run.
         store: the store that it was trained on, or another one.
         protocol: a key of `PROTOCOLS`; by default the data set's own.
+        weights: name of the networks' files; a snapshot's for a smaller budget.
 
     Raises:
         ReseenError: the store has no such trial, weights are missing, nobody can be scored.
@@ -61,7 +64,7 @@ def evaluate(run: Run, store: FrameStore, protocol: str | None = None) -> Evalua
     split = store.splits[run.facts.trial]
     tracklets = sorted({*split.query, *split.gallery})
     place = {index: position for position, index in enumerate(tracklets)}
-    features = embed(run, store, tracklets)
+    features = embed(run, store, tracklets, weights)
     query, gallery = (
         {
             kind: tuple(view.take([place[index] for index in chosen]) for view in views)
@@ -71,16 +74,14 @@ def evaluate(run: Run, store: FrameStore, protocol: str | None = None) -> Evalua
     )
     name = protocol or default_protocol(store.dataset)
     scores = {kind: score_by_protocol(name, query[kind], gallery[kind]) for kind in features}
-    weights = {}
-    if (run.path / PARTS_FILE).exists():
-        fusion = run.part_fusion()
-        weights = dict(zip(fusion.PARTS, fusion.weights.tolist(), strict=True))
-    trial = Trial(
-        run.facts.trial,
-        {kind: FeatureScores.of(value) for kind, value in scores.items()},
-        weights,
-    )
+    summed = {kind: FeatureScores.of(value) for kind, value in scores.items()}
+    trial = Trial(run.facts.trial, summed, _part_weights(run) if "parts" in scores else {})
     return Evaluation(query, gallery, scores, trial, name, _notes(run, store))
+
+
+def _part_weights(run: Run) -> dict[str, float]:
+    fusion = run.part_fusion()
+    return dict(zip(fusion.PARTS, fusion.weights.tolist(), strict=True))
 
 
 def default_protocol(dataset: str) -> str:

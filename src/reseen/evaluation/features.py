@@ -10,9 +10,10 @@ from reseen.data.clips import BodyPart, FrameReader, Integers
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.evaluation.embedding import Embeddings
-from reseen.network.checkpoint import Run
+from reseen.network.checkpoint import WEIGHTS_FILE, Run
+from reseen.network.config import Config
 from reseen.network.inference import tracklet_features
-from reseen.network.model import Features, PartFusion
+from reseen.network.model import Features, PartFusion, SpatialTemporalFusion
 from reseen.progress import progress
 
 Views = tuple[Embeddings, ...]
@@ -27,7 +28,7 @@ def best_device() -> torch.device:
 
 
 def embed(
-    run: Run, store: FrameStore, indices: Sequence[int], device: torch.device | None = None
+    run: Run, store: FrameStore, indices: Sequence[int], weights: str = WEIGHTS_FILE
 ) -> dict[str, Views]:
     """Features of some of a store's tracklets, of every kind that the run can give.
 
@@ -35,7 +36,7 @@ def embed(
         run: a finished run.
         store: where the tracklets lie.
         indices: which of its tracklets, M of them.
-        device: where to compute; the best there is by default.
+        weights: name of the networks' files; a snapshot's for a smaller budget.
 
     Returns:
         By kind: "spatial", "temporal" and "fused" of the whole body or of the only part trained;
@@ -45,9 +46,16 @@ def embed(
         ReseenError: weights are missing or do not fit.
     """
     chosen = np.asarray(indices, dtype=np.int64)
-    reader = FrameReader(store.frames, device or best_device())
+    reader = FrameReader(store.frames, best_device())
     by_part = {
-        part: _part_features(run, part, reader, store.starts[chosen], store.lengths[chosen])
+        part: _part_features(
+            run.network(part, weights).to(reader.device),
+            part,
+            run.config,
+            reader,
+            store.starts[chosen],
+            store.lengths[chosen],
+        )
         for part in run.facts.parts
     }
     names = tuple(store.names[index] for index in chosen)
@@ -87,20 +95,20 @@ def final_kind(run: Run) -> str:
 
 
 def _part_features(
-    run: Run,
+    network: SpatialTemporalFusion,
     part: BodyPart,
+    config: Config,
     reader: FrameReader,
     starts: Integers,
     lengths: Integers,
 ) -> list[Features]:
     """Features of one body part's network, (M, 128) each, for each view."""
-    network = run.network(part).to(reader.device)
     blocks = []
     with progress(f"features {part}", len(starts), "tracklets") as advance:
         for first in range(0, len(starts), TRACKLETS_AT_ONCE):
             block = slice(first, first + TRACKLETS_AT_ONCE)
             blocks.append(
-                tracklet_features(network, reader, starts[block], lengths[block], part, run.config)
+                tracklet_features(network, reader, starts[block], lengths[block], part, config)
             )
             advance(len(starts[block]))
     return [

@@ -63,7 +63,7 @@ class LearnerStack(nn.Module):
         )
         self._template = [deepcopy(learners[0]).to("meta")]  # in a list: not a submodule
 
-    def forward(self, clips: Tensor, labels: Tensor, masks: DropoutMasks) -> LossTerms:
+    def forward(self, clips: Tensor, labels: Tensor, masks: DropoutMasks | None) -> LossTerms:
         """The losses of K learners, (K,) each; arguments as `Learner`'s with K in front."""
         template = self._template[0]
 
@@ -74,8 +74,18 @@ class LearnerStack(nn.Module):
             return terms
 
         weights = dict(zip(self.names, self.stacked, strict=True))
-        terms: LossTerms = torch.vmap(one)(weights, clips, labels, masks)
+        terms: LossTerms = torch.vmap(one)(weights, clips, labels, _complete(masks, clips))
         return terms
+
+
+def _complete(masks: DropoutMasks | None, clips: Tensor) -> DropoutMasks:
+    """Masks that drop nothing where there are none: vmap cannot run the fused recurrence."""
+    nothing_dropped = clips.new_ones((*clips.shape[:-3], 1))
+    if masks is None:
+        return DropoutMasks(nothing_dropped, nothing_dropped)
+    if masks.recurrent is None:
+        return DropoutMasks(masks.flattened, nothing_dropped)
+    return masks
 
 
 def draw_masks(

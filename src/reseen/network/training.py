@@ -86,7 +86,12 @@ def train(
 
 
 def train_part(
-    fabric: Fabric, store: FrameStore, run: Run, part: BodyPart, advance: Advance
+    fabric: Fabric,
+    store: FrameStore,
+    run: Run,
+    part: BodyPart,
+    advance: Advance,
+    snapshots: Sequence[int] = (),
 ) -> None:
     """Train one network of a run, unless it is trained already.
 
@@ -96,7 +101,8 @@ def train_part(
         advance(run.config.train.updates)
         return
     checkpoint = run.path / part / CHECKPOINT_FILE
-    fit(fabric, store, run.config, [job_of(run, store, part)], checkpoint, advance)
+    jobs = [job_of(run, store, part)]
+    fit(fabric, store, run.config, jobs, checkpoint, advance, snapshots=snapshots)
 
 
 def job_of(run: Run, store: FrameStore, part: BodyPart) -> Job:
