@@ -28,7 +28,7 @@ TIME_BOUND = 4.0
 MEMORY_BOUND = 2.0
 TRACKLETS, LENGTH = 100, 80
 REPEATS = 3
-ROW = "{:44} {:>9} {:>7}  {}"
+ROW = "{:50} {:>9} {:>7}  {}"
 
 
 def main() -> None:
