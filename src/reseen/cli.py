@@ -220,14 +220,11 @@ def train(
     from reseen.network.model import PartFusion
     from reseen.network.training import train
 
-    chosen = settings or Config()
-    if updates is not None:
-        chosen = replace(chosen, train=replace(chosen.train, updates=updates))
     parts = PartFusion.PARTS if part == "all" else (part,)
     run = train(
         FrameStore.open(store),
         out,
-        chosen,
+        _with_updates(settings, updates),
         parts,
         trial=trial,
         seed=seed,
@@ -299,6 +296,65 @@ def embed(run: Path, store: Path, *, out: Path, feature: str | None = None) -> N
     embeddings = embed_all(Run.open(run), FrameStore.open(store), feature)
     embeddings.save(out)
     print(f"{out}: {len(embeddings):,} features")
+
+
+@app.command
+def reproduce(
+    store: Path,
+    *,
+    out: Path,
+    trials: int = 10,
+    variants: list[str] | None = None,
+    preset: Literal["paper", "quick", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
+    config: Path | None = None,  # noqa: ARG001 _fill_settings
+    updates: int | None = None,
+    seed: int = 0,
+    settings: ConfigOverrides = None,
+) -> None:
+    """Run the paper's experiments: every table and figure, over several trials.
+
+    Stopped and started again, it goes on with what is finished.
+
+    Parameters
+    ----------
+    store
+        What `reseen prepare` made.
+    out
+        Folder for the runs, report.html, report.md and report.json.
+    trials
+        How many of the store's splits.
+    variants
+        Networks to compare with the paper's: mclaughlin, tanh, tied, hadsell, hinge, unit,
+        no-flow; by default all.
+    preset
+        Settings to start from.
+    config
+        TOML file with settings that replace the preset's.
+    updates
+        Steps of the optimiser for each network.
+    seed
+        Every random number follows from it.
+    settings
+        Single settings, over preset and file.
+    """
+    from reseen.data.store import FrameStore
+    from reseen.evaluation.plan import VARIANTS
+    from reseen.evaluation.reproduce import reproduce
+
+    chosen = _with_updates(settings, updates)
+    names = list(VARIANTS) if variants is None else variants
+    results = reproduce(
+        FrameStore.open(store), out, chosen, trials=trials, variants=names, seed=seed
+    )
+    _print_table(results.variants["paper"].table())
+    print(out / "report.html")
+
+
+def _with_updates(settings: Config | None, updates: int | None) -> Config:
+    chosen = settings or Config()
+    if updates is None:
+        return chosen
+    return replace(chosen, train=replace(chosen.train, updates=updates))
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
