@@ -113,7 +113,7 @@ def write_page(
         table=_table(report),
         curves=Picture(svg(cmc_figure(report)), _described_curves(report)),
         weights=_weights(report),
-        rows=[] if store is None else [_shown(store, row) for row in rows(store, rankings)],
+        rows=[] if store is None else _shown(store, rankings),
         sections=sections,
         facts=facts,
         notes=notes,
@@ -172,12 +172,24 @@ def _weights(report: Report) -> dict[str, float]:
     return {part: float(np.mean([each[part] for each in weights])) for part in weights[0]}
 
 
-def _shown(store: FrameStore, row: Any) -> dict[str, Any]:
-    return {
-        "row": row,
-        "strip": _strip(store, row.index),
-        "found": [(found, _strip(store, found.index)) for found in row.found],
-    }
+def _shown(store: FrameStore, rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
+    """What the page says and shows of each ranking."""
+    return [
+        {
+            "standing": _standing(place, len(rankings)),
+            "row": row,
+            "strip": _strip(store, row.index),
+            "found": [(found, _strip(store, found.index)) for found in row.found],
+        }
+        for place, row in enumerate(rows(store, rankings))
+    ]
+
+
+def _standing(place: int, count: int) -> str:
+    """Where a query stands among all, as `chosen_rankings` has chosen it."""
+    way = place / max(count - 1, 1)
+    names = {0: "Best query", 0.5: "Median query", 1: "Worst query"}
+    return names.get(way, f"{100 * way:.0f} % of the way from best to worst")
 
 
 def _strip(store: FrameStore, index: int) -> str:

@@ -14,14 +14,15 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
+from reseen.evaluation.intervals import t_interval
 from reseen.evaluation.report import Report
 from reseen.files import written_aside
 
 LAST_RANK = 20
 """Where the CMC figure ends, as the paper's figures do."""
 
-INK = {"ink": "#1c2026", "muted": "#66707c", "grid": "#e3e6ea"}
-"""Text and lines. In SVG each colour is a variable of its name, so that a page may set it."""
+INK = {"ink": "#1c2026", "muted": "#66707c", "grid": "#e3e6ea", "paper": "#ffffff"}
+"""Text, lines and ground. In SVG each colour is a variable of its name, which a page may set."""
 
 
 class Stroke(NamedTuple):
@@ -57,10 +58,9 @@ def plot_cmc(report: Report, path: Path) -> None:
 def cmc_figure(report: Report) -> Figure:
     """One CMC curve for each feature kind over ranks 1 to 20, labelled where they start.
 
-    Where there are several trials the curve is their mean, and a band shows one standard
-    deviation to both sides.
+    Where there are several trials the curve is their mean and a band its 95 % interval.
     """
-    figure = Figure(figsize=(5.6, 3.7), layout="constrained")
+    figure = Figure(figsize=(5.2, 3.7), layout="constrained")
     axes = figure.add_subplot()
     curves = {kind: _curves(report, kind) for kind in report.kinds}
     for kind, curve in curves.items():
@@ -78,10 +78,11 @@ def _curves(report: Report, kind: str) -> Numbers:
 
 
 def _band(curves: Numbers) -> tuple[Numbers, Numbers]:
-    """One standard deviation below and above the mean, (LAST_RANK,) each."""
-    mean = curves.mean(axis=0)
-    spread = curves.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros_like(mean)
-    return np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1)
+    """Lower and upper edge of the mean's 95 % interval over trials, (LAST_RANK,) each."""
+    if len(curves) == 1:
+        return curves[0], curves[0]
+    low, high = np.array([t_interval(shares) for shares in curves.T]).T
+    return low, high
 
 
 def _draw_curve(axes: Axes, stroke: Stroke, curves: Numbers) -> None:
@@ -97,7 +98,7 @@ def _draw_curve(axes: Axes, stroke: Stroke, curves: Numbers) -> None:
         zorder=3,
     )
     if len(curves) > 1:
-        axes.fill_between(ranks, *_band(curves), color=stroke.colour, alpha=0.12, linewidth=0)
+        axes.fill_between(ranks, *_band(curves), color=stroke.colour, alpha=0.14, linewidth=0)
 
 
 def _rule(axes: Axes) -> None:
@@ -105,12 +106,11 @@ def _rule(axes: Axes) -> None:
     axes.yaxis.tick_right()
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.set_xticks([1, 5, 10, 15, 20])
-    axes.set_xlabel("rank: how many gallery tracklets are looked at", fontsize=8.5)
-    axes.set_title(
-        "queries whose match is among them", loc="right", fontsize=8.5, color=INK["muted"]
-    )
+    axes.set_xlabel("rank: how many gallery tracklets are looked at", fontsize=9)
+    axes.set_title("queries whose match is among them", loc="right", fontsize=9, color=INK["muted"])
     axes.xaxis.label.set_color(INK["muted"])
-    axes.tick_params(length=0, pad=6, labelsize=8.5, labelcolor=INK["muted"])
+    axes.tick_params(length=0, pad=6, labelsize=9, labelcolor=INK["muted"])
+    axes.set_axisbelow(True)
     axes.grid(axis="y", color=INK["grid"], linewidth=0.8)
     axes.spines[:].set_visible(False)
 
@@ -126,7 +126,7 @@ def _label_curves(axes: Axes, starts: dict[str, float]) -> None:
             xytext=(0.1, place),
             ha="right",
             va="center",
-            fontsize=9,
+            fontsize=9.5,
             fontweight="bold",
             color=STROKES[kind].colour,
             annotation_clip=False,
@@ -156,7 +156,14 @@ def save(figure: Figure, path: Path) -> None:
         ReseenError: the file cannot be written; an older one stays whole.
     """
     with written_aside(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+        temporary.write_bytes(png(figure))
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the content of a PNG file."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def svg(figure: Figure) -> str:
@@ -164,7 +171,7 @@ def svg(figure: Figure) -> str:
     buffer = BytesIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reseen"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+        figure.savefig(buffer, format="svg", dpi=200, transparent=True, metadata=nothing)
     drawing = buffer.getvalue().decode()
     return _with_variables(_without_unused_names(drawing[drawing.index("<svg") :]))
 

@@ -134,46 +134,64 @@ def ranked_lists(store: FrameStore, rankings: Sequence[Ranking], path: Path) -> 
 def ranked_figure(store: FrameStore, rankings: Sequence[Ranking]) -> Figure:
     """The picture that `ranked_lists` writes."""
     drawn = rows(store, rankings)
-    across = 2.5 + CELL_WIDTH * (1 + max(len(row.found) for row in drawn))
-    down = CELL_HEIGHT * len(drawn)
+    across = 2 * EDGE + GAP + CELL_WIDTH * (1 + max(len(row.found) for row in drawn))
+    down = 2 * EDGE + CELL_HEIGHT * len(drawn)
     figure = Figure(figsize=(across / 60, down / 60))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     for number, row in enumerate(drawn):
-        _draw_row(axes, store, row, number * CELL_HEIGHT)
-    axes.set(xlim=(0, across), ylim=(down, 0), aspect="equal")
+        _draw_row(axes, store, row, EDGE + number * CELL_HEIGHT)
+    axes.set(xlim=(0, across), ylim=(down, 0))
     return figure
 
 
-CELL_WIDTH, CELL_HEIGHT = WIDTH + 10, HEIGHT + 26
-GAP = 10
-"""Room between a query and what it found, in pixels of a stored frame, like all sizes here."""
+CELL_WIDTH, CELL_HEIGHT = WIDTH + 8, HEIGHT + 30
+EDGE, GAP = 5, 8
+"""Room around all, and between a query and what it found: in pixels of a stored frame, like all
+sizes here."""
+
+LONGEST_NAME = 16
 
 
 def _draw_row(axes: Axes, store: FrameStore, row: Row, top: float) -> None:
-    _draw_tile(axes, store, row.index, (5, top + 6), INK["ink"])
-    _write(axes, (5, top + HEIGHT + 10), f"query, camera {row.camera}", row.name, INK["ink"])
+    lines = ("query", f"camera {row.camera}", row.name)
+    _draw_tile(axes, store, row.index, (EDGE, top), INK["ink"], lines)
     for number, found in enumerate(row.found, start=1):
-        corner = (5 + GAP + number * CELL_WIDTH, top + 6)
-        colour = RIGHT if found.right else WRONG
-        _draw_tile(axes, store, found.index, corner, colour)
-        told = f"{MARKS[found.right]} {found.rank} · {found.distance:.2f} · camera {found.camera}"
-        _write(axes, (corner[0], top + HEIGHT + 10), told, found.name, colour)
+        mark = f"{MARKS[found.right]} {found.rank}   {found.distance:.2f}"
+        lines = (mark, f"camera {found.camera}", found.name)
+        corner = (EDGE + GAP + number * CELL_WIDTH, top)
+        _draw_tile(axes, store, found.index, corner, RIGHT if found.right else WRONG, lines)
 
 
 def _draw_tile(
-    axes: Axes, store: FrameStore, index: int, corner: tuple[float, float], colour: str
+    axes: Axes,
+    store: FrameStore,
+    index: int,
+    corner: tuple[float, float],
+    colour: str,
+    lines: tuple[str, str, str],
 ) -> None:
+    """A framed picture and three lines below it."""
     left, top = corner
     picture = enlarged(middle_pictures(store, index, 1)[0], 4)
-    axes.imshow(picture, extent=(left, left + WIDTH, top + HEIGHT, top))
+    axes.imshow(picture, extent=(left, left + WIDTH, top + HEIGHT, top), aspect="auto")
     axes.add_patch(
         Rectangle((left, top), WIDTH, HEIGHT, fill=False, edgecolor=colour, linewidth=2.5)
     )
+    for number, line in enumerate(lines):
+        axes.text(
+            left,
+            top + HEIGHT + 4 + 7.5 * number,
+            _shortened(line),
+            fontsize=6,
+            fontweight="bold" if number == 0 else "normal",
+            color=INK["muted"] if number else colour,
+            va="top",
+            parse_math=False,  # a name may hold dollars
+        )
 
 
-def _write(axes: Axes, place: tuple[float, float], line: str, name: str, colour: str) -> None:
-    """Two lines below a picture; a name may hold dollars, which are no formula."""
-    left, top = place
-    axes.text(left, top - 6, line, fontsize=5.5, color=colour, va="top", fontweight="bold")
-    axes.text(left, top + 2.5, name, fontsize=5.5, color=INK["muted"], va="top", parse_math=False)
+def _shortened(name: str) -> str:
+    """A name that fits below a picture; its end tells more than its middle."""
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
