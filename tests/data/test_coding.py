@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reseen.data.coding import CHANNEL_SCALES, CHANNELS, pack_frames, unpack_pictures
+from reseen.data.coding import CHANNEL_SCALES, CHANNELS, pack_frames, unpack_flow, unpack_pictures
 from reseen.errors import ReseenError
 
 
@@ -65,6 +65,7 @@ def test_uniform_motion_is_stored_in_eighths_of_a_pixel(shape):
     inside = frames[1:, 3:, 8:-8, 8:-8]
     assert np.median(inside[:, 0]) == 127 + 4
     assert np.median(inside[:, 1]) == 127 - 2
+    np.testing.assert_array_equal(np.median(unpack_flow(frames[1:]), axis=(0, 2, 3)), [0.5, -0.25])
 
 
 @pytest.mark.parametrize(("brighter", "stored"), [(60, 0), (-60, 255)])

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from reseen.data.parallel import in_parallel
+from reseen.data.parallel import TASKS_PER_PROCESS, in_parallel
 from reseen.errors import ReseenError
 
 
@@ -27,6 +27,15 @@ def test_every_task_is_done_once():
     assert sorted(in_parallel(halved, ((2 * number,) for number in range(50)), 2)) == [*range(50)]
 
 
+def test_tasks_are_taken_only_when_they_are_needed():
+    """A million of them must not wait in memory."""
+    taken = []
+    results = in_parallel(halved, ((taken.append(number) or 0,) for number in range(100)), 1)
+    next(results)
+    results.close()
+    assert len(taken) == TASKS_PER_PROCESS
+
+
 def test_an_error_in_a_process_comes_through():
     with pytest.raises(ReseenError, match="7 is odd"):
         list(in_parallel(halved, [(2,), (7,)], 1))
@@ -39,7 +48,7 @@ def test_a_killed_process_is_told():
 
 ENDLESS = """
 import sys, time
-from reseen.data.parallel import in_parallel
+from reseen.data.parallel import TASKS_PER_PROCESS, in_parallel
 
 def wait_for_ever():
     print("begun", flush=True)

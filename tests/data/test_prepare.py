@@ -89,8 +89,10 @@ def test_a_finished_store_is_opened_at_once(copied, monkeypatch):
     monkeypatch.setattr(module, "in_parallel", lambda *_: pytest.fail("worked again"))
     benchmark, path = copied
     before = (path / INDEX_FILE).read_bytes()
+    (path / JOURNAL_FILE).touch()  # as a kill in the very last moment leaves it
     assert len(prepare(benchmark, path)) == len(LENGTHS)
     assert (path / INDEX_FILE).read_bytes() == before
+    assert not (path / JOURNAL_FILE).exists()
 
 
 # What is left out

@@ -45,7 +45,7 @@ def prepare(
     known_flow(flow)
     recipe = recipe_of(benchmark, flow)
     if (path / INDEX_FILE).exists():
-        check_unchanged(path, read_index(path)["recipe"], recipe)
+        check_unchanged(path, read_index(path).get("recipe", {}), recipe)
     else:
         with Journal.opened(path, recipe) as journal:
             _pack_tracklets(benchmark.tracklets, path, flow, processes, journal)

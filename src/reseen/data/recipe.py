@@ -48,11 +48,11 @@ def check_unchanged(path: Path, written: Recipe, wanted: Recipe) -> None:
 
 def _first_change(written: Recipe, wanted: Recipe) -> str | None:
     for setting in ("format", "dataset", "flow"):
-        if written[setting] != wanted[setting]:
-            return f"with {setting} {written[setting]}, not {wanted[setting]}"
-    if written["sources"] != wanted["sources"]:
-        return _changed_source(written["sources"], wanted["sources"])
-    if written["splits"] != wanted["splits"]:
+        if written.get(setting) != wanted[setting]:
+            return f"with {setting} {written.get(setting)}, not {wanted[setting]}"
+    if written.get("sources") != wanted["sources"]:
+        return _changed_source(written.get("sources", {}), wanted["sources"])
+    if written.get("splits") != wanted["splits"]:
         return "with other splits into training and test people"
     return None
 
