@@ -350,6 +350,24 @@ def reproduce(
     print(out / "report.html")
 
 
+@app.command
+def export(run: Path, *, out: Path) -> None:
+    """Write a run as ONNX, normalisation inside, and check it against PyTorch.
+
+    Parameters
+    ----------
+    run
+        What `reseen train` made.
+    out
+        The ONNX file: frames (batch, 16, 5, 64, 48) uint8 in, feature (batch, 128) out.
+    """
+    from reseen.network.checkpoint import Run
+    from reseen.network.export import export_onnx
+
+    difference = export_onnx(Run.open(run), out)
+    print(f"{out}: differs from PyTorch by {difference:.1e} at most")
+
+
 def _with_updates(settings: Config | None, updates: int | None) -> Config:
     chosen = settings or Config()
     if updates is None:

@@ -273,13 +273,23 @@ def crop(clips: Tensor, crops: Crops, negate_mirrored_flow: bool) -> Tensor:
         (n, T, 5, 56, 40).
     """
     cut = clips.new_empty((*clips.shape[:3], CROP_HEIGHT, CROP_WIDTH))
-    for place, (top, left, mirrored) in enumerate(
-        zip(crops.top.tolist(), crops.left.tolist(), crops.mirrored.tolist(), strict=True)
-    ):
-        piece = clips[place, ..., top : top + CROP_HEIGHT, left : left + CROP_WIDTH]
-        cut[place] = piece.flip(-1) if mirrored else piece
+    decisions = zip(crops.top.tolist(), crops.left.tolist(), crops.mirrored.tolist(), strict=True)
+    for clip, piece, (top, left, mirrored) in zip(clips, cut, decisions, strict=True):
+        kept = clip[..., top : top + CROP_HEIGHT, left : left + CROP_WIDTH]
+        piece.copy_(kept.flip(-1) if mirrored else kept)
         if mirrored and negate_mirrored_flow:
-            cut[place, :, HORIZONTAL_FLOW].neg_()
+            piece[:, HORIZONTAL_FLOW].neg_()
+    return _without_mean(cut)
+
+
+def middle_crop(clips: Tensor) -> Tensor:
+    """The crop of the only view: (n, T, 5, 64, 48) -> (n, T, 5, 56, 40)."""
+    kept = slice(MIDDLE, MIDDLE + CROP_HEIGHT), slice(MIDDLE, MIDDLE + CROP_WIDTH)
+    return _without_mean(clips[..., kept[0], kept[1]].clone())
+
+
+def _without_mean(cut: Tensor) -> Tensor:
+    """Take away, in place, each frame's mean over all five channels."""
     return cut.sub_(cut.mean(dim=(2, 3, 4), keepdim=True))
 
 

@@ -1,0 +1,55 @@
+"""A run written as ONNX gives the features that PyTorch gives."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reseen.errors import ReseenError
+from reseen.network import export
+from reseen.network.checkpoint import Run, RunFacts, versions, write_tensors
+from reseen.network.config import Config
+from reseen.network.export import ClipToFeature, export_onnx
+from reseen.network.learner import Learner
+from reseen.network.model import PartFusion
+
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+
+def make_run(path: Path, parts=("full",)) -> Run:
+    config = Config()
+    facts = RunFacts("folder", "", 0, 0, tuple(parts), (1, 2), (), versions())
+    run = Run.create(path, config, facts)
+    for seed, part in enumerate(parts):
+        weights = dict(Learner(config, 2, seed).named_parameters())
+        write_tensors(path / part / "weights.safetensors", weights, {})
+    if len(parts) > 1:
+        run.save_part_fusion(PartFusion())
+    return run
+
+
+@pytest.mark.parametrize("parts", [("full",), PartFusion.PARTS])
+def test_any_batch_gives_the_features_of_pytorch(tmp_path, parts):
+    run = make_run(tmp_path / "run", parts)
+
+    assert export_onnx(run, tmp_path / "run.onnx") < 1e-5
+
+    frames = np.random.default_rng(1).integers(0, 256, (5, 16, 5, 64, 48), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(tmp_path / "run.onnx")
+    (found,) = session.run(["feature"], {"frames": frames})
+    with torch.inference_mode():
+        expected = ClipToFeature(run)(torch.from_numpy(frames)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert np.ptp(found, axis=0).max() > 0, "every clip gives the same feature"
+
+
+def test_an_export_that_differs_is_not_written(tmp_path, monkeypatch):
+    run = make_run(tmp_path / "run")
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+
+    with pytest.raises(ReseenError, match="differs from PyTorch"):
+        export_onnx(run, tmp_path / "run.onnx")
+
+    assert not (tmp_path / "run.onnx").exists()
