@@ -1,7 +1,8 @@
 """How long `prepare` takes beside decoding alone, and how much memory it takes.
 
 Run as `python benchmarks/bench_prepare.py [--memory-frames N]`. The memory is measured on N frames
-(1,000,000 of them need 15 GB of disk) whose tracklets all read the same few pictures.
+(1,000,000 of them need 15 GB of disk) whose tracklets all read the same few pictures; these are
+small, to be done with soon, since a process holds only two of them at a time.
 """
 
 import argparse
@@ -12,12 +13,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from reseen.data.parallel import in_parallel
 from reseen.data.prepare import prepare
 from reseen.data.tracklet import Benchmark, Split, Tracklet
 
@@ -42,7 +43,8 @@ def main() -> None:
             benchmark = drawn(Path(folder) / name, *case)
             ratio = time_ratio(benchmark, Path(folder) / "store", processes)
             row(f"prepare / decode only, {name} JPEG, {processes} processes", ratio, TIME_BOUND)
-        gigabytes = peak_memory(repeated(benchmark, memory_frames), Path(folder) / "store")
+        small = drawn(Path(folder) / "small", 32, 24, 90)
+        gigabytes = peak_memory(repeated(small, memory_frames), Path(folder) / "store")
         row(f"peak memory of {memory_frames:,} frames, GB", gigabytes, MEMORY_BOUND)
 
 
@@ -112,11 +114,8 @@ def seconds(work: Callable[[], None]) -> float:
 
 
 def decode_all(benchmark: Benchmark, processes: int) -> None:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        processes, context, initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
-        list(pool.map(decode, benchmark.tracklets))
+    for _ in in_parallel(decode, ((tracklet,) for tracklet in benchmark.tracklets), processes):
+        pass
 
 
 def decode(tracklet: Tracklet) -> None:

@@ -42,7 +42,7 @@ def test_an_error_in_a_process_comes_through():
 
 
 def test_a_killed_process_is_told():
-    with pytest.raises(ReseenError, match="a working process was killed"):
+    with pytest.raises(ReseenError, match="a working process died"):
         list(in_parallel(halved, [(Deadly(),)], 1))
 
 

@@ -56,8 +56,10 @@ def in_parallel(
                 yield from (future.result() for future in finished)
         yield from (future.result() for future in waiting)
     except BrokenProcessPool as error:
-        message = "a working process was killed (out of memory?); start again to continue"
-        raise ReseenError(message) from error
+        raise ReseenError(
+            "a working process died; was memory short, start again to continue; in a script, "
+            "call this under: if __name__ == '__main__'"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
