@@ -90,7 +90,11 @@ class OptimiserConfig:
     """How the weights move. Torch7's SGD has dampening = momentum, hence the default."""
 
     name: Literal["sgd", "adam"] = "sgd"
+    """The rule by which weights follow their gradients."""
+
     learning_rate: float = 1e-3
+    """Size of a step."""
+
     momentum: float = 0.9
     """SGD only."""
 
@@ -211,6 +215,9 @@ def _merge(old: Any, values: Mapping[str, Any], where: str, prefix: str) -> Any:
     return type(old)(**known)
 
 
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
 def _checked(value: Any, kind: Any, where: str) -> Any:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
@@ -220,7 +227,7 @@ def _checked(value: Any, kind: Any, where: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
-        raise ReseenError(f"{where} must be a {kind.__name__}, not {value!r}")
+        raise ReseenError(f"{where} must be {_KINDS[kind]}, not {value!r}")
     return value
 
 
