@@ -162,6 +162,8 @@ class Run:
             if not path.is_file():
                 raise ReseenError(f"{path} is missing; the training has not finished")
             digest.update(path.read_bytes())
+        if (self.path / PARTS_FILE).is_file():
+            digest.update((self.path / PARTS_FILE).read_bytes())
         return digest.hexdigest()[:12]
 
 
