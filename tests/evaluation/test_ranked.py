@@ -102,7 +102,7 @@ def test_frames_are_green_where_right_red_where_wrong_and_marked_without_colour(
     ]
 
 
-def test_everything_lies_inside_the_picture(store):
+def test_everything_lies_inside_the_picture_and_no_text_on_a_tile(store):
     figure = ranked_figure(store, [ranking(store, 11), ranking(store, 1)])
     figure.draw_without_rendering()
     (axes,) = figure.axes
@@ -110,6 +110,8 @@ def test_everything_lies_inside_the_picture(store):
         box = artist.get_window_extent()
         assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+    tiles = [patch.get_window_extent() for patch in axes.patches]
+    assert not any(text.get_window_extent().count_overlaps(tiles) for text in axes.texts)
 
 
 def test_names_with_dollars_and_long_names_are_drawn(store, tmp_path, make_store):
