@@ -1,0 +1,297 @@
+"""From raw video to tracklets: people found, followed and cut out."""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Set
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.data.datasets.layout import entries, is_picture
+from reseen.errors import ReseenError
+from reseen.files import read_json, write_json
+from reseen.progress import progress
+from reseen.search.boxes import GivenBoxes, read_boxes
+from reseen.search.crops import Piece, TrackletFolder
+from reseen.search.detect import Detections, Detector, open_detector
+from reseen.search.follow import Followed, Tracker
+from reseen.search.video import (
+    Counts,
+    Frame,
+    expected_frames,
+    frames_from,
+    is_url,
+    without_password,
+)
+
+TRACKLETS_FILE = "tracklets.json"
+"""Written last: a folder without it was not finished."""
+
+MIN_LENGTH = 8
+"""Frames in which a person must be seen to become a tracklet: half a clip of the paper."""
+
+NOBODY = Detections.of([], [])
+
+Numbers = NDArray[np.int64]
+
+NO_NUMBERS: Numbers = np.zeros(0, np.int64)
+
+Follow = Callable[[Frame], tuple[list[Followed], Set[int]]]
+"""Gives the people in sight in a frame, and the numbers of all who may be seen after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedTracklet:
+    """One person's way through one camera's picture, cut out of a video.
+
+    Attributes:
+        id: the camera's name, the recording's start (else its file's name), and a number.
+        camera: name of the view.
+        start, end: when the person was seen, in seconds: since 1970 where the recording's start
+            is known, else since its beginning.
+        source: the video.
+        folder: where the crops lie.
+        files: their names, in time order; never empty.
+    """
+
+    id: str
+    camera: str
+    start: float
+    end: float
+    source: str
+    folder: Path
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackReport:
+    """What became of a video.
+
+    Attributes:
+        source, camera: the video and the name of its view.
+        out: the folder with the tracklets.
+        tracklets, crops: how many were written.
+        frames: frames read.
+        expected_frames: how many the source says it has; None when it does not say.
+        broken_frames: frames that could not be read and were skipped.
+        reconnects: how often a lost camera answered again.
+        sizes: every (width, height) of the frames.
+        boxes_dropped: boxes that lay outside the picture.
+        boxes_ignored: boxes of a given file that are no people or are marked not to count.
+        too_short: people seen in too few frames to become a tracklet.
+    """
+
+    source: str
+    camera: str
+    out: Path
+    tracklets: int
+    crops: int
+    frames: int
+    expected_frames: int | None
+    broken_frames: int
+    reconnects: int
+    sizes: tuple[tuple[int, int], ...]
+    boxes_dropped: int
+    boxes_ignored: int
+    too_short: int
+
+
+def track(
+    source: str | Path,
+    camera: str,
+    out: Path,
+    *,
+    detector: str | Detector = "hog",
+    boxes: Path | None = None,
+    start: datetime | None = None,
+    fps: float = 25.0,
+    min_length: int = MIN_LENGTH,
+) -> TrackReport:
+    """Find, follow and cut out the people in a video.
+
+    Writes `OUT/<tracklet id>/<frame>.jpg`, the boxes as MOT text in `OUT/tracks.txt`, and, at the
+    very end, `OUT/tracklets.json`. Frames are numbered from 1 there. Memory is constant. A live
+    camera is read until the program is interrupted (Ctrl-C), which ends it properly.
+
+    Args:
+        source: a video file, a folder of pictures, or the URL of a camera or video.
+        camera: a name for the view, of letters, digits, ".", "_" and "-".
+        out: an empty or new folder.
+        detector: a name for `open_detector`, or a function from a picture to `Detections`.
+        boxes: a MOT text or JSON file with the people's boxes, instead of a detector. Where the
+            boxes have ids, people are not followed anew.
+        start: when the recording began, so that times can be compared between cameras; local
+            time unless it says otherwise. A live camera starts now.
+        fps: frames per second of a source that has no times of its own.
+        min_length: who is seen in fewer frames is left out.
+
+    Raises:
+        ReseenError: bad input, or the folder cannot be written.
+    """
+    _check(camera, fps, min_length)
+    given = None if boxes is None else read_boxes(boxes)
+    follow = _follow_anew(detector) if given is None else _follow_given(given)
+    expected = expected_frames(source)
+    begun = _begin_time(source, start)
+    keep_numbers = given is not None and given.people is not None
+    folder = TrackletFolder(out, _prefix(source, camera, begun), min_length, keep_numbers)
+    counts = Counts()
+    _cut_out(frames_from(source, counts, fps=fps), expected, follow, folder, is_url(source))
+    report = TrackReport(
+        source=without_password(source),
+        camera=camera,
+        out=out,
+        tracklets=len(folder.pieces),
+        crops=sum(piece.crops for piece in folder.pieces),
+        frames=counts.read,
+        expected_frames=expected,
+        broken_frames=counts.broken,
+        reconnects=counts.reconnects,
+        sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
+        boxes_dropped=folder.dropped,
+        boxes_ignored=0 if given is None else given.ignored,
+        too_short=folder.too_short,
+    )
+    _write(report, folder, begun)
+    return report
+
+
+def load_tracks(out: Path) -> list[TrackedTracklet]:
+    """The tracklets that `track` wrote into a folder, in the order in which they were found.
+
+    Raises:
+        ReseenError: the folder was not finished, or crops are missing from it.
+    """
+    if not (out / TRACKLETS_FILE).is_file():
+        raise ReseenError(f"{out} holds no finished tracklets; run reseen track first")
+    document = read_json(out / TRACKLETS_FILE)
+    try:
+        begun = datetime.fromisoformat(document["start"]).timestamp() if document["start"] else 0.0
+        return [_loaded(out, entry, begun) for entry in document["tracklets"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReseenError(f"{out / TRACKLETS_FILE} is damaged: {error!r}") from error
+
+
+def _loaded(out: Path, entry: dict[str, Any], begun: float) -> TrackedTracklet:
+    folder = out / entry["id"]
+    files = [name for name in entries(folder)[1] if is_picture(name)]
+    if len(files) < entry["crops"]:
+        raise ReseenError(f"{folder} holds {len(files)} of {entry['crops']} crops")
+    return TrackedTracklet(
+        id=entry["id"],
+        camera=entry["camera"],
+        start=begun + entry["start_seconds"],
+        end=begun + entry["end_seconds"],
+        source=entry["source"],
+        folder=folder,
+        files=tuple(files),
+    )
+
+
+def _check(camera: str, fps: float, min_length: int) -> None:
+    if not re.fullmatch(r"\w[\w.-]*", camera):
+        raise ReseenError(f"{camera!r} cannot name a camera; use letters, digits, '.', '_' and '-'")
+    if not 0 < fps < math.inf:
+        raise ReseenError(f"{fps} frames per second are not possible; give a number above 0")
+    if min_length < 1:
+        raise ReseenError(f"a tracklet of {min_length} frames is not possible; give 1 or more")
+
+
+def _begin_time(source: str | Path, start: datetime | None) -> datetime | None:
+    if start is not None:
+        return start.astimezone(UTC)
+    return datetime.now(UTC) if is_url(source) else None
+
+
+def _prefix(source: str | Path, camera: str, begun: datetime | None) -> str:
+    """What sets the tracklets of this recording apart from others of the same camera."""
+    name = Path(source).resolve().stem if begun is None else begun.strftime("%Y%m%dT%H%M%SZ")
+    return f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
+
+
+def _follow_anew(detector: str | Detector) -> Follow:
+    detect = open_detector(detector) if isinstance(detector, str) else detector
+    tracker = Tracker()
+
+    def follow(frame: Frame) -> tuple[list[Followed], Set[int]]:
+        return tracker.update(frame.seconds, detect(frame.picture)), tracker.people
+
+    return follow
+
+
+def _follow_given(given: GivenBoxes) -> Follow:
+    if given.people is not None:
+        return _follow_numbers(given.frames, given.people)
+    tracker = Tracker()
+
+    def follow(frame: Frame) -> tuple[list[Followed], Set[int]]:
+        found = given.frames.get(frame.index, NOBODY)
+        return tracker.update(frame.seconds, found), tracker.people
+
+    return follow
+
+
+def _follow_numbers(frames: dict[int, Detections], people: dict[int, Numbers]) -> Follow:
+    """Take over the numbers that another tool gave to the people."""
+    last = {person: index for index in sorted(people) for person in people[index].tolist()}
+    to_come = set(last)
+
+    def follow(frame: Frame) -> tuple[list[Followed], Set[int]]:
+        found = frames.get(frame.index, NOBODY)
+        numbers = people.get(frame.index, NO_NUMBERS).tolist()
+        to_come.difference_update(person for person in numbers if last[person] == frame.index)
+        seen = zip(numbers, found.boxes, found.scores, strict=True)
+        return [Followed(person, box, float(score)) for person, box, score in seen], to_come
+
+    return follow
+
+
+def _cut_out(
+    frames: Iterator[Frame],
+    expected: int | None,
+    follow: Follow,
+    folder: TrackletFolder,
+    live: bool,
+) -> None:
+    """Follow people through all frames; only a live camera may be interrupted."""
+    with progress("tracking", expected, "frames") as advance:
+        try:
+            for frame in frames:
+                people, to_come = follow(frame)
+                folder.add(frame, people)
+                folder.end_all_but(to_come)
+                advance(1)
+        except KeyboardInterrupt:
+            if not live:
+                raise
+    folder.end_all_but(set())
+
+
+def _write(report: TrackReport, folder: TrackletFolder, begun: datetime | None) -> None:
+    counts = {**asdict(report), "out": None}
+    document = {
+        "source": report.source,
+        "camera": report.camera,
+        "start": None if begun is None else begun.isoformat(),
+        "counts": counts,
+        "tracklets": [_entry(report, folder.name(piece), piece) for piece in folder.pieces],
+    }
+    write_json(report.out / TRACKLETS_FILE, document)
+    folder.finish()
+
+
+def _entry(report: TrackReport, name: str, piece: Piece) -> dict[str, Any]:
+    return {
+        "id": name,
+        "camera": report.camera,
+        "source": report.source,
+        "start_seconds": piece.start_seconds,
+        "end_seconds": piece.end_seconds,
+        "first_frame": piece.first_frame + 1,
+        "last_frame": piece.last_frame + 1,
+        "crops": piece.crops,
+    }
