@@ -202,6 +202,11 @@ class Gallery:
         strips = zip(rows["id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True)
         return {id: strip for id, strip in strips if strip is not None}
 
+    @property
+    def version(self) -> int:
+        """Another number after every change of the tracklets, by whatever process."""
+        return self._table.version
+
     def stats(self) -> Stats:
         """Count what the gallery holds."""
         models, cameras, times = Counter[str](), Counter[str](), list[float]()

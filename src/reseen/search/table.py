@@ -106,6 +106,14 @@ class Table:
         """The table's columns; None before anything was added."""
         return None if self._table is None else self._table.schema
 
+    @property
+    def version(self) -> int:
+        """Another number after every change, by whatever process; 0 before the first."""
+        if self._table is None:
+            return 0
+        with self._explained("read"):
+            return int(self._table.version)
+
     def create(self, schema: pyarrow.Schema) -> None:
         """Make the table unless another process just did."""
         with self._explained("written"), self._locked(fcntl.LOCK_EX):
