@@ -1,4 +1,4 @@
-"""Re-ranking against the paper's equations in dense loops."""
+"""Re-ranking against its definition in sets and dense arrays."""
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ def nearest(distances, p, k):
 
 
 def reciprocal(distances, p, k):
-    """R(p, k), equation (3); p itself is the first of its k + 1 nearest."""
+    """R(p, k): neighbours of each other; p itself is the first of its k + 1 nearest."""
     return {g for g in nearest(distances, p, k + 1) if p in nearest(distances, g, k + 1)}
 
 
 def expanded(distances, p, k):
-    """R*(p, k), equation (5)."""
+    """R*(p, k): with the neighbours of neighbours that share most of theirs."""
     near = reciprocal(distances, p, k)
     nearer = [reciprocal(distances, q, round(k / 2)) for q in near]
     return near.union(*(more for more in nearer if 3 * len(more & near) > 2 * len(more)))
@@ -59,7 +59,7 @@ def euclidean(features):
 @pytest.mark.parametrize(
     ("k1", "k2", "share"), [(7, 3, 0.3), (5, 1, 0.0), (3, 2, 0.9), (20, 6, 0.3), (6, 4, 1.0)]
 )
-def test_against_the_equations(monkeypatch, at_once, k1, k2, share):
+def test_against_the_definition(monkeypatch, at_once, k1, k2, share):
     monkeypatch.setattr(reranking, "DISTANCES_AT_ONCE", at_once)
     monkeypatch.setattr(reranking, "PAIRS_AT_ONCE", at_once)
     generator = np.random.default_rng(k1)

@@ -22,6 +22,9 @@ Indices = NDArray[np.int64]
 PAIRS_PER_DIMENSION = 10
 """With fewer pairs than this for each dimension, KISSME's covariances get a ridge."""
 
+ROWS_AT_ONCE = 1 << 10
+"""Features turned into float64 at a time: few enough to stay in the processor's cache."""
+
 PAIRS_AT_ONCE = 1 << 16
 """Differences held in memory at a time."""
 
@@ -72,11 +75,11 @@ def fit_kissme(train: Embeddings, dimensions: int = 200, stride: int = 1, seed: 
         ReseenError: fewer than two people are seen by two cameras, or a person's features do
             not differ.
     """
-    people = _people(train)
-    same = _pairs_of_a_person(people)[::stride]
-    different = _pairs_of_two_people(people, len(same), np.random.default_rng(seed))
-    features = people.features.astype(np.float64)
-    projection = principal_components(features, dimensions)
+    people = _tracklets_by_person(train)
+    same = _pairs_of_a_person(train, people)[::stride]
+    different = _pairs_of_two_people(train, people, len(same), np.random.default_rng(seed))
+    features = train.features.astype(np.float64)
+    projection = principal_components(features[np.concatenate(people)], dimensions)
     return Metric(projection, kissme(features @ projection, same, different))
 
 
@@ -94,10 +97,9 @@ def fit_xqda(train: Embeddings, seed: int = 0) -> Metric:
     Raises:
         ReseenError: no person is seen by two cameras, or there is one person only.
     """
-    people = _people(train)
-    probe, gallery = _two_views(people, np.random.default_rng(seed))
-    features = people.features.astype(np.float64)
-    return xqda(features[gallery], people.persons[gallery], features[probe], people.persons[probe])
+    probe, gallery = _two_views(train, np.random.default_rng(seed))
+    features, persons = train.features, train.persons
+    return xqda(features[gallery], persons[gallery], features[probe], persons[probe])
 
 
 LEARNED_METRICS: dict[str, Callable[[Embeddings], Metric]] = {
@@ -128,7 +130,7 @@ def kissme(features: Matrix, same: Indices, different: Indices) -> Matrix:
 
 
 def xqda(
-    gallery: Matrix, gallery_persons: Indices, probe: Matrix, probe_persons: Indices
+    gallery: Floats, gallery_persons: Indices, probe: Floats, probe_persons: Indices
 ) -> Metric:
     """XQDA on a gallery view (n, D) and a probe view (m, D), each with its persons.
 
@@ -137,7 +139,7 @@ def xqda(
     first turned into the space that they span, which changes no distance between them.
     """
     if gallery.shape[1] > len(gallery) + len(probe):
-        basis, spanned = np.linalg.qr(np.concatenate([gallery, probe]).T)
+        basis, spanned = np.linalg.qr(np.concatenate([gallery, probe]).T.astype(np.float64))
         halves = np.split(spanned.T, [len(gallery)])
         metric = xqda(halves[0], gallery_persons, halves[1], probe_persons)
         return Metric(basis @ metric.projection, metric.matrix)
@@ -165,20 +167,20 @@ def principal_components(features: Matrix, dimensions: int) -> Matrix:
     return directions[:, ::-1][:, : min(dimensions, spanned)]
 
 
-def _people(train: Embeddings) -> Embeddings:
-    return train.take(np.flatnonzero(train.persons > DISTRACTOR))
+def _tracklets_by_person(train: Embeddings) -> list[Indices]:
+    """Indices of each person's tracklets; junk and distractors are nobody's."""
+    people = np.flatnonzero(train.persons > DISTRACTOR)
+    people = people[np.argsort(train.persons[people], kind="stable")]
+    return np.split(people, 1 + np.flatnonzero(np.diff(train.persons[people])))
 
 
-def _pairs_of_a_person(people: Embeddings) -> Indices:
+def _pairs_of_a_person(train: Embeddings, people: list[Indices]) -> Indices:
     """Every pair (P, 2) of one person's tracklets in two cameras."""
-    pairs = [np.empty((0, 2), dtype=np.int64)]
-    for person in np.unique(people.persons):
-        tracklets = np.flatnonzero(people.persons == person)
-        first, second = np.triu_indices(len(tracklets), k=1)
-        pairs.append(np.stack([tracklets[first], tracklets[second]], axis=1))
-    every: Indices = np.concatenate(pairs)
-    crossing: Indices = every[people.cameras[every[:, 0]] != people.cameras[every[:, 1]]]
-    seen_twice = len(np.unique(people.persons[crossing[:, 0]]))
+    every = np.concatenate(
+        [np.stack([own[index] for index in np.triu_indices(len(own), 1)], axis=1) for own in people]
+    )
+    crossing: Indices = every[train.cameras[every[:, 0]] != train.cameras[every[:, 1]]]
+    seen_twice = len(np.unique(train.persons[crossing[:, 0]]))
     if seen_twice < 2:
         raise ReseenError(
             f"a metric is learned from at least two people seen by two cameras, not {seen_twice}"
@@ -186,12 +188,14 @@ def _pairs_of_a_person(people: Embeddings) -> Indices:
     return crossing
 
 
-def _pairs_of_two_people(people: Embeddings, count: int, generator: np.random.Generator) -> Indices:
+def _pairs_of_two_people(
+    train: Embeddings, people: list[Indices], count: int, generator: np.random.Generator
+) -> Indices:
     """Random pairs (count, 2) of two people's tracklets in two cameras."""
     pairs = np.empty((0, 2), dtype=np.int64)
     while len(pairs) < count:
-        drawn = generator.integers(len(people), size=(2 * count, 2))
-        persons, cameras = people.persons[drawn], people.cameras[drawn]
+        drawn = generator.choice(np.concatenate(people), size=(2 * count, 2))
+        persons, cameras = train.persons[drawn], train.cameras[drawn]
         apart = (persons[:, 0] != persons[:, 1]) & (cameras[:, 0] != cameras[:, 1])
         pairs = np.concatenate([pairs, drawn[apart]])
     return pairs[:count]
@@ -223,24 +227,27 @@ def _inverse(matrix: Matrix) -> Matrix:
         raise ReseenError("the training features do not differ enough to learn a metric") from error
 
 
-def _two_views(people: Embeddings, generator: np.random.Generator) -> tuple[Indices, Indices]:
+def _two_views(train: Embeddings, generator: np.random.Generator) -> tuple[Indices, Indices]:
     """Indices of the probe view and of the gallery view."""
-    cameras = np.unique(people.cameras)
+    people = np.flatnonzero(train.persons > DISTRACTOR)
+    cameras = np.unique(train.cameras[people])
     if len(cameras) == 2:
-        probe, gallery = (np.flatnonzero(people.cameras == camera) for camera in cameras)
+        probe, gallery = (people[train.cameras[people] == camera] for camera in cameras)
         return probe, gallery
-    pairs = [np.empty((0, 2), dtype=np.int64)]
-    for person in np.unique(people.persons):
-        tracklets = generator.permutation(np.flatnonzero(people.persons == person))
-        half = len(tracklets) // 2
-        pairs.append(np.stack([tracklets[:half], tracklets[half : 2 * half]], axis=1))
-    probe, gallery = np.concatenate(pairs).T
-    crossing = people.cameras[probe] != people.cameras[gallery]
+    halves = [_shuffled_halves(own, generator) for own in _tracklets_by_person(train)]
+    probe, gallery = np.concatenate(halves, axis=1)
+    crossing = train.cameras[probe] != train.cameras[gallery]
     return probe[crossing], gallery[crossing]
 
 
+def _shuffled_halves(tracklets: Indices, generator: np.random.Generator) -> Indices:
+    """Two equally long halves (2, n); an odd one is left out."""
+    half = len(tracklets) // 2
+    return generator.permutation(tracklets)[: 2 * half].reshape(2, half)
+
+
 def _covariances(
-    gallery: Matrix, gallery_persons: Indices, probe: Matrix, probe_persons: Indices
+    gallery: Floats, gallery_persons: Indices, probe: Floats, probe_persons: Indices
 ) -> tuple[Matrix, Matrix]:
     """Mean outer product of gallery - probe over pairs within people, and between people.
 
@@ -252,24 +259,35 @@ def _covariances(
     )
     gallery_counts, gallery_sums = _sums(gallery, labels[:n], len(persons))
     probe_counts, probe_sums = _sums(probe, labels[n:], len(persons))
-    pairs_within = int(gallery_counts @ probe_counts)
-    if not pairs_within or pairs_within == n * m:
+    pairs_within = gallery_counts @ probe_counts
+    if pairs_within in (0, n * m):
         raise ReseenError(
             "a metric is learned from at least two people, one of them seen by two cameras"
         )
-    weighted_gallery = np.sqrt(probe_counts[labels[:n], np.newaxis]) * gallery
-    weighted_probe = np.sqrt(gallery_counts[labels[n:], np.newaxis]) * probe
+    gallery_gram, weighted_gallery = _grams(gallery, probe_counts[labels[:n]])
+    probe_gram, weighted_probe = _grams(probe, gallery_counts[labels[n:]])
     crossed = gallery_sums.T @ probe_sums
-    within = weighted_gallery.T @ weighted_gallery + weighted_probe.T @ weighted_probe
-    within -= crossed + crossed.T
+    within = weighted_gallery + weighted_probe - crossed - crossed.T
     crossed = np.outer(gallery_sums.sum(axis=0), probe_sums.sum(axis=0))
-    every = m * (gallery.T @ gallery) + n * (probe.T @ probe) - crossed - crossed.T
+    every = m * gallery_gram + n * probe_gram - crossed - crossed.T
     return within / pairs_within, (every - within) / (n * m - pairs_within)
 
 
-def _sums(features: Matrix, labels: Indices, people: int) -> tuple[Matrix, Matrix]:
+def _sums(features: Floats, labels: Indices, people: int) -> tuple[Matrix, Matrix]:
     """How many features each person has (K,), and their sum (K, D)."""
     members = csr_array(
         (np.ones(len(labels)), (labels, np.arange(len(labels)))), shape=(people, len(labels))
     )
     return np.bincount(labels, minlength=people).astype(np.float64), members @ features
+
+
+def _grams(features: Floats, weights: Matrix) -> tuple[Matrix, Matrix]:
+    """Sum and weighted sum of the outer products of features (M, D), some rows at a time."""
+    plain, weighted = np.zeros((2, features.shape[1], features.shape[1]))
+    scales = np.sqrt(weights)[:, np.newaxis]
+    for start in range(0, len(features), ROWS_AT_ONCE):
+        rows = features[start : start + ROWS_AT_ONCE].astype(np.float64)
+        plain += rows.T @ rows
+        rows *= scales[start : start + ROWS_AT_ONCE]
+        weighted += rows.T @ rows
+    return plain, weighted

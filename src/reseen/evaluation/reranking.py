@@ -22,10 +22,9 @@ def reranked_distances(
 ) -> NDArray[np.float32]:
     """Distances (Q, G) that mix the Jaccard distance of neighbourhoods with the original one.
 
-    The original distance is the Euclidean one, squared once and divided by the greatest of its
-    row, as in the authors' program. Two more choices come from there: half of `k1` is rounded
-    to even, and a neighbour's neighbours join when more than two thirds of them are shared (the
-    paper says: at least two thirds).
+    As in the authors' program, the original distance is the Euclidean one, squared once and
+    divided by the greatest of its row; half of `k1` is rounded to even; and a neighbour's
+    neighbours join when more than two thirds of them are shared.
 
     Args:
         query, gallery: who is searched for and what is searched; distances add up over views.
@@ -95,7 +94,7 @@ def _indicator(members: Indices) -> csr_array:
 
 
 def _reciprocal(nearest: Indices) -> csr_array:
-    """R(p, k), equation (3): who are neighbours of each other; (N, N) of ones."""
+    """R(p, k) of the paper: who are neighbours of each other; (N, N) of ones."""
     neighbours = _indicator(nearest)
     return neighbours.multiply(neighbours.T).tocsr()
 
@@ -103,7 +102,7 @@ def _reciprocal(nearest: Indices) -> csr_array:
 def _neighbour_weights(
     every: list[Embeddings], nearest: Indices, greatest: Floats, k1: int
 ) -> csr_array:
-    """How near the members of R*(p, k1) are, equations (5) and (7); (N, N), rows add up to 1."""
+    """How near the members of the paper's R*(p, k1) are; (N, N), rows add up to 1."""
     near, nearer = _reciprocal(nearest), _reciprocal(nearest[:, : round(k1 / 2) + 1])
     shared = csr_array((near @ nearer.T).multiply(near))
     shared.data = np.float64(3 * shared.data > 2 * nearer.sum(axis=1)[shared.indices])
@@ -127,7 +126,7 @@ def _pair_distances(every: list[Embeddings], rows: Indices, columns: Indices) ->
 
 
 def _jaccard(weights: csr_array, row: int, columns: csc_array) -> Floats:
-    """Jaccard distances (G,) of one query's neighbourhood to the gallery's, equation (10)."""
+    """Jaccard distances (G,) of one query's neighbourhood to the gallery's."""
     own = slice(weights.indptr[row], weights.indptr[row + 1])
     common = columns[:, weights.indices[own]]
     each = np.repeat(weights.data[own], np.diff(common.indptr))
