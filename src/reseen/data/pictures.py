@@ -23,13 +23,29 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         content = path.read_bytes()
     except OSError as error:
         raise ReseenError(f"{path} cannot be read: {error.strerror}") from error
+    return decode_picture(content, str(path))
+
+
+def decode_picture(content: bytes, name: str) -> NDArray[np.uint8]:
+    """Decode a picture file's content.
+
+    Args:
+        content: of any format that OpenCV knows.
+        name: what to call it in an error.
+
+    Returns:
+        (H, W, 3) uint8, RGB; gray pictures are repeated, transparency is dropped.
+
+    Raises:
+        ReseenError: it is empty, cut short or not a picture.
+    """
     if not content:
-        raise ReseenError(f"{path} is empty")
+        raise ReseenError(f"{name} is empty")
     if _cut_short(content):
-        raise ReseenError(f"{path} is cut short")
+        raise ReseenError(f"{name} is cut short")
     picture = _decoded(content)
     if picture is None:
-        raise ReseenError(f"{path} is not a picture")
+        raise ReseenError(f"{name} is not a picture")
     rgb: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     return rgb
 
