@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import cv2
 import numpy as np
@@ -37,7 +36,7 @@ FILM = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Settings:
+class Settings:
     """What decides every pixel; the arguments of `synthesize`."""
 
     people: int
@@ -93,7 +92,7 @@ def synthesize(
         ReseenError: settings that make no benchmark, `out` holds something else, or it cannot
             be written.
     """
-    settings = _Settings(people, cameras, twins, seed, same_gait, difficulty or Difficulty())
+    settings = Settings(people, cameras, twins, seed, same_gait, difficulty or Difficulty())
     if not _is_empty(out):
         _check_equal(out, settings)
         return
@@ -121,17 +120,19 @@ def load(root: Path) -> Benchmark:
         synthesize(root)
     settings = _read_settings(root)
     benchmark = folder.load(root)
-    drawn = settings["people"] * settings["cameras"]
+    drawn = settings.people * settings.cameras
     if len(benchmark.tracklets) != drawn:
         raise ReseenError(
             f"{root} holds {len(benchmark.tracklets)} of its {drawn} tracklets; "
             "remove the folder and draw it again"
         )
-    told = ", ".join(f"{name} {value}" for name, value in settings.items())
-    return replace(benchmark, dataset="synthetic", notes=(f"drawn with {told}",))
+    told = asdict(settings)
+    told |= told.pop("difficulty")
+    note = "drawn with " + ", ".join(f"{name} {value}" for name, value in told.items())
+    return replace(benchmark, dataset="synthetic", notes=(note,))
 
 
-def tracklet(settings: _Settings, person: int, view: int) -> Iterator[Picture]:
+def tracklet(settings: Settings, person: int, view: int) -> Iterator[Picture]:
     """Draw the frames of one person in one camera, (128, 64, 3) uint8, red, green, blue."""
     seed, difficulty = settings.seed, settings.difficulty
     twin = person <= round(settings.twins * settings.people)
@@ -140,7 +141,7 @@ def tracklet(settings: _Settings, person: int, view: int) -> Iterator[Picture]:
     return film(somebody, camera(seed, view, difficulty), difficulty, course)
 
 
-def _draw(root: Path, settings: _Settings, processes: int | None) -> None:
+def _draw(root: Path, settings: Settings, processes: int | None) -> None:
     tasks = [
         (root, settings, person, view)
         for person in range(1, settings.people + 1)
@@ -151,7 +152,7 @@ def _draw(root: Path, settings: _Settings, processes: int | None) -> None:
             advance(1)
 
 
-def _draw_tracklet(root: Path, settings: _Settings, person: int, view: int) -> None:
+def _draw_tracklet(root: Path, settings: Settings, person: int, view: int) -> None:
     home = root / f"{person:04}" / f"camera_{view}"
     home.mkdir(parents=True)
     for number, frame in enumerate(tracklet(settings, person, view), start=1):
@@ -164,20 +165,25 @@ def _is_empty(root: Path) -> bool:
     return not root.exists() or entries(root) == ([], [])
 
 
-def _check_equal(root: Path, settings: _Settings) -> None:
-    found, wanted = _read_settings(root), asdict(settings)
+def _check_equal(root: Path, settings: Settings) -> None:
+    found, wanted = asdict(_read_settings(root)), asdict(settings)
     for name, value in wanted.items():
-        if found.get(name) != value:
+        if found[name] != value:
             raise ReseenError(
-                f"{root} was drawn with {name} {found.get(name)}, not {value}; "
+                f"{root} was drawn with {name} {found[name]}, not {value}; "
                 "choose another folder or remove this one"
             )
 
 
-def _read_settings(root: Path) -> dict[str, Any]:
-    if not (root / SETTINGS_FILE).is_file():
+def _read_settings(root: Path) -> Settings:
+    file = root / SETTINGS_FILE
+    if not file.is_file():
         raise ReseenError(
             f"{root} holds no {SETTINGS_FILE}, so it was not drawn here; name a new folder to "
             'draw to, or read people of your own as the data set "folder"'
         )
-    return dict(read_json(root / SETTINGS_FILE))
+    found = read_json(file)
+    try:
+        return Settings(**{**found, "difficulty": Difficulty(**found["difficulty"])})
+    except (TypeError, KeyError) as error:
+        raise ReseenError(f"{file} is of another version; remove {root} and draw again") from error

@@ -44,9 +44,9 @@ class Difficulty:
     colours: int = 10
     light: float = 0.5
     noise: float = 6.0
-    jitter: float = 0.012
-    occlusion: float = 0.4
-    clutter: float = 0.4
+    jitter: float = 0.008
+    occlusion: float = 0.3
+    clutter: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,6 @@ class Posture:
     arm_swing: float
     elbow: float
     lean: float
-    bounce: float
     sway: float
 
 
@@ -102,15 +101,13 @@ class Tempo:
 
     Attributes:
         cadence: strides (two steps) a second.
-        rocking: how often a second the upper body rocks; not locked to the stride.
-        surge_rate: how often a second the walk quickens and slackens.
-        surge: by which share of the cadence it does so.
+        rocking: how often a second the upper body rocks.
+        springing: how often a second the body springs up.
     """
 
     cadence: float
     rocking: float
-    surge_rate: float
-    surge: float
+    springing: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +184,6 @@ def random_posture(rng: np.random.Generator) -> Posture:
         arm_swing=between(rng, 0.12, 0.60),
         elbow=between(rng, 0.10, 0.80),
         lean=between(rng, -0.02, 0.16),
-        bounce=between(rng, 0.0, 0.012),
         sway=between(rng, 0.0, 0.016),
     )
 
@@ -197,8 +193,7 @@ def random_tempo(rng: np.random.Generator) -> Tempo:
     return Tempo(
         cadence=between(rng, 0.55, 1.35),
         rocking=between(rng, 0.3, 2.2),
-        surge_rate=between(rng, 0.4, 1.0),
-        surge=between(rng, 0.0, 0.35),
+        springing=between(rng, 0.6, 3.6),
     )
 
 

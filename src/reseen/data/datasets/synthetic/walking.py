@@ -18,7 +18,11 @@ ANKLE_HEIGHT = 0.045
 HIP_HALF_WIDTH = 0.052
 TORSO = 0.30
 ROCKING = 0.08
-"""How far the upper body rocks, in radians; the same for everybody, only its rate differs."""
+"""How far the upper body rocks, in radians."""
+
+SPRING = 0.016
+"""How far the body springs up and down. Like `ROCKING` it is the same for everybody and not locked
+to the stride, so that single frames do not tell how often it happens."""
 
 Array = NDArray[np.float64]
 
@@ -52,19 +56,17 @@ class Walk:
 
     stride: Array
     rocking: Array
+    springing: Array
 
 
 def random_walk(tempo: Tempo, frames: int, rng: np.random.Generator) -> Walk:
-    """Start walking at a random moment; nobody keeps a cadence to better than 2 %."""
+    """Start walking at a random moment; nobody keeps a tempo to better than 2 %."""
     seconds = np.arange(frames) / FRAME_RATE
-    start, rock_start, surge_start = (between(rng, 0, 2 * np.pi) for _ in range(3))
-    surge_turn = 2 * np.pi * tempo.surge_rate
-    surge = tempo.surge * np.sin(surge_turn * seconds + surge_start) / surge_turn
-    cadence = tempo.cadence * between(rng, 0.98, 1.02)
-    return Walk(
-        stride=start + 2 * np.pi * cadence * (seconds + surge),
-        rocking=rock_start + 2 * np.pi * tempo.rocking * seconds,
-    )
+
+    def cycle(rate: float) -> Array:
+        return between(rng, 0, 2 * np.pi) + 2 * np.pi * between(rng, 0.98, 1.02) * rate * seconds
+
+    return Walk(cycle(tempo.cadence), cycle(tempo.rocking), cycle(tempo.springing))
 
 
 def stride_length(person: Person) -> float:
@@ -77,7 +79,7 @@ def skeleton(build: Build, posture: Posture, walk: Walk) -> Skeleton:
     legs = [_leg(build, posture, walk.stride, side) for side in (1, -1)]
     # The lower foot stands on the ground, so the pelvis rises and falls as it does in walking.
     height = np.maximum(-legs[0][0].end[:, 2], -legs[1][0].end[:, 2]) + ANKLE_HEIGHT
-    height = height + posture.bounce * np.cos(2 * walk.stride)
+    height = height + SPRING * np.sin(walk.springing)
     pelvis = _vectors(0, posture.sway * np.sin(walk.stride), height)
     pitch = posture.lean + ROCKING * np.sin(walk.rocking)
     roll = ROCKING * np.cos(walk.rocking) - 2 * posture.sway * np.sin(walk.stride)
@@ -89,7 +91,7 @@ def skeleton(build: Build, posture: Posture, walk: Walk) -> Skeleton:
     return Skeleton(
         pelvis=pelvis,
         neck=neck,
-        head=neck + (0.055 + build.head) * _vectors(np.sin(pitch) * 0.7 + 0.12, np.sin(roll), 1),
+        head=neck + (0.036 + build.head) * _vectors(np.sin(pitch) * 0.7 + 0.12, np.sin(roll), 1),
         left=left,
         forward=_vectors(np.cos(turn), np.sin(turn), 0),
         legs=(_moved(legs[0][0], pelvis), _moved(legs[1][0], pelvis)),
@@ -118,8 +120,10 @@ def _arm(
     """Shoulder, elbow and wrist; an arm swings against the leg of its side."""
     swing = -posture.arm_swing * np.cos(stride if side > 0 else stride + np.pi)
     bent = swing + posture.elbow + 0.4 * np.maximum(swing, 0)
-    shoulder = neck + side * build.shoulder * left - _vectors(0, 0, np.full_like(stride, 0.03))
-    elbow = shoulder + 0.165 * _vectors(np.sin(swing), side * 0.16, -np.cos(swing))
+    shoulder = (
+        neck + side * 0.9 * build.shoulder * left - _vectors(0, 0, np.full_like(stride, 0.035))
+    )
+    elbow = shoulder + 0.165 * _vectors(np.sin(swing), side * 0.13, -np.cos(swing))
     wrist = elbow + 0.155 * _vectors(np.sin(bent), side * 0.02, -np.cos(bent))
     return Limb(shoulder, elbow, wrist)
 
