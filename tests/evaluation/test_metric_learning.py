@@ -18,7 +18,7 @@ from reseen.evaluation.metric_learning import (
     principal_components,
     xqda,
 )
-from reseen.evaluation.metrics import score_features
+from reseen.evaluation.views import score_features
 
 
 def embeddings(features, persons, cameras):

@@ -5,7 +5,6 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from reseen.evaluation.metrics import Ranking
 from reseen.evaluation.page import (
     STRIP,
     Picture,
@@ -17,6 +16,7 @@ from reseen.evaluation.page import (
 from reseen.evaluation.plots import INK, STROKES, cmc_figure, png, svg
 from reseen.evaluation.ranked import RIGHT, WRONG
 from reseen.evaluation.report import FEATURES, FeatureScores, Report, Trial
+from reseen.evaluation.views import Ranking
 
 EVIL = '<script>alert("1")</script>'
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}

@@ -5,7 +5,6 @@ from matplotlib.colors import to_hex
 
 from reseen.errors import ReseenError
 from reseen.evaluation.embedding import Embeddings
-from reseen.evaluation.metrics import Ranking, score_features
 from reseen.evaluation.plots import INK
 from reseen.evaluation.ranked import (
     RIGHT,
@@ -16,6 +15,7 @@ from reseen.evaluation.ranked import (
     ranked_lists,
     rows,
 )
+from reseen.evaluation.views import Ranking, score_features
 
 
 def embeddings(features, camera):

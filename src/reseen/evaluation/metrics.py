@@ -7,7 +7,7 @@ people of the same camera included. A wrong tracklet at the distance of a match 
 so that equal distances never flatter.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 
@@ -16,22 +16,14 @@ from numpy.typing import NDArray
 
 from reseen.data.tracklet import DISTRACTOR, JUNK
 from reseen.errors import ReseenError
-from reseen.evaluation.embedding import Embeddings
 
 MAX_RANK = 50
 """How far the CMC curve goes."""
 
-DISTANCES_AT_ONCE = 1 << 24
-"""Distances held in memory at a time when scoring features: 64 MiB."""
-
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
-Distance = Callable[[Floats, Floats], Floats]
-"""From features (Q, D) and (G, D) to distances (Q, G)."""
 AveragePrecision = Callable[[Integers], float]
 """From the ranks of a query's matches, rising and from 1, to a number in [0, 1]."""
-Views = Embeddings | Sequence[Embeddings]
-"""One feature per tracklet, or several: one for each test-time view."""
 
 
 @dataclass(frozen=True)
@@ -137,183 +129,55 @@ def score(
     Raises:
         ReseenError: lengths differ, a distance is not finite, or no query has a match.
     """
-    query = _People("query", query_persons, query_cameras)
-    gallery = _People("gallery", gallery_persons, gallery_cameras)
-    if distances.shape != (len(query), len(gallery)):
+    if distances.shape != (len(query_persons), len(gallery_persons)):
         raise ReseenError(
-            f"distances has the shape {distances.shape} but query_persons has {len(query)} "
-            f"entries and gallery_persons {len(gallery)}"
+            f"distances has the shape {distances.shape} but query_persons has "
+            f"{len(query_persons)} entries and gallery_persons {len(gallery_persons)}"
         )
-    return _score([distances], query, gallery, average_precision)
+    people = (query_persons, query_cameras, gallery_persons, gallery_cameras)
+    return score_chunks([distances], *people, average_precision)
 
 
-def score_features(
-    query: Views,
-    gallery: Views,
-    average_precision: AveragePrecision = plain_average_precision,
-    distance: Distance = euclidean_distances,
-) -> Scores:
-    """Score features under the camera rule of this module, some queries at a time.
-
-    Args:
-        query, gallery: who is searched for and what is searched.
-        average_precision: `plain_average_precision` or `trapezoid_average_precision`.
-        distance: `euclidean_distances`, or the `distances` of a learned metric.
-
-    Raises:
-        ReseenError: views differ in their tracklets, a distance is not finite, or no query has
-            a match.
-    """
-    wanted, searched = as_views(query)[0], as_views(gallery)[0]
-    step = max(1, DISTANCES_AT_ONCE // max(1, len(searched)))
-    chunks = (
-        view_distances(query, gallery, slice(start, start + step), distance)
-        for start in range(0, len(wanted), step)
-    )
-    return _score(
-        chunks,
-        _People("query", wanted.persons, wanted.cameras),
-        _People("gallery", searched.persons, searched.cameras),
-        average_precision,
-    )
-
-
-def as_views(views: Views) -> tuple[Embeddings, ...]:
-    """One or several views as a tuple, checked to be of the same tracklets.
-
-    Raises:
-        ReseenError: there is no view, no tracklet, or the views' tracklets differ.
-    """
-    every = (views,) if isinstance(views, Embeddings) else tuple(views)
-    if not every or not len(every[0]):
-        raise ReseenError("there is no tracklet to search for or to search in")
-    for number, view in enumerate(every):
-        if view.names != every[0].names:
-            raise ReseenError(
-                f"view {number} has {len(view)} tracklets that are not, in order, "
-                f"the {len(every[0])} of view 0"
-            )
-    return every
-
-
-def view_distances(
-    query: Views,
-    gallery: Views,
-    queries: slice = slice(None),
-    distance: Distance = euclidean_distances,
-) -> Floats:
-    """Distances (Q, G) of some queries to the gallery, summed over views.
-
-    Features are compared within a view: query and gallery seen through the same crop and
-    mirror (McLaughlin et al., CVPR 2016, section 4.2).
-
-    Raises:
-        ReseenError: query and gallery differ in their number of views.
-    """
-    (wanted, searched), *others = paired_views(query, gallery)
-    total = distance(wanted.features[queries], searched.features)
-    for wanted, searched in others:
-        total += distance(wanted.features[queries], searched.features)
-    return total
-
-
-def paired_views(query: Views, gallery: Views) -> list[tuple[Embeddings, Embeddings]]:
-    """Query and gallery, view by view.
-
-    Raises:
-        ReseenError: they differ in their number of views, or views in their tracklets.
-    """
-    wanted, searched = as_views(query), as_views(gallery)
-    if len(wanted) != len(searched):
-        raise ReseenError(f"the query has {len(wanted)} views but the gallery {len(searched)}")
-    return list(zip(wanted, searched, strict=True))
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The nearest gallery tracklets of one query, nearest first.
-
-    Attributes:
-        query: the query's name.
-        names: the gallery tracklets' names.
-        distances: (K,) to the query, rising.
-        right: (K,) bool, which are the same person in another camera.
-    """
-
-    query: str
-    names: tuple[str, ...]
-    distances: Floats
-    right: NDArray[np.bool_]
-
-
-def ranking(
-    query: Views,
-    gallery: Views,
-    index: int,
-    length: int = 10,
-    distance: Distance = euclidean_distances,
-) -> Ranking:
-    """What the query at `index` finds, under the camera rule of this module.
-
-    Args:
-        query, gallery: who is searched for and what is searched.
-        index: which of the queries.
-        length: how many gallery tracklets to list; fewer where the gallery has fewer.
-        distance: `euclidean_distances`, or the `distances` of a learned metric.
-    """
-    wanted, searched = as_views(query)[0], as_views(gallery)[0]
-    row = view_distances(query, gallery, slice(index, index + 1), distance)[0]
-    right, wrong = _right_and_wrong(
-        wanted.persons[index], wanted.cameras[index], searched.persons, searched.cameras
-    )
-    nearest = np.lexsort((right, row))
-    nearest = nearest[(right | wrong)[nearest]][:length]
-    names = tuple(searched.names[item] for item in nearest)
-    return Ranking(wanted.names[index], names, row[nearest], right[nearest])
-
-
-@dataclass(frozen=True)
-class _People:
-    """Persons and cameras of one side of a search, checked to be equally many."""
-
-    side: str
-    persons: Integers
-    cameras: Integers
-
-    def __post_init__(self) -> None:
-        if len(self.cameras) != len(self.persons):
-            raise ReseenError(
-                f"{self.side}_cameras has {len(self.cameras)} entries but "
-                f"{self.side}_persons has {len(self.persons)}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.persons)
-
-
-def _score(
+def score_chunks(
     chunks: Iterable[Floats],
-    query: _People,
-    gallery: _People,
-    average_precision: AveragePrecision,
+    query_persons: Integers,
+    query_cameras: Integers,
+    gallery_persons: Integers,
+    gallery_cameras: Integers,
+    average_precision: AveragePrecision = plain_average_precision,
 ) -> Scores:
-    """Score rows of distances that come in chunks of queries."""
+    """Score as `score` does a matrix that comes some rows at a time, so that it may be large.
+
+    Args:
+        chunks: (q, G) each, together all Q rows.
+        query_persons, query_cameras, gallery_persons, gallery_cameras, average_precision: as
+            for `score`, which see.
+    """
+    _check_lengths("query", query_persons, query_cameras)
+    _check_lengths("gallery", gallery_persons, gallery_cameras)
     rows = chain.from_iterable(map(_finite, chunks))
     ranks = [
-        _match_ranks(row, *_right_and_wrong(person, camera, gallery.persons, gallery.cameras))
-        for row, person, camera in zip(rows, query.persons, query.cameras, strict=True)
+        _match_ranks(row, *right_and_wrong(person, camera, gallery_persons, gallery_cameras))
+        for row, person, camera in zip(rows, query_persons, query_cameras, strict=True)
     ]
     if not any(map(len, ranks)):
         raise ReseenError(
-            f"none of the {len(query)} queries has a match in the gallery: no person is in "
+            f"none of the {len(ranks)} queries has a match in the gallery: no person is in "
             "both, seen by two cameras"
         )
     return Scores(
-        np.asarray(query.persons, dtype=np.int64),
+        np.asarray(query_persons, dtype=np.int64),
         np.array([each[0] if len(each) else 0 for each in ranks], dtype=np.int64),
         np.array([average_precision(each) if len(each) else np.nan for each in ranks]),
         np.array([len(each) / each[-1] if len(each) else np.nan for each in ranks]),
     )
+
+
+def _check_lengths(side: str, persons: Integers, cameras: Integers) -> None:
+    if len(cameras) != len(persons):
+        raise ReseenError(
+            f"{side}_cameras has {len(cameras)} entries but {side}_persons has {len(persons)}"
+        )
 
 
 def _finite(distances: Floats) -> Floats:
@@ -322,10 +186,13 @@ def _finite(distances: Floats) -> Floats:
     return distances
 
 
-def _right_and_wrong(
+def right_and_wrong(
     person: int, camera: int, gallery_persons: Integers, gallery_cameras: Integers
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which gallery tracklets match a query and which do not, (G,) each; the rest is set aside."""
+    """Which gallery tracklets match a query and which do not, (G,) each.
+
+    The rest is set aside by the camera rule. A junk or distractor query has no match.
+    """
     same = gallery_persons == person
     wrong = ~same & (gallery_persons != JUNK)
     if person in (JUNK, DISTRACTOR):

@@ -10,11 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reseen.data.store import FrameStore
-from reseen.evaluation.metrics import Ranking
 from reseen.evaluation.pictures import data_uri, enlarged, jpeg, middle_pictures
 from reseen.evaluation.plots import cmc_figure, svg
 from reseen.evaluation.ranked import rows
 from reseen.evaluation.report import COLUMNS, FEATURES, Report
+from reseen.evaluation.views import Ranking
 from reseen.files import write_text
 
 STRIP = 8

@@ -12,17 +12,14 @@ from reseen.errors import ReseenError
 from reseen.evaluation.embedding import Embeddings
 from reseen.evaluation.metrics import (
     AveragePrecision,
-    Distance,
     Scores,
-    Views,
-    as_views,
     euclidean_distances,
     plain_average_precision,
     score,
-    score_features,
     trapezoid_average_precision,
 )
 from reseen.evaluation.reranking import reranked_distances
+from reseen.evaluation.views import Distance, Views, as_views, score_features
 
 Selection = Callable[[Embeddings, Embeddings], NDArray[np.bool_]]
 """From the queries and a gallery of G tracklets to the (G,) bool of those that are searched."""

@@ -12,9 +12,10 @@ from matplotlib.patches import Rectangle
 from reseen.data.coding import HEIGHT, WIDTH
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
-from reseen.evaluation.metrics import Ranking, Scores, Views, as_views, ranking
+from reseen.evaluation.metrics import Scores
 from reseen.evaluation.pictures import enlarged, middle_pictures
 from reseen.evaluation.plots import INK, save
+from reseen.evaluation.views import Ranking, Views, as_views, ranking
 
 SHOWN = 8
 """How many of the nearest gallery tracklets a row shows."""

@@ -16,7 +16,6 @@ from reseen.data.store import FrameStore
 from reseen.evaluation.evaluate import Evaluation, default_protocol, evaluate
 from reseen.evaluation.features import embed
 from reseen.evaluation.metric_learning import LEARNED_METRICS, fit_on_split
-from reseen.evaluation.metrics import as_views
 from reseen.evaluation.page import write_page
 from reseen.evaluation.plan import claim, known_variants, plan_runs, snapshots, train_runs
 from reseen.evaluation.plots import plot_cmc
@@ -24,6 +23,7 @@ from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.ranked import chosen_rankings
 from reseen.evaluation.report import FeatureScores, Report, Trial
 from reseen.evaluation.tables import Results, sections
+from reseen.evaluation.views import as_views
 from reseen.files import read_json, write_json, write_text
 from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file, versions
 from reseen.network.config import Config

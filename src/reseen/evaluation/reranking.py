@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
 from reseen.evaluation.embedding import Embeddings
-from reseen.evaluation.metrics import DISTANCES_AT_ONCE, Floats, Views, paired_views, view_distances
+from reseen.evaluation.metrics import Floats
+from reseen.evaluation.views import DISTANCES_AT_ONCE, Views, paired_views, view_distances
 
 Indices = NDArray[np.int64]
 
