@@ -169,7 +169,7 @@ def prepare(
     people = len({person for person in store.persons.tolist() if person > 0})
     print(
         f"{out}: {len(store.frames):,} frames, {len(store):,} tracklets, {people:,} people, "
-        f"{len(store.splits)} trials"
+        f"{len(store.splits)} {'split' if len(store.splits) == 1 else 'splits'}"
     )
     _print_notes((*store.notes, *store.left_out))
 

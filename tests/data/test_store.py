@@ -1,6 +1,7 @@
 """Opening a store: what a whole one gives, and what every kind of damage is answered with."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,19 @@ def test_an_index_that_is_no_index_is_refused(path, content):
     (path / INDEX_FILE).write_text(content)
     with pytest.raises(ReseenError):
         FrameStore.open(path)
+
+
+def test_one_published_split_serves_every_trial(make_store):
+    store = make_store([(1, 1, 2), (1, 2, 2), (2, 1, 2), (2, 2, 2)])
+
+    assert store.split(0) == store.split(7) == store.splits[0]
+
+
+def test_a_trial_that_is_not_there_is_named(make_store):
+    one = make_store([(1, 1, 2), (1, 2, 2), (2, 1, 2), (2, 2, 2)])
+    store = replace(one, splits=one.splits * 2)
+
+    assert store.split(1) == store.splits[1]
+    for trial in (2, -1):
+        with pytest.raises(ReseenError, match=f"has 2 trials, from 0; not {trial}"):
+            store.split(trial)

@@ -75,6 +75,18 @@ class FrameStore:
     def __len__(self) -> int:
         return len(self.names)
 
+    def split(self, trial: int) -> Split:
+        """The split of a trial.
+
+        A data set with one published split has the same in every trial; only seeds differ.
+
+        Raises:
+            ReseenError: there is no such trial.
+        """
+        if trial < 0 or 1 < len(self.splits) <= trial:
+            raise ReseenError(f"{self.path} has {len(self.splits)} trials, from 0; not {trial}")
+        return self.splits[trial % len(self.splits)]
+
     def tracklet(self, index: int) -> NDArray[np.uint8]:
         """The frames of one tracklet, (L, 5, 64, 48) uint8: a view, nothing is read yet."""
         start = self.starts[index]

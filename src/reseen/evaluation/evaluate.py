@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reseen.data.store import FrameStore
-from reseen.errors import ReseenError
 from reseen.evaluation.features import Views, best_device, embed, final_kind
 from reseen.evaluation.metrics import Scores
 from reseen.evaluation.page import write_page
@@ -59,9 +58,7 @@ def evaluate(
     Raises:
         ReseenError: the store has no such trial, weights are missing, nobody can be scored.
     """
-    if run.facts.trial >= len(store.splits):
-        raise ReseenError(f"{store.path} has no trial {run.facts.trial}, which {run.path} is of")
-    split = store.splits[run.facts.trial]
+    split = store.split(run.facts.trial)
     tracklets = sorted({*split.query, *split.gallery})
     place = {index: position for position, index in enumerate(tracklets)}
     features = embed(run, store, tracklets, weights)

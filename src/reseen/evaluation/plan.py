@@ -83,8 +83,7 @@ def plan_runs(
     Raises:
         ReseenError: the store has too few trials or people, or a folder holds another run.
     """
-    if trials > len(store.splits):
-        raise ReseenError(f"{store.path} has {len(store.splits)} trials, not {trials}")
+    store.split(trials - 1)  # raises before anything is made
     return {
         (trial, name): _plan_run(store, out, config, trial, VARIANTS[name], name, seed)
         for trial in range(trials)

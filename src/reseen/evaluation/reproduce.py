@@ -107,7 +107,7 @@ def _learned_metrics(run: Run, store: FrameStore, final: Evaluation) -> dict[str
     The metrics are learned on the people that the networks were trained on, and on no other.
     """
     trained = set(run.facts.people)
-    split = store.splits[run.facts.trial]
+    split = store.split(run.facts.trial)
     people = [index for index in split.train if int(store.persons[index]) in trained]
     views = embed(run, store, people)["fused"]
     train = replace(views[0], features=np.stack([view.features for view in views]).mean(axis=0))

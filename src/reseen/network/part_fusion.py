@@ -32,7 +32,7 @@ def learn_part_fusion(run: Run, store: FrameStore, device: torch.device) -> Part
     held_out = set(run.facts.held_out)
     tracklets = [
         index
-        for index in store.splits[run.facts.trial].train
+        for index in store.split(run.facts.trial).train
         if int(store.persons[index]) in held_out
     ]
     sampler = PairSampler(

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from reseen.errors import ReseenError
-from reseen.files import write_text
+from reseen.files import cannot_write, write_text
 from reseen.network.batches import Job
 from reseen.network.checkpoint import LOG_FILE, load_weights, read_tensors, write_tensors
 from reseen.network.losses import LossTerms
@@ -64,14 +64,23 @@ class TrainingState:
             if name.startswith("learner.")
         }
         load_weights(self.learner, weights, self.path)
+        try:
+            state = self._optimiser_state(tensors)
+            updates = int(metadata["updates"])
+        except (KeyError, ValueError) as error:
+            raise ReseenError(f"{self.path} is not a checkpoint of this training") from error
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+        return updates
+
+    def _optimiser_state(self, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+        """What the optimiser remembers of each trained parameter, by its number."""
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith("optimiser."):
                 parameter, _, key = name.removeprefix("optimiser.").rpartition(".")
                 state.setdefault(self.trained.index(parameter), {})[key] = value
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
-        return int(metadata["updates"])
+        return state
 
 
 def last_good(checkpoint: Path) -> str:
@@ -137,10 +146,14 @@ class LossLog:
                 )
 
     def _write(self, job: Job, rows: list[list[float]], board: Any) -> None:
-        with (job.folder / LOG_FILE).open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(
-                (update, *terms) for update, terms in enumerate(rows, self.logged + 1)
-            )
+        path = job.folder / LOG_FILE
+        try:
+            with path.open("a", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(
+                    (update, *terms) for update, terms in enumerate(rows, self.logged + 1)
+                )
+        except OSError as error:
+            raise cannot_write(path, error) from error
         if board is not None:
             for name, value in zip(LossTerms._fields, rows[-1], strict=True):
                 board.add_scalar(f"loss/{name}", value, self.logged + len(rows))

@@ -36,7 +36,7 @@ from reseen.network.learner import Learner, LearnerStack
 from reseen.network.losses import LossTerms
 from reseen.network.model import PartFusion
 from reseen.network.part_fusion import learn_part_fusion
-from reseen.network.state import LossLog, TrainingState
+from reseen.network.state import UPDATES_BETWEEN_LOGS, LossLog, TrainingState
 from reseen.progress import Advance, progress
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -108,7 +108,7 @@ def train_part(
 def job_of(run: Run, store: FrameStore, part: BodyPart) -> Job:
     """What `fit` needs to know of one network of a run."""
     facts, trained = run.facts, set(run.facts.people)
-    split = store.splits[facts.trial]
+    split = store.split(facts.trial)
     tracklets = tuple(index for index in split.train if int(store.persons[index]) in trained)
     return Job(run.path / part, part, tracklets, part_seed(facts.seed, facts.trial, part))
 
@@ -135,10 +135,8 @@ def plan_run(
     Raises:
         ReseenError: the store has no such trial, or too few people for it.
     """
-    if not 0 <= trial < len(store.splits):
-        raise ReseenError(f"{store.path} has trials 0 to {len(store.splits) - 1}, not {trial}")
     cameras: dict[int, set[int]] = {}
-    for index in store.splits[trial].train:
+    for index in store.split(trial).train:
         if store.persons[index] > DISTRACTOR:
             cameras.setdefault(int(store.persons[index]), set()).add(int(store.cameras[index]))
     held_out: set[int] = set()
@@ -241,11 +239,11 @@ def fit(
             advance(1)
             if update in snapshots:
                 _write_weights(fabric, learner, jobs, snapshot_file(update))
-            if interrupted():
+            stop, due = _agreed(fabric, update, interrupted, clock.is_due)
+            if stop or due:
                 save(update)
+            if stop:
                 raise KeyboardInterrupt(f"Update {update} is finished and saved.")
-            if clock.is_due():
-                save(update)
     save(config.train.updates)
     _write_weights(fabric, learner, jobs, WEIGHTS_FILE)
     fabric.barrier()
@@ -262,6 +260,21 @@ class _Clock:
         due = now - self.last >= self.seconds
         self.last = now if due else self.last
         return due
+
+
+def _agreed(fabric: Fabric, update: int, *questions: Callable[[], bool]) -> list[bool]:
+    """Which questions any of the processes says yes to.
+
+    Processes save and stop together, so all must do it after the same update. Each answer waits
+    for the slowest of them, so several ask one another only now and then.
+    """
+    if fabric.world_size == 1:
+        return [question() for question in questions]
+    if update % UPDATES_BETWEEN_LOGS:
+        return [False for _ in questions]
+    own = torch.tensor([float(question()) for question in questions], device=fabric.device)
+    answers = torch.as_tensor(fabric.all_reduce(own, reduce_op="sum"))
+    return [answer > 0 for answer in answers.tolist()]
 
 
 def _write_weights(

@@ -1,0 +1,160 @@
+"""The paper's experiments over: what is trained, what a kill leaves, what the report says."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from reseen.errors import ReseenError
+from reseen.evaluation.plan import VARIANTS, _train_stacked, plan_runs, train_runs
+from reseen.evaluation.reproduce import reproduce
+from reseen.network.config import Config
+
+SMALL = Config.from_mapping(
+    {"train": {"updates": 4, "pairs": 2}, "evaluation": {"views": 1}},
+    "test",
+    Config.preset("quick"),
+)
+PEOPLE = [(person, camera, 18) for person in range(1, 11) for camera in (1, 2)]
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from reseen.data.store import FrameStore
+from reseen.evaluation.reproduce import reproduce
+from reseen.network.config import Config
+if __name__ == "__main__":
+    config = Config.load(Path(sys.argv[3]))
+    reproduce(FrameStore.open(Path(sys.argv[1])), Path(sys.argv[2]), config,
+              trials=1, variants=["mclaughlin"])
+"""
+
+
+@pytest.fixture
+def store(make_store):
+    return make_store(PEOPLE, trained={1, 2, 3, 4, 5, 6})
+
+
+def test_a_killed_reproduction_goes_on_to_the_same_report(store, tmp_path):
+    whole = reproduce(store, tmp_path / "whole", SMALL, trials=1, variants=["mclaughlin"])
+    _kill_after_the_first_network(store.path, tmp_path)
+    assert not (tmp_path / "killed" / "report.json").exists(), "killed too late to say anything"
+
+    reproduce(store, tmp_path / "killed", SMALL, trials=1, variants=["mclaughlin"])
+
+    documents = [
+        json.loads((tmp_path / name / "report.json").read_text()) for name in ("whole", "killed")
+    ]
+    assert documents[0] == documents[1]
+    assert set(documents[0]["variants"]) == {"paper", "mclaughlin"}
+    assert set(documents[0]["metrics"]) == {"kissme", "xqda"}
+    assert set(documents[0]["budgets"]["paper"]) == {"1", "2"}
+    assert whole.variants["paper"].kinds == [
+        "spatial", "temporal", "fused", "upper", "lower", "parts",
+    ]  # fmt: skip
+    page = (tmp_path / "killed" / "report.html").read_text()
+    for heading in ("Table 1", "Table 2", "Table 3", "One change at a time"):
+        assert heading in page
+    assert "| McLaughlin et al., trained here |" in (tmp_path / "killed/report.md").read_text()
+
+
+def _kill_after_the_first_network(store: Path, folder: Path) -> None:
+    (folder / "settings.toml").write_text(SMALL.to_toml())
+    (folder / "script.py").write_text(SCRIPT)
+    out = folder / "killed"
+    process = subprocess.Popen(
+        [sys.executable, folder / "script.py", store, out, folder / "settings.toml"],
+        stderr=subprocess.DEVNULL,
+    )
+    while not list(out.glob("trial_0/*/*/weights.safetensors")):
+        assert process.poll() is None, "it ended before it trained a network"
+        time.sleep(0.01)  # polls a file of another process
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_stacked_training_equals_one_by_one(store, tmp_path):
+    # Not Adam: its first steps turn the rounding of a gradient near zero into whole steps.
+    sgd = {"optimiser": {"name": "sgd", "learning_rate": 0.01}, "train": {"updates": 3}}
+    config = Config.from_mapping(sgd, "test", SMALL)
+    names = ("paper", "mclaughlin")
+    alone = plan_runs(store, tmp_path / "alone", config, 1, names, seed=0)
+    together = plan_runs(store, tmp_path / "together", config, 1, names, seed=0)
+    train_runs(store, alone, tmp_path / "alone")
+
+    _train_stacked(store, together, tmp_path / "together", lambda _: None)
+
+    for key, run in alone.items():
+        for part in run.facts.parts:
+            one = load_file(run.path / part / "weights.safetensors")
+            many = load_file(together[key].path / part / "weights.safetensors")
+            assert one.keys() == many.keys()
+            for name in one:
+                np.testing.assert_allclose(one[name], many[name], atol=1e-5, err_msg=name)
+
+
+def test_all_variants_of_a_trial_see_the_same_people(store, tmp_path):
+    runs = plan_runs(store, tmp_path, SMALL, 1, tuple(VARIANTS), seed=0)
+
+    people = {run.facts.people for run in runs.values()}
+
+    assert len(people) == 1
+    (trained,) = people
+    held_out = set(runs[0, "paper"].facts.held_out)
+    assert held_out
+    assert not held_out & set(trained)
+    assert held_out | set(trained) == {1, 2, 3, 4, 5, 6}
+
+
+def test_each_variant_changes_what_its_name_says():
+    changed = {
+        name: {
+            f"{table}.{key}"
+            for table, values in variant.changes.items()
+            for key, value in values.items()
+            if value != getattr(getattr(SMALL, table), key)
+        }
+        for name, variant in VARIANTS.items()
+    }
+
+    assert changed["paper"] == set()
+    assert changed["tanh"] == {"network.activation"}
+    assert changed["tied"] == {"network.recurrent_input"}
+    assert changed["hadsell"] == changed["hinge"] == {"loss.siamese"}
+    assert changed["unit"] == {"clips.normalise"}
+    assert changed["no-flow"] == {"clips.flow"}
+    assert {"network.activation", "loss.siamese", "loss.feature"} <= changed["mclaughlin"]
+
+
+def test_another_stores_folder_is_left_alone(store, make_store, tmp_path):
+    other = make_store(PEOPLE, trained={1, 2, 3, 4, 5, 6}, name="other")
+    (tmp_path / "out").mkdir()
+    plan = {"store": other.fingerprint, "seed": 0, "settings": SMALL.to_toml()}
+    (tmp_path / "out/plan.json").write_text(json.dumps(plan))
+
+    with pytest.raises(ReseenError, match="belongs to another store"):
+        reproduce(store, tmp_path / "out", SMALL, trials=1)
+
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["plan.json"]
+
+
+@pytest.mark.parametrize(
+    ("trials", "variants", "message"),
+    [(1, ["tahn"], "did you mean 'tanh'"), (0, [], "not -1")],
+)
+def test_a_wrong_plan_is_named(store, tmp_path, trials, variants, message):
+    with pytest.raises(ReseenError, match=message):
+        reproduce(store, tmp_path / "out", SMALL, trials=trials, variants=variants)
+
+
+def test_too_few_people_are_named(make_store, tmp_path):
+    few = make_store(PEOPLE[:10], trained={1, 2, 3})
+
+    with pytest.raises(ReseenError, match="3 training people in two cameras"):
+        reproduce(few, tmp_path / "out", SMALL, trials=1)
