@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from reseen.data.datasets.layout import entries, is_picture
 from reseen.data.pictures import read_picture
 from reseen.errors import ReseenError
+from reseen.search.track import TRACKLETS_FILE, TrackedTracklet, load_tracks
 
 Picture = NDArray[np.uint8]
 
@@ -81,22 +82,37 @@ def evenly(pictures: Sequence[Picture], most: int) -> list[Picture]:
 
 
 def sightings_in(root: Path, camera: str | None = None) -> list[Sighting]:
-    """Every folder of pictures at or below `root` as one sighting, in natural order.
+    """The tracklets in a folder.
 
-    The id is the folder's path, beginning with the name of `root`.
+    In a folder of pictures, or of folders of pictures, each folder that holds pictures is one
+    tracklet of unknown time; its path, beginning with the name of `root`, is its id.
 
     Args:
-        root: a folder of one person's pictures, or `ROOT/<person>/<camera>[/<tracklet>]`.
-        camera: the view's name; None takes it from the second folder below `root`.
+        root: what `track` wrote, a folder of one person's pictures, or
+            `ROOT/<person>/<camera>[/<tracklet>]`.
+        camera: the view's name; None takes what `track` was told, or the second folder's name.
 
     Raises:
         ReseenError: there is no picture, or the camera cannot be told from the folders.
     """
     root = root.resolve()
+    if (root / TRACKLETS_FILE).exists():
+        return [_tracked(tracklet, camera) for tracklet in load_tracks(root)]
     found = [_sighting(root, folder, files, camera) for folder, files in _picture_folders(root)]
     if not found:
         raise ReseenError(f"no picture in {root} or the folders below it")
     return found
+
+
+def _tracked(tracklet: TrackedTracklet, camera: str | None) -> Sighting:
+    return Sighting(
+        id=tracklet.id,
+        camera=camera or tracklet.camera,
+        start=tracklet.start,
+        end=tracklet.end,
+        source=tracklet.source,
+        paths=tuple(tracklet.folder / file for file in tracklet.files),
+    )
 
 
 def _sighting(root: Path, folder: Path, files: list[str], camera: str | None) -> Sighting:
