@@ -77,7 +77,7 @@ def test_up_and_down_have_colours_of_their_own():
 def make_run(path, frames):
     config = Config(clips=ClipConfig(frames=frames))
     run = Run.create(
-        path, config, RunFacts("noise", "store", 0, 0, ("full",), (1,), (), versions())
+        path, config, RunFacts("noise", "store", "dis", 0, 0, ("full",), (1,), (), versions())
     )
     weights = {f"network.{name}": value for name, value in network().state_dict().items()}
     (path / "full").mkdir()

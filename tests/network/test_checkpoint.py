@@ -16,7 +16,7 @@ from reseen.network.config import Config
 from reseen.network.learner import Learner
 from reseen.network.model import PartFusion
 
-FACTS = RunFacts("noise", "abc", 0, 7, ("full",), (1, 2), (), {"reseen": "0"})
+FACTS = RunFacts("noise", "abc", "dis", 0, 7, ("full",), (1, 2), (), {"reseen": "0"})
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ pytest.importorskip("onnxscript")
 
 def make_run(path: Path, parts=("full",)) -> Run:
     config = Config()
-    facts = RunFacts("folder", "", 0, 0, tuple(parts), (1, 2), (), versions())
+    facts = RunFacts("folder", "", "dis", 0, 0, tuple(parts), (1, 2), (), versions())
     run = Run.create(path, config, facts)
     for seed, part in enumerate(parts):
         weights = dict(Learner(config, 2, seed).named_parameters())

@@ -64,7 +64,7 @@ def embed(
             Embeddings(view.numpy(), store.persons[chosen], store.cameras[chosen], names)
             for view in views
         )
-        for kind, views in _by_kind(run, by_part).items()
+        for kind, views in features_by_kind(run, by_part).items()
     }
 
 
@@ -116,8 +116,18 @@ def _part_features(
     ]
 
 
-def _by_kind(run: Run, by_part: Mapping[BodyPart, list[Features]]) -> dict[str, list[torch.Tensor]]:
-    """Features (M, 128) by kind, for each view."""
+def features_by_kind(
+    run: Run, by_part: Mapping[BodyPart, list[Features]]
+) -> dict[str, list[torch.Tensor]]:
+    """Features of every kind that a run can give, from those of its body parts.
+
+    Args:
+        run: where the weights of eq. (10) are.
+        by_part: features (M, 128) for each body part and view.
+
+    Returns:
+        (M, 128) by kind, for each view.
+    """
     main = by_part.get("full") or next(iter(by_part.values()))
     kinds = {kind: [getattr(view, kind) for view in main] for kind in Features._fields}
     if set(by_part) == set(PartFusion.PARTS):

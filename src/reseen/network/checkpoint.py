@@ -40,6 +40,7 @@ class RunFacts:
     Attributes:
         dataset: name of the data set.
         store: fingerprint of the store trained on.
+        flow: how the store's flow was computed.
         trial: which of the store's splits.
         seed: every random number of the training follows from it.
         parts: body parts trained.
@@ -50,6 +51,7 @@ class RunFacts:
 
     dataset: str
     store: str
+    flow: str
     trial: int
     seed: int
     parts: tuple[BodyPart, ...]

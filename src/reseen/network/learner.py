@@ -28,6 +28,7 @@ class Learner(nn.Module):
             torch.manual_seed(seed)
             self.network = SpatialTemporalFusion(config.network)
             self.classifier = nn.Linear(FEATURE, people)
+        self._fix_unused()
 
     def forward(self, clips: Tensor, labels: Tensor, masks: DropoutMasks | None) -> LossTerms:
         """The loss of a step.
@@ -43,6 +44,17 @@ class Learner(nn.Module):
         return multi_loss(
             first, second, first_scores, second_scores, labels[0], labels[1], self.loss
         )
+
+    def _fix_unused(self) -> None:
+        """Fix what the loss does not depend on: several processes wait for every gradient."""
+        network, unused = self.network, list[nn.Module | Tensor | None]()
+        if self.loss.feature == "spatial":
+            unused = [network.recurrence, network.separate_projection, network.start]
+        elif self.loss.feature == "temporal" and network.separate_projection is not None:
+            unused = [network.projection]
+        for part in unused:
+            if part is not None:
+                part.requires_grad_(False)
 
 
 class LearnerStack(nn.Module):

@@ -153,6 +153,7 @@ def plan_run(
     return RunFacts(
         dataset=store.dataset,
         store=store.fingerprint,
+        flow=store.flow,
         trial=trial,
         seed=seed,
         parts=parts,
