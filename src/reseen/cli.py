@@ -4,7 +4,7 @@ Rooms are imported inside the commands, so that `reseen -h` answers at once.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,9 +14,11 @@ from cyclopts.config import Dict
 
 from reseen.errors import ReseenError
 from reseen.network.config import Config
+from reseen.printing import make_table, print_notes, print_table
+from reseen.search_cli import calibrate, gallery_app, search, serve, track
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    pass
 
 BodyParts = Literal["full", "upper", "lower", "all"]
 ConfigOverrides = Annotated[Config | None, Parameter(name="*")]
@@ -63,6 +65,8 @@ def _fill_settings(app: App, commands: tuple[str, ...], arguments: ArgumentColle
 
 
 app.config = [_fill_settings]
+for command in (track, gallery_app, search, calibrate, serve):
+    app.command(command)
 
 
 @app.command
@@ -79,7 +83,7 @@ def demo(out: Path = Path("demo"), *, seed: int = 0) -> None:
     from reseen.evaluation.demo import run_demo
 
     report = run_demo(out, seed)
-    _print_table(report.table())
+    print_table(report.table())
     print(f"{out / 'report.html'}")
 
 
@@ -132,8 +136,8 @@ def check(dataset: str, root: Path) -> int:
 
     result = check(dataset, root)
     rows = [fact.row for fact in result.facts]
-    _print_table(_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
-    _print_notes(result.notes)
+    print_table(make_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
+    print_notes(result.notes)
     for problem in result.problems:
         print(problem)
     return 0 if result.ok else 1
@@ -171,7 +175,7 @@ def prepare(
         f"{out}: {len(store.frames):,} frames, {len(store):,} tracklets, {people:,} people, "
         f"{len(store.splits)} {'split' if len(store.splits) == 1 else 'splits'}"
     )
-    _print_notes((*store.notes, *store.left_out))
+    print_notes((*store.notes, *store.left_out))
 
 
 @app.command
@@ -269,8 +273,8 @@ def evaluate(
     report = write_evaluation(folder, evaluation, opened, frames)
     if json is not None:
         report.save(json)
-    _print_table(report.table())
-    _print_notes(evaluation.notes)
+    print_table(report.table())
+    print_notes(evaluation.notes)
     print(folder / "report.html")
 
 
@@ -346,7 +350,7 @@ def reproduce(
     results = reproduce(
         FrameStore.open(store), out, chosen, trials=trials, variants=names, seed=seed
     )
-    _print_table(results.variants["paper"].table())
+    print_table(results.variants["paper"].table())
     print(out / "report.html")
 
 
@@ -373,28 +377,3 @@ def _with_updates(settings: Config | None, updates: int | None) -> Config:
     if updates is None:
         return chosen
     return replace(chosen, train=replace(chosen.train, updates=updates))
-
-
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    table = Table(title=title, box=SIMPLE)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _print_table(table: "Table") -> None:
-    """Print a table as wide as it needs where the output is not a terminal."""
-    from rich.console import Console
-
-    console = Console() if sys.stdout.isatty() else Console(width=100)
-    console.print(table)
-
-
-def _print_notes(notes: Sequence[str]) -> None:
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
