@@ -437,7 +437,8 @@ def _query(
     else:
         raise ReseenError("--video needs --box LEFT TOP WIDTH HEIGHT")
     name = str(crops or video)
-    return query_from_pictures(pictures, describer, name), make_thumbnail(pictures, pixelate_heads=True)
+    strip = make_thumbnail(pictures, pixelate_heads=True)
+    return query_from_pictures(pictures, describer, name), strip
 
 
 def _describer(gallery: "Gallery", model: str | None) -> "Describer":
