@@ -1,0 +1,34 @@
+"""Two videos in, who appears in both out: python examples/find_again.py FIRST SECOND [RUN]."""
+
+import sys
+from pathlib import Path
+
+from reseen.search.gallery import Gallery
+from reseen.search.network_describer import open_describer
+from reseen.search.records import Filter
+from reseen.search.sighting import sightings_in
+from reseen.search.track import track
+
+
+def find_again(first: Path, second: Path, out: Path, model: str = "stripes") -> None:
+    """Track both videos, then search the second for everybody in the first.
+
+    Args:
+        first, second: videos of two cameras.
+        out: folder for tracklets and gallery.
+        model: a run folder, or "stripes": colours only, without training.
+    """
+    describer = open_describer(model)
+    gallery = Gallery.open(out / "gallery", create=True)
+    for camera, video in {"first": first, "second": second}.items():
+        track(video, camera, out / camera)
+        gallery.add(sightings_in(out / camera), describer)
+    for entry in gallery.entries(describer.model_id, Filter(camera="first")):
+        print(entry.id)
+        query = gallery.query(entry.id, describer.model_id)
+        for match in gallery.search(query, 3, Filter(camera="second")):
+            print(f"  {match.distance:.3f}  {match.entry.id}  from {match.entry.start:.1f} s")
+
+
+if __name__ == "__main__":
+    find_again(Path(sys.argv[1]), Path(sys.argv[2]), Path("found"), *sys.argv[3:4])
