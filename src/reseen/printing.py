@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-WIDTH = 100
+WIDTH = 160
 """Columns of a table where the output is not a terminal."""
 
 
@@ -19,7 +19,8 @@ def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
     table = Table(title=escape(title), box=SIMPLE)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left")
+        # Names are to be copied: they are never shortened.
+        table.add_column(column, justify="right" if place else "left", no_wrap=not place)
     for row in rows:
         table.add_row(*map(escape, row))
     return table

@@ -169,12 +169,11 @@ def list_(
     if json is not None:
         write_json(json, [asdict(entry) for entry in entries])
     rows = [
-        (entry.id, entry.camera, time_text(entry.start), str(entry.frames), entry.source)
-        for entry in entries
+        (entry.id, entry.camera, time_text(entry.start), f"{entry.frames:,}") for entry in entries
     ]
     count = opened.count(chosen, where)
     title = f"{len(rows):,} of {count:,} tracklets, model {chosen}"
-    print_table(make_table(title, ("tracklet", "camera", "from", "frames", "source"), rows))
+    print_table(make_table(title, ("tracklet", "camera", "from", "frames"), rows))
 
 
 @gallery_app.command
@@ -341,7 +340,7 @@ def search(
         print_notes(["no chances are given: this model has no calibration; see reseen calibrate"])
 
 
-MATCH_COLUMNS = ("tracklet", "distance", "chance", "stripes", "camera", "from", "source")
+MATCH_COLUMNS = ("tracklet", "distance", "chance", "stripes", "camera", "from")
 
 
 def calibrate(
@@ -491,7 +490,6 @@ def _match_row(match: "Match") -> tuple[str, ...]:
         "-" if match.stripes_distance is None else f"{match.stripes_distance:.3f}",
         entry.camera,
         time_text(entry.start),
-        entry.source,
     )
 
 
