@@ -17,7 +17,7 @@ def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), box=SIMPLE)
+    table = Table(title=escape(title), box=SIMPLE, padding=0)
     for place, column in enumerate(columns):
         # Names are to be copied: they are never shortened.
         table.add_column(column, justify="right" if place else "left", no_wrap=not place)
