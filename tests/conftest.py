@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from reseen.data.coding import FRAME_SHAPE
 from reseen.data.store import FORMAT, FRAMES_FILE, INDEX_FILE, FrameStore
@@ -22,7 +23,7 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def make_store(tmp_path: Path) -> Callable[..., FrameStore]:
-    """Write a store of noise, without pictures to prepare it from.
+    """Write a store of blotchy patterns, one a person, without pictures to prepare it from.
 
     `tracklets` are (person, camera, length); people in `trained` form the only split's training
     part, the others are searched for from their first camera in their second one.
@@ -41,8 +42,7 @@ def make_store(tmp_path: Path) -> Callable[..., FrameStore]:
         }
         path = tmp_path / name
         path.mkdir()
-        frames = np.random.default_rng(0).integers(0, 256, (sum(lengths), *FRAME_SHAPE), np.uint8)
-        np.save(path / FRAMES_FILE, frames)
+        np.save(path / FRAMES_FILE, np.concatenate([*map(_pattern, persons, lengths)]))
         index = {
             "format": FORMAT,
             "recipe": {"dataset": "noise", "flow": "lucas-kanade"},
@@ -62,3 +62,11 @@ def make_store(tmp_path: Path) -> Callable[..., FrameStore]:
         return FrameStore.open(path)
 
     return make
+
+
+def _pattern(person: int, length: int) -> NDArray[np.uint8]:
+    """Frames of a pattern that only this person has, under noise."""
+    random = np.random.default_rng(1000 + person)
+    blotches = random.integers(30, 226, (FRAME_SHAPE[0], 8, 6)).repeat(8, axis=1).repeat(8, axis=2)
+    noise = random.integers(-30, 31, (length, *FRAME_SHAPE))
+    return (blotches + noise).astype(np.uint8)

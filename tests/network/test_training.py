@@ -1,0 +1,421 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from reseen.cli import run as reseen
+from reseen.data.clips import FrameReader
+from reseen.errors import ReseenError
+from reseen.files import read_json
+from reseen.network import batches, part_fusion, training
+from reseen.network.batches import BatchSource
+from reseen.network.checkpoint import Run, read_tensors
+from reseen.network.config import Config, OptimiserConfig
+from reseen.network.learner import Learner
+from reseen.network.training import fit, job_of, make_fabric, make_optimiser, plan_run, train
+
+UPDATES = 4
+TINY = {"clips": {"frames": 2}, "train": {"updates": UPDATES, "pairs": 2}}
+COMMAND = ["--clips.frames", "2", "--train.updates", str(UPDATES), "--train.pairs", "2"]
+TRACKLETS = [(person, camera, 3 + person) for person in range(1, 7) for camera in (1, 2)]
+
+
+def config(**changes):
+    return Config.from_mapping(changes, "test", Config.from_mapping(TINY, "test"))
+
+
+@pytest.fixture
+def store(make_store):
+    return make_store(TRACKLETS)
+
+
+def log_of(run, part="full"):
+    with (run.path / part / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def losses_of(run):
+    return [float(row["total"]) for row in log_of(run)]
+
+
+def checkpoint_of(run):
+    return read_tensors(run.path / "full" / "checkpoint.safetensors")
+
+
+def assert_same_weights(run, other, part="full"):
+    tensors, expected = (
+        read_tensors(each.path / part / "weights.safetensors")[0] for each in (run, other)
+    )
+    assert tensors.keys() == expected.keys()
+    for name, value in tensors.items():
+        assert torch.equal(value, expected[name]), name
+
+
+def fail_in_step(monkeypatch, number, fail):
+    """Let something happen instead of an update, counted from 1."""
+    step, calls = training._step, []
+
+    def step_or_fail(*arguments):
+        calls.append(None)
+        if len(calls) == number:
+            fail()
+        return step(*arguments)
+
+    monkeypatch.setattr(training, "_step", step_or_fail)
+
+
+def save_after_every_update(monkeypatch):
+    monkeypatch.setattr(training._Clock, "is_due", lambda _: True)
+
+
+def test_run_folder_holds_what_was_promised(store, tmp_path):
+    run = train(store, tmp_path / "run", config(), seed=3)
+    files = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    boards = {name for name in files if "events.out.tfevents" in name}
+    assert len(boards) == (find_spec("tensorboard") is not None)
+    assert files - boards == {
+        "config.toml",
+        "run.json",
+        "full/checkpoint.safetensors",
+        "full/log.csv",
+        "full/weights.safetensors",
+    }
+    facts = read_json(run.path / "run.json")
+    assert (facts["dataset"], facts["seed"], facts["people"]) == ("noise", 3, [1, 2, 3, 4, 5, 6])
+    assert facts["versions"]["torch"] == torch.__version__
+    assert Config.load(run.path / "config.toml") == config()
+
+
+def test_log_has_a_row_for_every_update(store, tmp_path):
+    rows = log_of(train(store, tmp_path / "run", config(train={"updates": 13})))
+    assert [int(row["update"]) for row in rows] == list(range(1, 14))
+    for row in rows:
+        assert float(row["total"]) == pytest.approx(float(row["siamese"]) + float(row["softmax"]))
+
+
+def test_weights_are_those_of_the_last_checkpoint(store, tmp_path):
+    run = train(store, tmp_path / "run", config())
+    tensors, metadata = checkpoint_of(run)
+    weights = read_tensors(run.path / "full" / "weights.safetensors")[0]
+    assert metadata["updates"] == str(UPDATES)
+    assert all(torch.equal(tensors[f"learner.{name}"], value) for name, value in weights.items())
+    assert set(weights) == set(Learner(config(), 6, 0).state_dict())
+
+
+def test_training_learns(store, tmp_path):
+    run = train(
+        store,
+        tmp_path / "run",
+        config(
+            network={"activation": "tanh", "dropout": 0.0, "recurrent_dropout": 0.0},
+            optimiser={"name": "adam"},
+            train={"updates": 20, "pairs": 4},
+        ),
+    )
+    softmax = [float(row["softmax"]) for row in log_of(run)]
+    assert softmax[0] == pytest.approx(2 * np.log(6), rel=0.1)
+    assert np.mean(softmax[-3:]) < 0.5 * softmax[0]
+
+
+def test_seed_decides_everything(store, tmp_path):
+    runs = [
+        train(store, tmp_path / name, config(), seed=seed)
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    ]
+    assert_same_weights(runs[0], runs[1])
+    assert losses_of(runs[0]) != losses_of(runs[2])
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_resumed_run_equals_one_never_stopped(store, tmp_path, monkeypatch, optimiser):
+    settings = config(optimiser={"name": optimiser})
+    whole = train(store, tmp_path / "whole", settings)
+
+    def kill():
+        raise Killed
+
+    with monkeypatch.context() as patches:
+        save_after_every_update(patches)
+        fail_in_step(patches, 3, kill)
+        with pytest.raises(Killed):
+            train(store, tmp_path / "run", settings)
+    run = train(store, tmp_path / "run", settings, resume=True)
+    assert_same_weights(run, whole)
+    assert log_of(run) == log_of(whole)
+
+
+KILLED_RUN = """
+import os, signal, sys
+from pathlib import Path
+from reseen.data.store import FrameStore
+from reseen.network import state, training
+from reseen.network.checkpoint import Run
+from reseen.network.config import Config
+
+store, out, settings = FrameStore.open(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3])
+config = Config.load(settings)
+state.UPDATES_BETWEEN_LOGS = 1
+run = Run.create(out, config, training.plan_run(store, ("full",), 0, 0, config))
+fabric, job = training.make_fabric(), training.job_of(run, store, "full")
+checkpoint = job.folder / "checkpoint.safetensors"
+done = []
+
+def advance(updates):
+    done.append(updates)
+    if sum(done) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+training._Clock.is_due = lambda _: sum(done) == 1
+training.fit(fabric, store, config, [job], checkpoint, advance)
+"""
+"""Saves after update 1 and is killed after update 3, which it has logged."""
+
+
+def test_killed_run_resumes_bit_for_bit(store, tmp_path):
+    settings = config(optimiser={"name": "adam"})
+    (tmp_path / "settings.toml").write_text(settings.to_toml())
+    arguments = [store.path, tmp_path / "run", tmp_path / "settings.toml"]
+    killed = subprocess.run([sys.executable, "-c", KILLED_RUN, *map(str, arguments)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    run = Run.open(tmp_path / "run")
+    assert checkpoint_of(run)[1]["updates"] == "1"
+    assert len(log_of(run)) == 3
+    train(store, run.path, settings, resume=True)
+    whole = train(store, tmp_path / "whole", settings)
+    assert_same_weights(run, whole)
+    assert log_of(run) == log_of(whole)
+
+
+def test_interrupt_finishes_the_step_and_saves(store, tmp_path, monkeypatch, capsys):
+    whole = train(store, tmp_path / "whole", config())
+    command = ["train", str(store.path), "--out", str(tmp_path / "run"), *COMMAND]
+    with monkeypatch.context() as patches:
+        fail_in_step(patches, 2, lambda: signal.raise_signal(signal.SIGINT))
+        assert reseen(command) == 130
+    assert capsys.readouterr().err.endswith("reseen: stopped. Update 2 is finished and saved.\n")
+    run = Run.open(tmp_path / "run")
+    assert checkpoint_of(run)[1]["updates"] == "2"
+    assert len(log_of(run)) == 2
+    assert reseen([*command, "--resume"]) == 0
+    assert_same_weights(run, whole)
+
+
+def test_second_interrupt_is_not_held_back(store, tmp_path, monkeypatch):
+    def interrupt_twice():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    fail_in_step(monkeypatch, 2, interrupt_twice)
+    with pytest.raises(KeyboardInterrupt):
+        train(store, tmp_path / "run", config())
+    assert not (tmp_path / "run" / "full" / "checkpoint.safetensors").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_loss_that_is_not_finite_is_named(store, tmp_path, monkeypatch):
+    save_after_every_update(monkeypatch)
+    with pytest.raises(ReseenError) as error:
+        train(store, tmp_path / "run", config(optimiser={"learning_rate": 1e6, "clamp": 1e30}))
+    message = str(error.value)
+    assert "the loss of" in message
+    assert "is not finite at update " in message
+    assert "siamese " in message
+    checkpoint = tmp_path / "run" / "full" / "checkpoint.safetensors"
+    updates = int(checkpoint_of(SimpleNamespace(path=tmp_path / "run"))[1]["updates"])
+    assert f"at update {updates + 1} " in message
+    assert message.endswith(f"the last good checkpoint is {checkpoint} after update {updates}")
+
+
+def test_weights_that_are_not_finite_are_never_saved(store, tmp_path):
+    settings = config(optimiser={"learning_rate": 3e38, "clamp": 1e30}, train={"updates": 1})
+    with pytest.raises(ReseenError, match=r"stopped being finite before update 1; there is no ch"):
+        train(store, tmp_path / "run", settings)
+    assert [path.name for path in (tmp_path / "run" / "full").glob("*.safetensors")] == []
+
+
+def test_resuming_needs_the_same_run(store, make_store, tmp_path):
+    run = train(store, tmp_path / "run", config(), seed=1)
+    other = make_store(TRACKLETS, name="other")
+    for arguments, words in (
+        ((store, run.path, config(train={"pairs": 4})), "was trained with other settings"),
+        ((other, run.path, config()), "its store is store, now other"),
+        ((store, tmp_path / "none", config()), "holds no run to resume"),
+    ):
+        with pytest.raises(ReseenError, match=words):
+            train(*arguments, seed=1, resume=True)
+    with pytest.raises(ReseenError, match="its seed is 1, now 0"):
+        train(store, run.path, config(), resume=True)
+    with pytest.raises(ReseenError, match="holds a run already"):
+        train(store, run.path, config(), seed=1)
+
+
+def test_resuming_a_finished_run_changes_nothing(store, tmp_path):
+    run = train(store, tmp_path / "run", config())
+    identity = run.identity
+    assert train(store, run.path, config(), resume=True).identity == identity
+
+
+TWO_PROCESSES = """
+import sys
+from pathlib import Path
+from reseen.data.store import FrameStore
+from reseen.network.config import Config
+from reseen.network.training import train
+
+store, out, settings = map(Path, sys.argv[1:])
+train(FrameStore.open(store), out, Config.load(settings))
+"""
+
+
+def test_two_processes_learn_what_one_learns(store, tmp_path):
+    settings = config(train={"updates": 12, "pairs": 2}, optimiser={"learning_rate": 0.05})
+    (tmp_path / "settings.toml").write_text(settings.to_toml())
+    (tmp_path / "driver.py").write_text(TWO_PROCESSES)
+    arguments = [tmp_path / "driver.py", store.path, tmp_path / "two", tmp_path / "settings.toml"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run(
+        [*launcher, *map(str, arguments)],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )
+    one, two = train(store, tmp_path / "one", settings), Run.open(tmp_path / "two")
+    assert losses_of(one)[-1] != pytest.approx(losses_of(one)[0], rel=1e-2)
+    assert losses_of(two) == pytest.approx(losses_of(one), rel=1e-4)
+    for name, value in two.network("full").state_dict().items():
+        torch.testing.assert_close(
+            value, one.network("full").state_dict()[name], rtol=1e-3, atol=1e-5
+        )
+
+
+def test_pairs_must_divide_among_processes(store):
+    fabric = SimpleNamespace(world_size=3)
+    with pytest.raises(ReseenError, match=r"train\.pairs = 2 cannot be shared by 3 processes"):
+        BatchSource(fabric, store, config(), [])
+
+
+@pytest.mark.parametrize("recurrent_input", ["own", "tied", "separate"])
+@pytest.mark.parametrize("feature", ["spatial", "temporal", "fused"])
+def test_every_trained_weight_gets_a_gradient(feature, recurrent_input):
+    settings = config(network={"recurrent_input": recurrent_input}, loss={"feature": feature})
+    learner = Learner(settings, 4, seed=0)
+    clips, labels = torch.randn(2, 2, 5, 56, 40), torch.tensor([[0], [1]])
+    learner(clips, labels, None).total.backward()
+    idle = [
+        name
+        for name, value in learner.named_parameters()
+        if value.requires_grad and value.grad is None
+    ]
+    assert idle == []
+
+
+def test_bfloat16_starts_like_float32(store, tmp_path):
+    settings = config(train={"updates": 1})
+    exact, coarse = (
+        train(store, tmp_path / precision, settings, precision=precision)
+        for precision in ("32-true", "bf16-mixed")
+    )
+    assert losses_of(coarse) == pytest.approx(losses_of(exact), rel=0.03)
+    assert losses_of(coarse) != losses_of(exact)
+
+
+def test_gradients_are_clamped_element_by_element(store, tmp_path):
+    settings = config(
+        loss={"siamese_weight": 1e6},
+        optimiser={"learning_rate": 1e-3, "momentum": 0.0, "dampening": 0.0, "clamp": 5.0},
+        train={"updates": 1},
+    )
+    run = train(store, tmp_path / "run", settings)
+    before = Learner(settings, 6, job_of(run, store, "full").seed).network.state_dict()
+    moved = torch.cat(
+        [
+            (value - before[name]).flatten().abs()
+            for name, value in run.network("full").state_dict().items()
+        ]
+    )
+    assert moved.max().item() == pytest.approx(5e-3, rel=1e-3)
+    assert (moved > 4.9e-3).sum() > 100
+
+
+@pytest.mark.parametrize(("dampening", "steps"), [(0.9, [1, 1, 1, 1]), (0, [1, 1.9, 2.71, 3.439])])
+def test_dampening_keeps_steps_as_long_as_the_gradient(dampening, steps):
+    """As Torch7: v stays g under identical gradients; PyTorch's own default tends to 10 g."""
+    weight = torch.nn.Linear(1, 1, bias=False)
+    optimiser = make_optimiser(weight, OptimiserConfig(dampening=dampening))
+    taken = []
+    for _ in steps:
+        before = weight.weight.item()
+        weight.weight.grad = torch.full((1, 1), 3.0)
+        optimiser.step()
+        taken.append((before - weight.weight.item()) / (1e-3 * 3.0))
+    assert taken == pytest.approx(steps, rel=1e-3)
+
+
+def test_junk_and_distractors_are_never_trained_on(make_store):
+    store = make_store([*TRACKLETS, (0, 1, 5), (0, 2, 5), (-1, 1, 5), (-1, 2, 5)])
+    facts = plan_run(store, ("full",), 0, 0, config())
+    assert facts.people == (1, 2, 3, 4, 5, 6)
+
+
+def test_all_parts_train_three_networks_and_keep_people_back(store, tmp_path, monkeypatch):
+    seen = {batches: set(), part_fusion: set()}
+
+    def recorder(module):
+        class Recorder(FrameReader):
+            def read(self, rows):
+                tracklets = np.searchsorted(store.starts, rows, side="right") - 1
+                seen[module].update(store.persons[tracklets].ravel().tolist())
+                return super().read(rows)
+
+        return Recorder
+
+    for module in seen:
+        monkeypatch.setattr(module, "FrameReader", recorder(module))
+    run = train(store, tmp_path / "run", config(), ("full", "upper", "lower"))
+    people, held_out = set(run.facts.people), set(run.facts.held_out)
+    assert (len(people), len(held_out)) == (4, 2)
+    assert seen == {batches: people, part_fusion: held_out}
+    networks = [run.network(part).projection.weight for part in run.facts.parts]
+    assert not torch.equal(networks[0], networks[1])
+    assert not torch.equal(networks[1], networks[2])
+    assert sum(read_json(run.path / "parts.json").values()) == pytest.approx(1)
+
+
+def test_all_parts_need_people_to_hold_out(make_store, tmp_path):
+    store = make_store([(person, camera, 4) for person in (1, 2, 3) for camera in (1, 2)])
+    with pytest.raises(ReseenError, match=r"3 training people in two cameras; .* needs 4, of whom"):
+        train(store, tmp_path / "run", config(), ("full", "upper", "lower"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_trial_must_exist(store, tmp_path):
+    with pytest.raises(ReseenError, match="has trials 0 to 0, not 1"):
+        train(store, tmp_path / "run", config(), trial=1)
+
+
+def test_snapshot_is_what_a_smaller_budget_gives(store, tmp_path):
+    small = train(store, tmp_path / "small", config(train={"updates": 2}))
+    run = Run.create(tmp_path / "run", config(), small.facts)
+    fit(
+        make_fabric(),
+        store,
+        config(),
+        [job_of(run, store, "full")],
+        run.path / "full" / "checkpoint.safetensors",
+        lambda _: None,
+        snapshots=[2],
+    )
+    snapshot = read_tensors(run.path / "full" / "weights-2.safetensors")[0]
+    weights = read_tensors(small.path / "full" / "weights.safetensors")[0]
+    assert all(torch.equal(snapshot[name], value) for name, value in weights.items())
