@@ -15,8 +15,8 @@ import numpy as np
 from reseen.data.datasets import folder
 from reseen.data.datasets.layout import entries
 from reseen.data.datasets.splits import FEWEST_PEOPLE
-from reseen.data.datasets.synthetic.camera import Difficulty, camera
-from reseen.data.datasets.synthetic.film import film
+from reseen.data.datasets.synthetic.camera import Difficulty, random_camera
+from reseen.data.datasets.synthetic.film import draw_walk
 from reseen.data.datasets.synthetic.outlines import Picture
 from reseen.data.datasets.synthetic.people import random_person
 from reseen.data.parallel import in_parallel
@@ -138,7 +138,7 @@ def tracklet(settings: Settings, person: int, view: int) -> Iterator[Picture]:
     twin = person <= round(settings.twins * settings.people)
     somebody = random_person(seed, person, difficulty.colours, twin, settings.same_gait)
     course = np.random.default_rng([seed, FILM, person, view])
-    return film(somebody, camera(seed, view, difficulty), difficulty, course)
+    return draw_walk(somebody, random_camera(seed, view, difficulty), difficulty, course)
 
 
 def _draw(root: Path, settings: Settings, processes: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Cameras: where they look from, what stands before them and what their sensors make of it."""
+"""Cameras: where they look from, what lies before them, what their sensors make of it."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +19,7 @@ HEIGHT, WIDTH = 128, 64
 OVERSIZE = 2
 """People are drawn this many times as large and shrunk, for smooth edges."""
 
+BOX_HEIGHT, BOX_WIDTH = OVERSIZE * HEIGHT, OVERSIZE * WIDTH
 PANORAMA_WIDTH = 2048
 
 AZIMUTHS = (12, 128, 85, 168, 50, 205)
@@ -55,7 +56,7 @@ class Camera:
 
     Attributes:
         view: of somebody who walks the usual way.
-        panorama: the place, (OVERSIZE · HEIGHT, PANORAMA_WIDTH, 3) uint8.
+        panorama: the place, (BOX_HEIGHT, PANORAMA_WIDTH, 3) uint8.
         gain: of red, green and blue.
         gamma: exponent of the tone curve.
         haze: what black comes out as, in grey levels.
@@ -73,7 +74,7 @@ class Camera:
 
 
 @lru_cache(maxsize=8)
-def camera(seed: int, number: int, difficulty: Difficulty) -> Camera:
+def random_camera(seed: int, number: int, difficulty: Difficulty) -> Camera:
     """Put up camera `number`, 1 and up, of the benchmark with that seed."""
     rng = np.random.default_rng([seed, CAMERAS, number])
     degrees = AZIMUTHS[(number - 1) % len(AZIMUTHS)] + between(rng, -8, 8)
@@ -82,7 +83,7 @@ def camera(seed: int, number: int, difficulty: Difficulty) -> Camera:
     red, green, blue = (brightness * (1 + spread * between(rng, -0.3, 0.3)) for _ in range(3))
     return Camera(
         view=View(np.deg2rad(degrees), between(rng, 0.08, 0.30), choice(rng, (-1, 1))),
-        panorama=panorama(rng, PANORAMA_WIDTH, OVERSIZE * HEIGHT),
+        panorama=panorama(rng, PANORAMA_WIDTH, BOX_HEIGHT),
         gain=(red, green, blue),
         gamma=2 ** (spread * between(rng, -1, 1)),
         haze=int(between(rng, 0, 50 * spread)),
@@ -121,7 +122,7 @@ class Sensor:
         return noisy.clip(0, 255).astype(np.uint8)
 
 
-def sensor(camera: Camera, light: float, frames: int, rng: np.random.Generator) -> Sensor:
+def random_sensor(camera: Camera, light: float, frames: int, rng: np.random.Generator) -> Sensor:
     """Set a camera's sensor up for one tracklet.
 
     Args:

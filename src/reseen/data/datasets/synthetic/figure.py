@@ -4,7 +4,7 @@ import numpy as np
 
 from reseen.data.datasets.synthetic.body import Body, Placement, View
 from reseen.data.datasets.synthetic.limbs import arm, leg
-from reseen.data.datasets.synthetic.outlines import Figure, Part, Shape, between, darker, oval
+from reseen.data.datasets.synthetic.outlines import Figure, Part, Shape, darker, oval, toward
 from reseen.data.datasets.synthetic.people import Person
 from reseen.data.datasets.synthetic.torso import DEPTH, patch, skirt, torso
 from reseen.data.datasets.synthetic.walking import Array, Walk, skeleton
@@ -27,7 +27,7 @@ def figure(person: Person, walk: Walk, view: View, placement: Placement) -> Figu
 def _head(body: Body) -> list[Shape]:
     look, bones = body.look, body.bones
     facing, right = body.view.facing, body.view.rightward
-    throat = body.tube(between(bones.neck, bones.head, -0.1), bones.head, 0.032, 0.032, look.skin)
+    throat = body.tube(toward(bones.neck, bones.head, -0.1), bones.head, 0.032, 0.032, look.skin)
     hair = [_oval(body, (0.0, 0.0), (0.88, 1.0), look.hair)]
     if facing > -0.35:
         face = (0.42 * right, 0.22), (0.50 + 0.22 * abs(facing), 0.76)
@@ -61,10 +61,10 @@ def _bag(body: Body, chest: Array) -> list[Part]:
 def _backpack(body: Body, chest: Array) -> Part:
     bones, colour = body.bones, body.look.bag_colour
     behind = -(DEPTH * body.build.shoulder + 0.035) * bones.forward
-    low, high = (between(bones.pelvis, bones.neck, place) + behind for place in (0.32, 0.80))
+    low, high = (toward(bones.pelvis, bones.neck, place) + behind for place in (0.32, 0.80))
     wide = 0.052 + 0.022 * abs(body.view.facing)
     sack = body.tube(low, high, wide, 0.92 * wide, colour)
-    pocket = body.strip(low + 0.2 * behind, between(low, high, 0.3), 0.6 * wide, darker(colour, 85))
+    pocket = body.strip(low + 0.2 * behind, toward(low, high, 0.3), 0.6 * wide, darker(colour, 85))
     spans = [(side * 0.75 - 0.12, side * 0.75 + 0.12) for side in (-1, 1)]
     straps = [
         shape for span in spans for shape in patch(body, span, (0.45, 0.97), darker(colour, 80))
@@ -76,7 +76,7 @@ def _shoulder_bag(body: Body, chest: Array) -> Part:
     bones, look = body.bones, body.look
     outward = look.bag_side * bones.left
     hip = (0.8 * body.build.shoulder + 0.035) * outward
-    low, high = (between(bones.pelvis, bones.neck, place) + hip for place in (-0.22, 0.05))
+    low, high = (toward(bones.pelvis, bones.neck, place) + hip for place in (-0.22, 0.05))
     other_shoulder = bones.neck - 0.6 * body.build.shoulder * outward
     strap = body.strip(high, other_shoulder, 0.008, darker(look.bag_colour, 80))
     sack = body.tube(low, high, 0.052, 0.046, look.bag_colour)

@@ -8,13 +8,12 @@ import numpy as np
 
 from reseen.data.datasets.synthetic.body import Placement, View
 from reseen.data.datasets.synthetic.camera import (
-    HEIGHT,
-    OVERSIZE,
+    BOX_HEIGHT,
+    BOX_WIDTH,
     PANORAMA_WIDTH,
-    WIDTH,
     Camera,
     Difficulty,
-    sensor,
+    random_sensor,
     wander,
 )
 from reseen.data.datasets.synthetic.figure import figure
@@ -26,7 +25,6 @@ from reseen.data.datasets.synthetic.walking import Array, Walk, random_walk, str
 SHORTEST, LONGEST = 23, 192
 """Frames of a tracklet, as in iLIDS-VID."""
 
-BOX_HEIGHT, BOX_WIDTH = OVERSIZE * HEIGHT, OVERSIZE * WIDTH
 BODY_HEIGHT = 0.86 * BOX_HEIGHT
 GROUND = 0.945 * BOX_HEIGHT
 
@@ -44,7 +42,7 @@ class Course:
     place: Array
 
 
-def film(
+def draw_walk(
     person: Person, camera: Camera, difficulty: Difficulty, rng: np.random.Generator
 ) -> Iterator[Picture]:
     """Draw one tracklet; `rng` decides all that is not the person's or the camera's.
@@ -61,14 +59,14 @@ def film(
     walker = figure(person, walk, view, course.placement)
     before = occluder(view, frames, difficulty, rng) if rng.random() < difficulty.occlusion else ()
     light = 1 + 0.4 * difficulty.light * between(rng, -1, 1)
-    exposure = sensor(camera, light, frames, rng)
+    sensor = random_sensor(camera, light, frames, rng)
     for frame in range(frames):
         picture = _backdrop(camera.panorama, course.place[frame])
         draw(picture, behind, frame)
         _draw_shadow(picture, course.placement, frame)
         draw(picture, walker, frame)
         draw(picture, before, frame)
-        yield exposure.expose(picture, frame)
+        yield sensor.expose(picture, frame)
 
 
 def _course(

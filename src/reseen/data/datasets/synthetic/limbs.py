@@ -1,7 +1,7 @@
 """Legs and arms, in trousers, shorts, skirts and sleeves."""
 
 from reseen.data.datasets.synthetic.body import Body, shade_first
-from reseen.data.datasets.synthetic.outlines import Part, Shape, between, capsule, lighter
+from reseen.data.datasets.synthetic.outlines import Part, Shape, capsule, lighter, toward
 from reseen.data.datasets.synthetic.walking import Array, Limb
 
 
@@ -20,7 +20,7 @@ def leg(body: Body, index: int) -> Part:
     else:
         shapes += [*shank, *upper]
     if look.cut == "shorts":
-        below = between(limb.middle, limb.end, 0.12)
+        below = toward(limb.middle, limb.end, 0.12)
         shapes += body.tube(limb.root, below, thigh, knee + 0.01, look.bottom)
     if look.cut != "skirt":
         shapes += _trouser_pattern(body, limb, thigh)
@@ -40,7 +40,7 @@ def _trouser_pattern(body: Body, limb: Limb, thigh: float) -> list[Shape]:
         pieces = ends if look.cut == "trousers" else ends[:1]
         return [body.strip(*piece, 0.009, look.bottom_detail) for piece in pieces]
     if look.bottom_pattern == "faded":
-        piece = between(limb.root, limb.middle, 0.3), between(limb.root, limb.middle, 0.95)
+        piece = toward(limb.root, limb.middle, 0.3), toward(limb.root, limb.middle, 0.95)
         return [body.strip(*piece, 0.35 * thigh, lighter(look.bottom), aside=0.2 * thigh)]
     if look.bottom_pattern == "bands":
         places = (0.35, 0.6, 0.85)
@@ -51,7 +51,7 @@ def _trouser_pattern(body: Body, limb: Limb, thigh: float) -> list[Shape]:
 def _ring(body: Body, limb: Limb, place: float, thigh: float) -> list[Shape]:
     """A band of the second colour around the thigh."""
     width = thigh * (1 - 0.3 * place)
-    ends = between(limb.root, limb.middle, place), between(limb.root, limb.middle, place + 0.02)
+    ends = toward(limb.root, limb.middle, place), toward(limb.root, limb.middle, place + 0.02)
     return body.tube(*ends, width, width, body.look.bottom_detail)
 
 
@@ -59,7 +59,7 @@ def arm(body: Body, index: int) -> Part:
     """One arm with its hand, from the shoulder."""
     limb, look, girth = body.bones.arms[index], body.look, body.build.girth
     shoulder, elbow, wrist = 0.034 * girth, 0.028 * girth, 0.021
-    hand = between(limb.middle, limb.end, 1.22)
+    hand = toward(limb.middle, limb.end, 1.22)
     upper = body.tube(limb.root, limb.middle, shoulder, elbow, look.top)
     fore_colour = look.skin if look.short_sleeves else look.top
     fore = body.tube(limb.middle, limb.end, elbow, wrist, fore_colour)
@@ -67,6 +67,6 @@ def arm(body: Body, index: int) -> Part:
     shapes += [*fore, *upper] if look.short_sleeves else shade_first(fore, upper)
     if look.top_pattern == "stripes across":
         for place in (0.35, 0.8):
-            ends = between(limb.root, limb.middle, place), between(limb.root, limb.middle, place)
+            ends = toward(limb.root, limb.middle, place), toward(limb.root, limb.middle, place)
             shapes += body.tube(*ends, elbow, elbow, look.top_detail)
     return Part(body.nearness(limb.middle), shapes)

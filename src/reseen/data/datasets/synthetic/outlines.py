@@ -81,7 +81,7 @@ def _fixed(points: Array) -> NDArray[np.int32]:
     return np.rint(points * (1 << SHIFT)).astype(np.int32)
 
 
-def between(start: Array, end: Array, share: float) -> Array:
+def toward(start: Array, end: Array, share: float) -> Array:
     """The point at some share of the way from one point to another."""
     return start + share * (end - start)
 

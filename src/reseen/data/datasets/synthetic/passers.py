@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from reseen.data.datasets.synthetic.body import Placement, View
-from reseen.data.datasets.synthetic.camera import HEIGHT, OVERSIZE, WIDTH, Difficulty
+from reseen.data.datasets.synthetic.camera import BOX_HEIGHT, BOX_WIDTH, Difficulty
 from reseen.data.datasets.synthetic.figure import figure
 from reseen.data.datasets.synthetic.outlines import Figure, Part, Shape, darker, polygon
 from reseen.data.datasets.synthetic.people import (
@@ -20,8 +20,6 @@ from reseen.data.datasets.synthetic.people import (
     random_tempo,
 )
 from reseen.data.datasets.synthetic.walking import Array, random_walk
-
-BOX_HEIGHT, BOX_WIDTH = OVERSIZE * HEIGHT, OVERSIZE * WIDTH
 
 
 def passer(view: View, frames: int, difficulty: Difficulty, rng: np.random.Generator) -> Figure:

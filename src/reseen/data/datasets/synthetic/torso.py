@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from reseen.data.datasets.synthetic.body import Body
-from reseen.data.datasets.synthetic.outlines import Shape, between, darker, polygon
+from reseen.data.datasets.synthetic.outlines import Shape, darker, polygon, toward
 from reseen.data.datasets.synthetic.people import Colour
 from reseen.data.datasets.synthetic.walking import Array
 
@@ -76,7 +76,7 @@ def _surface(body: Body, angle: float, height: float) -> Array:
         width *= 0.5 + 0.5 * build.girth
     across = width * np.sin(angle) * bones.left
     along = DEPTH * width * np.cos(angle) * bones.forward
-    return body.seen(between(bones.pelvis, bones.neck, height) + across + along)
+    return body.seen(toward(bones.pelvis, bones.neck, height) + across + along)
 
 
 def _right_edge(body: Body) -> float:
@@ -86,15 +86,15 @@ def _right_edge(body: Body) -> float:
 
 def _drape(body: Body, down: float, flare: float, colour: Colour) -> list[Shape]:
     """Cloth hanging from the waist over both thighs, `down` of the way to the knees."""
-    first, second = (body.seen(between(leg.root, leg.middle, down)) for leg in body.bones.legs)
+    first, second = (body.seen(toward(leg.root, leg.middle, down)) for leg in body.bones.legs)
     wide = np.stack([body.pixels(0.048 * body.build.girth + flare), np.zeros(len(first))], -1)
     low_left, low_right = np.minimum(first, second) - wide, np.maximum(first, second) + wide
     low_left[:, 1] = low_right[:, 1]
     right = _right_edge(body)
     waist_left, waist_right = _surface(body, right - np.pi, 0.1), _surface(body, right, 0.1)
     light = body.view.light
-    waist_fold = between(waist_left, waist_right, 0.5 - 0.15 * light)
-    low_fold = between(low_left, low_right, 0.5 - 0.15 * light)
+    waist_fold = toward(waist_left, waist_right, 0.5 - 0.15 * light)
+    low_fold = toward(low_left, low_right, 0.5 - 0.15 * light)
     lit = [waist_right, low_right] if light > 0 else [waist_left, low_left]
     return [
         Shape(polygon([waist_left, waist_right, low_right, low_left]), darker(colour)),
