@@ -24,7 +24,6 @@ from reseen.evaluation.ranked import chosen_rankings
 from reseen.evaluation.report import FeatureScores, Report, Trial
 from reseen.evaluation.tables import Results, sections
 from reseen.evaluation.views import as_views
-from reseen.evaluation.views import as_views
 from reseen.files import read_json, write_json, write_text
 from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file, versions
 from reseen.network.config import Config
