@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict
@@ -17,13 +17,14 @@ from reseen.network.config import Config
 from reseen.printing import make_table, print_notes, print_table
 from reseen.search_cli import calibrate, gallery_app, search, serve, track
 
-if TYPE_CHECKING:
-    pass
-
 BodyParts = Literal["full", "upper", "lower", "all"]
 ConfigOverrides = Annotated[Config | None, Parameter(name="*")]
 
-app = App(name="reseen", help="Find the same person again in another camera's video.")
+app = App(
+    name="reseen",
+    help="Find the same person again in another camera's video.",
+    suppress_keyboard_interrupt=False,
+)
 
 
 def main() -> None:
@@ -41,10 +42,8 @@ def run(arguments: Sequence[str]) -> int:
         The exit code: 0 well, 1 a check found problems, 2 a mistake or bad input, 130 Ctrl-C.
     """
     try:
-        code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
-    except CycloptsError:
-        return 2
-    except ReseenError as error:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, ReseenError) as error:
         print(f"reseen: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
@@ -61,7 +60,10 @@ def _fill_settings(app: App, commands: tuple[str, ...], arguments: ArgumentColle
     config = Config.preset(given.get("--preset", "paper"))
     if "--config" in given:
         config = Config.load(Path(given["--config"]), config)
-    Dict(asdict(config), use_commands_as_keys=False, source="settings")(app, commands, arguments)
+    values = asdict(config)
+    for command in reversed(commands):  # else a table with the name of a command is passed over
+        values = {command: values}
+    Dict(values, source="settings")(app, commands, arguments)
 
 
 app.config = [_fill_settings]
