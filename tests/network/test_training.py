@@ -88,7 +88,7 @@ def test_run_folder_holds_what_was_promised(store, tmp_path):
         "full/weights.safetensors",
     }
     facts = read_json(run.path / "run.json")
-    assert (facts["dataset"], facts["seed"], facts["people"]) == ("noise", 3, [1, 2, 3, 4, 5, 6])
+    assert (facts["dataset"], facts["seed"], facts["people"]) == ("blotches", 3, [1, 2, 3, 4, 5, 6])
     assert facts["versions"]["torch"] == torch.__version__
     assert Config.load(run.path / "config.toml") == config()
 
