@@ -26,8 +26,8 @@ def shared_data() -> Path:
 def make_store(tmp_path: Path) -> Callable[..., FrameStore]:
     """Write a store into the test's own folder; arguments as `write_store`'s."""
 
-    def make(*arguments: Any, name: str = "store") -> FrameStore:
-        return write_store(tmp_path / name, *arguments)
+    def make(*arguments: Any, name: str = "store", **options: Any) -> FrameStore:
+        return write_store(tmp_path / name, *arguments, **options)
 
     return make
 
