@@ -1,0 +1,1 @@
+"""The gallery as a web page for people and as an API for programs."""

@@ -1,0 +1,34 @@
+// The pages work without this. It shows that something is loading, moves between tracklets with
+// the arrow keys and remembers whether pictures are held still.
+"use strict";
+
+const root = document.documentElement;
+
+addEventListener("submit", () => root.classList.add("loading"));
+addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  const stays = !link || link.download !== "" || link.hasAttribute("download") || link.hash;
+  if (!stays && event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    root.classList.add("loading");
+  }
+});
+addEventListener("pageshow", () => root.classList.remove("loading"));
+
+const still = document.getElementById("still");
+if (still) {
+  still.checked = localStorage.getItem("still") === "yes";
+  still.addEventListener("change", () => {
+    localStorage.setItem("still", still.checked ? "yes" : "no");
+  });
+}
+
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+
+addEventListener("keydown", (event) => {
+  const list = event.target.closest("[data-arrows]");
+  if (!list || !(event.key in STEPS) || event.target.tagName !== "A") return;
+  const links = [...document.querySelectorAll("[data-arrows] > li > a")];
+  const wanted = links.indexOf(event.target) + STEPS[event.key];
+  links[Math.min(Math.max(wanted, 0), links.length - 1)].focus();
+  event.preventDefault();
+});
