@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -63,6 +63,7 @@ def problems(draw):
     )
 
 
+@settings(deadline=None)
 @given(problem=problems())
 @pytest.mark.parametrize(
     ("average_precision", "oracle"),
