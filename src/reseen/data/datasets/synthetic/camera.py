@@ -43,11 +43,11 @@ class Difficulty:
     """
 
     colours: int = 10
-    light: float = 0.5
-    noise: float = 6.0
+    light: float = 0.25
+    noise: float = 4.0
     jitter: float = 0.008
-    occlusion: float = 0.3
-    clutter: float = 0.3
+    occlusion: float = 0.15
+    clutter: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)
