@@ -246,6 +246,7 @@ def evaluate(
     store: Path,
     *,
     protocol: str | None = None,
+    rerank: bool = False,
     out: Path | None = None,
     json: Path | None = None,
 ) -> None:
@@ -259,6 +260,8 @@ def evaluate(
         What `reseen prepare` made.
     protocol
         cross-camera, mars-official, mars-field or mars-torchreid; by default the data set's own.
+    rerank
+        Order the gallery anew by k-reciprocal neighbours.
     out
         Folder for report.html, report.json and cmc.png; by default RUN.
     json
@@ -270,7 +273,7 @@ def evaluate(
 
     opened = Run.open(run)
     frames = FrameStore.open(store)
-    evaluation = evaluate(opened, frames, protocol)
+    evaluation = evaluate(opened, frames, protocol, reranked=rerank)
     folder = out or run
     report = write_evaluation(folder, evaluation, opened, frames)
     if json is not None:
@@ -311,6 +314,7 @@ def reproduce(
     out: Path,
     trials: int = 10,
     variants: list[str] | None = None,
+    part: Literal["full", "all"] = "all",
     preset: Literal["paper", "quick", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
     config: Path | None = None,  # noqa: ARG001 _fill_settings
     updates: int | None = None,
@@ -331,7 +335,9 @@ def reproduce(
         How many of the store's splits.
     variants
         Networks to compare with the paper's: mclaughlin, tanh, tied, hadsell, hinge, unit,
-        no-flow; by default all.
+        no-flow; by default all. Repeat the option for several.
+    part
+        full: without the body parts, whose three networks take most of the time.
     preset
         Settings to start from.
     config
@@ -346,11 +352,18 @@ def reproduce(
     from reseen.data.store import FrameStore
     from reseen.evaluation.plan import VARIANTS
     from reseen.evaluation.reproduce import reproduce
+    from reseen.network.model import PartFusion
 
     chosen = _with_updates(settings, updates)
     names = list(VARIANTS) if variants is None else variants
     results = reproduce(
-        FrameStore.open(store), out, chosen, trials=trials, variants=names, seed=seed
+        FrameStore.open(store),
+        out,
+        chosen,
+        trials=trials,
+        variants=names,
+        parts=PartFusion.PARTS if part == "all" else ("full",),
+        seed=seed,
     )
     print_table(results.variants["paper"].table())
     print(out / "report.html")

@@ -97,3 +97,13 @@ class Embeddings:
         except (OSError, ValueError, ReseenError) as error:
             reason = str(error).splitlines()[0]
             raise ReseenError(f"{path} does not hold features: {reason}") from error
+
+
+def joined(one: Embeddings, other: Embeddings) -> Embeddings:
+    """Two sets of tracklets as one; a tracklet may stand in both."""
+    return Embeddings(
+        np.concatenate([one.features, other.features]),
+        np.concatenate([one.persons, other.persons]),
+        np.concatenate([one.cameras, other.cameras]),
+        one.names + other.names,
+    )

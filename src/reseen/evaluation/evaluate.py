@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reseen.data.store import FrameStore
+from reseen.evaluation.embedding import joined
+from reseen.evaluation.feature_map import map_figure
 from reseen.evaluation.features import Views, best_device, embed, final_kind
 from reseen.evaluation.metrics import Scores
-from reseen.evaluation.page import write_page
-from reseen.evaluation.plots import plot_cmc
-from reseen.evaluation.protocol import score_by_protocol
+from reseen.evaluation.page import Picture, Section, write_page
+from reseen.evaluation.plots import plot_cmc, svg
+from reseen.evaluation.protocol import find_protocol, score_by_protocol, searched_gallery
 from reseen.evaluation.ranked import chosen_rankings
 from reseen.evaluation.report import FeatureScores, Report, Trial
+from reseen.evaluation.strip import strip_figure
 from reseen.network.checkpoint import WEIGHTS_FILE, Run
 
 RANKINGS = 9
@@ -45,7 +48,12 @@ class Evaluation:
 
 
 def evaluate(
-    run: Run, store: FrameStore, protocol: str | None = None, weights: str = WEIGHTS_FILE
+    run: Run,
+    store: FrameStore,
+    protocol: str | None = None,
+    *,
+    reranked: bool = False,
+    weights: str = WEIGHTS_FILE,
 ) -> Evaluation:
     """Score every feature kind of a run on the test people of its trial.
 
@@ -53,6 +61,7 @@ def evaluate(
         run: a finished run.
         store: the store that it was trained on, or another one.
         protocol: a key of `PROTOCOLS`; by default the data set's own.
+        reranked: order the gallery anew by k-reciprocal neighbours.
         weights: name of the networks' files; a snapshot's for a smaller budget.
 
     Raises:
@@ -70,10 +79,16 @@ def evaluate(
         for chosen in (split.query, split.gallery)
     )
     name = protocol or default_protocol(store.dataset)
-    scores = {kind: score_by_protocol(name, query[kind], gallery[kind]) for kind in features}
+    scores = {
+        kind: score_by_protocol(name, query[kind], gallery[kind], reranked=reranked)
+        for kind in features
+    }
     summed = {kind: FeatureScores.of(value) for kind, value in scores.items()}
     trial = Trial(run.facts.trial, summed, _part_weights(run) if "parts" in scores else {})
-    return Evaluation(query, gallery, scores, trial, name, _notes(run, store))
+    notes = _notes(run, store)
+    if reranked:
+        notes = (*notes, "re-ranked by k-reciprocal neighbours; the ranked lists below are not")
+    return Evaluation(query, gallery, scores, trial, name, notes)
 
 
 def _part_weights(run: Run) -> dict[str, float]:
@@ -101,18 +116,44 @@ def write_evaluation(
     report.save(folder / "report.json")
     plot_cmc(report, folder / "cmc.png")
     kind = final_kind(run)
+    query, protocol = evaluation.query[kind], find_protocol(evaluation.protocol)
+    gallery = searched_gallery(protocol, query, evaluation.gallery[kind])
     write_page(
         folder / "report.html",
         report,
         title=f"Who was found again: {store.dataset}",
         store=store,
-        rankings=chosen_rankings(
-            evaluation.query[kind], evaluation.gallery[kind], evaluation.scores[kind], RANKINGS
-        ),
+        rankings=chosen_rankings(query, gallery, evaluation.scores[kind], RANKINGS),
+        sections=picture_sections(run, store, query, gallery),
         facts=_facts(run, store, seconds),
         notes=evaluation.notes,
     )
     return report
+
+
+def picture_sections(run: Run, store: FrameStore, query: Views, gallery: Views) -> list[Section]:
+    """What moved the temporal feature of one tracklet, and a map of all features.
+
+    Args:
+        run, store: what was evaluated.
+        query, gallery: the features that the map shows.
+    """
+    longest = max(query[0].names, key=lambda name: store.lengths[store.names.index(name)])
+    strip = Picture(
+        svg(strip_figure(run, store, store.names.index(longest))),
+        f"Frames of {longest}, their flow and how far each frame moves the temporal feature.",
+        f"{longest}: pictures, optical flow (hue: direction, depth: speed), and how far the "
+        "temporal feature moves when a frame is left out.",
+    )
+    chart = Picture(
+        svg(map_figure(joined(query[0], gallery[0]))),
+        "Features of query and gallery on their first two principal components.",
+        "Each person has a colour, each camera a marker; short lines mean that cameras agree.",
+    )
+    return [
+        Section("What moves the temporal feature", pictures=(strip,)),
+        Section("A map of the features", pictures=(chart,)),
+    ]
 
 
 def _facts(run: Run, store: FrameStore, seconds: float | None) -> dict[str, str]:

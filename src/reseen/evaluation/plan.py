@@ -73,9 +73,19 @@ def known_variants(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def plan_runs(
-    store: FrameStore, out: Path, config: Config, trials: int, variants: Sequence[str], seed: int
+    store: FrameStore,
+    out: Path,
+    config: Config,
+    trials: int,
+    variants: Sequence[str],
+    seed: int,
+    parts: tuple[BodyPart, ...] = PartFusion.PARTS,
 ) -> dict[tuple[int, str], Run]:
     """Make the run folder of every trial and variant, or find it again.
+
+    Args:
+        store, out, config, trials, variants, seed: as for `reproduce`.
+        parts: body parts of the paper's network.
 
     All variants of a trial are trained on the same people: those whom the paper's networks see,
     without the ones held out for the parts' weights.
@@ -84,8 +94,10 @@ def plan_runs(
         ReseenError: the store has too few trials or people, or a folder holds another run.
     """
     store.split(trials - 1)  # raises before anything is made
+    chosen = {name: VARIANTS[name] for name in variants}
+    chosen["paper"] = replace(VARIANTS["paper"], parts=parts)
     return {
-        (trial, name): _plan_run(store, out, config, trial, VARIANTS[name], name, seed)
+        (trial, name): _plan_run(store, out, config, trial, chosen[name], name, seed)
         for trial in range(trials)
         for name in variants
     }

@@ -84,13 +84,19 @@ def score_by_protocol(
         ReseenError: no such protocol, or what `score_features` raises.
     """
     protocol = find_protocol(name)
-    wanted, galleries = as_views(query)[0], as_views(gallery)
-    rows = np.flatnonzero(protocol.searched(wanted, galleries[0]))
-    searched = [view.take(rows) for view in galleries]
+    wanted = as_views(query)[0]
+    searched = searched_gallery(protocol, query, gallery)
     if not reranked:
         return score_features(query, searched, protocol.average_precision, distance)
     people = (wanted.persons, wanted.cameras, searched[0].persons, searched[0].cameras)
     return score(reranked_distances(query, searched), *people, protocol.average_precision)
+
+
+def searched_gallery(protocol: Protocol, query: Views, gallery: Views) -> tuple[Embeddings, ...]:
+    """The views of those gallery tracklets that a protocol searches."""
+    galleries = as_views(gallery)
+    searched = np.flatnonzero(protocol.searched(as_views(query)[0], galleries[0]))
+    return tuple(view.take(searched) for view in galleries)
 
 
 def find_protocol(name: str) -> Protocol:

@@ -11,22 +11,23 @@ from typing import Any
 import numpy as np
 import torch
 
+from reseen.data.clips import BodyPart
 from reseen.data.parallel import in_parallel
 from reseen.data.store import FrameStore
-from reseen.evaluation.evaluate import Evaluation, default_protocol, evaluate
+from reseen.evaluation.evaluate import Evaluation, evaluate, picture_sections
 from reseen.evaluation.features import embed
 from reseen.evaluation.metric_learning import LEARNED_METRICS, fit_on_split
-from reseen.evaluation.page import write_page
+from reseen.evaluation.page import headline_kind, write_page
 from reseen.evaluation.plan import claim, known_variants, plan_runs, snapshots, train_runs
 from reseen.evaluation.plots import plot_cmc
-from reseen.evaluation.protocol import score_by_protocol
+from reseen.evaluation.protocol import find_protocol, score_by_protocol, searched_gallery
 from reseen.evaluation.ranked import chosen_rankings
 from reseen.evaluation.report import FeatureScores, Report, Trial
 from reseen.evaluation.tables import Results, sections
-from reseen.evaluation.views import as_views
 from reseen.files import read_json, write_json, write_text
 from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file, versions
 from reseen.network.config import Config
+from reseen.network.model import PartFusion
 from reseen.network.part_fusion import learn_part_fusion
 from reseen.progress import progress
 
@@ -41,6 +42,7 @@ def reproduce(
     *,
     trials: int = 10,
     variants: Sequence[str] = (),
+    parts: tuple[BodyPart, ...] = PartFusion.PARTS,
     seed: int = 0,
 ) -> Results:
     """Train and score the paper's network, its baseline and its variants over several trials.
@@ -54,6 +56,7 @@ def reproduce(
         config: settings of the paper's network; the variants change one of them each.
         trials: how many of the store's splits.
         variants: keys of `VARIANTS` beside the paper's own network.
+        parts: body parts of the paper's network; ("full",) saves two of its three trainings.
         seed: every random number follows from it.
 
     Raises:
@@ -63,7 +66,7 @@ def reproduce(
     names = known_variants(variants)
     plan = read_json(out / PLAN_FILE) if (out / PLAN_FILE).exists() else None
     claim(out, store, config, seed, plan)
-    runs = plan_runs(store, out, config, trials, names, seed)
+    runs = plan_runs(store, out, config, trials, names, seed, parts)
     train_runs(store, runs, out)
     _score_runs(store, runs)
     results = _gather(runs)
@@ -169,20 +172,17 @@ def _write(
         "time of this call": f"{seconds:,.0f} s",
         "settings": config.to_toml(),
     }
-    shown = evaluate(runs[0, "paper"], store, default_protocol(store.dataset))
+    shown, kind = evaluate(runs[0, "paper"], store), headline_kind(report)
+    query = shown.query[kind]
+    gallery = searched_gallery(find_protocol(shown.protocol), query, shown.gallery[kind])
     write_page(
         out / "report.html",
         report,
         title=f"The paper's experiments on {store.dataset}",
         facts=facts,
         store=store,
-        rankings=chosen_rankings(
-            as_views(shown.query["parts"]),
-            as_views(shown.gallery["parts"]),
-            shown.scores["parts"],
-            RANKINGS,
-        ),
-        sections=parts,
+        rankings=chosen_rankings(query, gallery, shown.scores[kind], RANKINGS),
+        sections=[*parts, *picture_sections(runs[0, "paper"], store, query, gallery)],
         notes=store.notes,
     )
     write_text(out / "report.md", _markdown(report, results, store.dataset, facts))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
-from reseen.evaluation.embedding import Embeddings
+from reseen.evaluation.embedding import Embeddings, joined
 from reseen.evaluation.metrics import Floats
 from reseen.evaluation.views import DISTANCES_AT_ONCE, Views, paired_views, view_distances
 
@@ -37,7 +37,7 @@ def reranked_distances(
         ReseenError: the views differ in their tracklets.
     """
     pairs = paired_views(query, gallery)
-    every = [_joined(wanted, searched) for wanted, searched in pairs]
+    every = [joined(wanted, searched) for wanted, searched in pairs]
     queries, searched = len(pairs[0][0]), len(pairs[0][1])
     nearest, greatest = _neighbours(every, k1)
     weights = _neighbour_weights(every, nearest, greatest, k1)
@@ -50,16 +50,6 @@ def reranked_distances(
     for row, distance in enumerate(distances):
         distance += (1 - original_share) * _jaccard(weights, row, columns)
     return distances
-
-
-def _joined(one: Embeddings, other: Embeddings) -> Embeddings:
-    """Query and gallery as one set of tracklets; a query may stand in both."""
-    return Embeddings(
-        np.concatenate([one.features, other.features]),
-        np.concatenate([one.persons, other.persons]),
-        np.concatenate([one.cameras, other.cameras]),
-        one.names + other.names,
-    )
 
 
 def _row_blocks(rows: int, columns: int) -> list[slice]:

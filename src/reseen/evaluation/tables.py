@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reseen.evaluation.intervals import t_interval
-from reseen.evaluation.page import Section, Table
+from reseen.evaluation.page import Section, Table, headline_kind
 from reseen.evaluation.plan import VARIANTS
 from reseen.evaluation.published import PUBLISHED, Published, Row
 from reseen.evaluation.report import FEATURES, RANKS, FeatureScores, Report
@@ -80,7 +80,8 @@ def _table3(results: Results, published: Published | None) -> Section:
 
 
 def _table1(results: Results, published: Published | None) -> Section:
-    rows = [_row("reseen, parts", results.variants["paper"].scores("parts"))]
+    report = results.variants["paper"]
+    rows = [_row("reseen", report.scores(headline_kind(report)))]
     if "mclaughlin" in results.variants:
         scores = results.variants["mclaughlin"].scores("temporal")
         rows.append(_row("McLaughlin et al., trained here", scores))
