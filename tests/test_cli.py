@@ -1,0 +1,276 @@
+"""The commands from outside: exit codes, one-line mistakes, and nothing heavy before its time."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from cyclopts import App
+from safetensors.torch import load_file, save_file
+
+from reseen.cli import app, run
+from reseen.data.store import FrameStore
+
+HEAVY = {"cv2", "fastapi", "lancedb", "lightning_fabric", "matplotlib", "numpy", "pyarrow",
+         "scipy", "torch"}  # fmt: skip
+
+
+def commands(parent: App = app, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command, as the words that call it."""
+    found = [path]
+    for name in parent:
+        if not name.startswith("-"):
+            found += commands(parent[name], (*path, name))
+    return found
+
+
+def draw_people(root: Path, people: int = 4, frames: int = 2) -> Path:
+    """People in two cameras, as pictures of noise in the `folder` layout."""
+    random = np.random.default_rng(0)
+    for person in range(1, people + 1):
+        for camera in ("a", "b"):
+            folder = root / f"{person}" / camera
+            folder.mkdir(parents=True)
+            for number in range(frames):
+                picture = random.integers(0, 256, (32, 16, 3), np.uint8)
+                cv2.imwrite(str(folder / f"{number}.png"), picture)
+    return root
+
+
+@pytest.fixture
+def people(tmp_path):
+    return draw_people(tmp_path / "people")
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command; give its exit code, its output and the last line on stderr."""
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        code = run([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, (err.splitlines() or [""])[-1]
+
+    return call
+
+
+@pytest.fixture
+def refused(command):
+    """Run a command that must refuse; give the line that says why."""
+
+    def call(*arguments: str | Path) -> str:
+        code, out, line = command(*arguments)
+        assert (code, out) == (2, "")
+        assert line.startswith("reseen: ")
+        return line.removeprefix("reseen: ")
+
+    return call
+
+
+@pytest.fixture
+def copied(finished_run, tmp_path):
+    """Paths of a finished run and its store, to be damaged."""
+    run, store = finished_run
+    shutil.copytree(run.path, tmp_path / "run")
+    shutil.copytree(store.path, tmp_path / "store")
+    return tmp_path / "run", tmp_path / "store"
+
+
+@pytest.mark.parametrize("path", commands(), ids=" ".join)
+def test_every_command_explains_itself(command, path):
+    code, out, _ = command(*path, "-h")
+    assert code == 0
+    assert f"Usage: reseen {' '.join(path)}".rstrip() in out
+    assert out.splitlines()[2].strip(), "a sentence says what it does"
+
+
+def test_help_loads_nothing_heavy():
+    calls = [[*path, "-h"] for path in commands()]
+    code = (
+        "import sys\n"
+        "from reseen.cli import run\n"
+        f"assert all(run(call) == 0 for call in {calls!r})\n"
+        f"print(sorted({HEAVY!r} & sys.modules.keys()), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+
+
+def test_installed_command_ends_with_the_exit_code(tmp_path):
+    program = Path(sys.executable).with_name("reseen")
+    done = subprocess.run(
+        [program, "evaluate", tmp_path, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == f"reseen: {tmp_path} is not a run; make one with: reseen train\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evalaute"], 'Unknown command "evalaute"'),
+        (["train"], "requires an argument"),
+        (["train", "s", "--out", "r", "--train.pair", "2"], "Did you mean --train.pairs?"),
+        (["train", "s", "--out", "r", "--updates", "many"], 'unable to convert "many" into int'),
+        (["train", "s", "--out", "r", "--train.pairs", "0"], "train.pairs must be above 0, not 0"),
+        (["train", "s", "--out", "r", "--preset", "qick"], "did you mean 'quick'?"),
+    ],
+)
+def test_mistake_on_the_command_line_is_one_line(refused, arguments, words):
+    assert words in refused(*arguments)
+
+
+def test_wrong_name_of_a_data_set_names_the_nearest(refused, people, tmp_path):
+    for arguments in (
+        ["check", "prid2012", people],
+        ["prepare", "prid2012", people, "--out", tmp_path / "store"],
+    ):
+        assert "prid2011" in refused(*arguments)
+
+
+def test_empty_and_missing_folders_are_named(refused, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "missing"):
+        for arguments in (
+            ["check", "folder", tmp_path / folder],
+            ["prepare", "folder", tmp_path / folder, "--out", tmp_path / "store"],
+        ):
+            assert str(tmp_path / folder) in refused(*arguments)
+    assert not (tmp_path / "store").exists()
+
+
+BROKEN = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:200]),
+    "empty": lambda path: path.write_bytes(b""),
+    "no picture": lambda path: path.write_bytes(b"not a picture at all"),
+}
+
+
+@pytest.mark.parametrize("damage", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_picture_is_left_out_and_counted(command, people, tmp_path, damage):
+    damage(people / "2" / "b" / "0.png")
+    code, out, line = command("check", "folder", people)
+    assert code == 1
+    assert "0.png" in out
+    code, out, line = command("prepare", "folder", people, "--out", tmp_path / "store")
+    assert code == 0
+    assert "8 tracklets, 4 people" in out
+    (left_out,) = FrameStore.open(tmp_path / "store").left_out
+    assert line == f"note: {left_out}"
+    assert "2/b" in left_out
+    assert "0.png" in left_out
+
+
+def test_person_without_any_good_picture_is_left_out_aloud(command, people, tmp_path):
+    for path in people.glob("3/*/*.png"):
+        path.write_bytes(b"")
+    code, out, line = command("prepare", "folder", people, "--out", tmp_path / "store")
+    assert code == 0
+    assert "6 tracklets, 3 people" in out
+    assert line.startswith("note: ")
+    assert len(FrameStore.open(tmp_path / "store").left_out) == 2
+
+
+def test_check_of_a_good_folder_ends_well(command, people):
+    assert command("check", "folder", people)[0] == 0
+
+
+def test_one_frame_and_one_camera_can_be_worked_with(command, tmp_path):
+    people = draw_people(tmp_path / "people", people=6, frames=1)
+    for person in (1, 2):
+        shutil.rmtree(people / f"{person}" / "b")
+    code, out, _ = command("prepare", "folder", people, "--out", tmp_path / "store")
+    assert (code, "6 people" in out) == (0, True)
+    train = ["train", tmp_path / "store", "--out", tmp_path / "run", "--updates", "1"]
+    assert command(*train, "--clips.frames", "2")[0] == 0
+    assert command("evaluate", tmp_path / "run", tmp_path / "store")[0] == 0
+
+
+def test_store_of_another_version_is_refused(refused, copied, tmp_path):
+    run, store = copied
+    index = json.loads((store / "store.json").read_text())
+    (store / "store.json").write_text(json.dumps(index | {"format": 99}))
+    for arguments in (
+        ["train", store, "--out", tmp_path / "new"],
+        ["evaluate", run, store],
+        ["embed", run, store, "--out", tmp_path / "features.parquet"],
+    ):
+        line = refused(*arguments)
+        assert str(store) in line
+        assert "format 99" in line
+    assert not (tmp_path / "new").exists()
+
+
+def test_run_with_missing_weights_is_refused(refused, copied, tmp_path):
+    run, store = copied
+    (run / "upper" / "weights.safetensors").unlink()
+    for arguments in (
+        ["evaluate", run, store],
+        ["embed", run, store, "--out", tmp_path / "features.parquet"],
+    ):
+        assert refused(*arguments) == (
+            f"{run / 'upper' / 'weights.safetensors'} is missing; the training has not finished"
+        )
+
+
+def test_weights_of_another_shape_are_refused(refused, copied):
+    run, store = copied
+    path = run / "full" / "weights.safetensors"
+    tensors = load_file(path)
+    save_file(tensors | {"network.start": tensors["network.start"][:64].clone()}, path)
+    line = refused("evaluate", run, store)
+    assert line == (f"{path} does not fit this network: start is (64,), expected (128,)")
+
+
+def test_full_disk_loses_nothing(refused, copied, tmp_path, monkeypatch):
+    run, store = copied
+    out = tmp_path / "features.parquet"
+    out.write_bytes(b"old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("reseen.files.os.fsync", full)
+    line = refused("embed", run, store, "--out", out)
+    assert line == f"no space left on the disk for {out}; free some and start again"
+    assert out.read_bytes() == b"old"
+    line = refused("train", store, "--out", tmp_path / "new", "--updates", "1")
+    assert line.startswith(f"no space left on the disk for {tmp_path / 'new'}")
+
+
+def test_run_is_not_trained_over(refused, copied):
+    run, store = copied
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert "holds a run already; go on with --resume" in refused("train", store, "--out", run)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_unknown_feature_names_those_there_are(refused, copied, tmp_path):
+    run, store = copied
+    line = refused("embed", run, store, "--out", tmp_path / "f", "--feature", "fusd")
+    assert "'fusd'" in line
+    assert "spatial, temporal, fused, upper, lower, parts" in line
+
+
+def test_unknown_protocol_names_the_nearest(refused, copied):
+    run, store = copied
+    assert "mars-field" in refused("evaluate", run, store, "--protocol", "mars-feild")
+
+
+def test_json_of_evaluate_is_the_report(command, copied, tmp_path):
+    run, store = copied
+    code, out, _ = command("evaluate", run, store, "--json", tmp_path / "deep" / "scores.json")
+    assert code == 0
+    scores = json.loads((tmp_path / "deep" / "scores.json").read_text())
+    assert scores == json.loads((run / "report.json").read_text())
+    assert "spatial (CNN)" in out
+    assert "parts (Fusion)" in out
+    assert (run / "report.html").is_file()

@@ -1,0 +1,108 @@
+import errno
+import os
+
+import pytest
+
+from reseen.errors import ReseenError
+from reseen.files import read_json, write_json, write_text, written_aside
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_text_is_written_into_folders_that_it_makes(tmp_path):
+    write_text(tmp_path / "deep" / "er" / "a.txt", "größer\n")
+    assert (tmp_path / "deep" / "er" / "a.txt").read_text(encoding="utf-8") == "größer\n"
+    assert names(tmp_path / "deep" / "er") == ["a.txt"]
+
+
+def test_written_files_can_be_read_by_everybody(tmp_path):
+    write_text(tmp_path / "a.txt", "")
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644
+
+
+class Crash(Exception):
+    pass
+
+
+@pytest.mark.parametrize("failure", [Crash, KeyboardInterrupt])
+def test_old_file_stays_when_writing_fails(tmp_path, failure):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write_half():
+        with written_aside(path) as temporary:
+            temporary.write_text("half of the ne")
+            raise failure
+
+    with pytest.raises(failure):
+        write_half()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with written_aside(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == path.parent, "renaming across disks is not atomic"
+    assert path.read_text() == "new"
+
+
+def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    path, order = tmp_path / "a.txt", []
+    replace, fsync = type(path).replace, os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (order.append("sync"), fsync(handle)))
+    monkeypatch.setattr(
+        type(path), "replace", lambda old, new: (order.append("rename"), replace(old, new))
+    )
+    write_text(path, "new")
+    assert order == ["sync", "rename", "sync"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "no space left on the disk for {}; free some and start again"),
+        (errno.EACCES, "cannot write {}: Permission denied"),
+    ],
+)
+def test_what_the_disk_refuses_is_named(tmp_path, number, words):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ReseenError) as error, written_aside(path):
+        raise OSError(number, os.strerror(number))
+    assert str(error.value) == words.format(path)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(ReseenError, match=r"cannot write .*a/b\.txt: "):
+        write_text(tmp_path / "a" / "b.txt", "")
+
+
+def test_json_comes_back(tmp_path):
+    value = {"name": "Zoë", "rates": [0.5, 1], "none": None}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+
+
+def test_json_has_no_numbers_that_others_cannot_read(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"rate": float("nan")})
+    assert names(tmp_path) == []
+
+
+def test_json_that_is_missing_or_broken_is_named(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(ReseenError, match=r"a\.json does not exist"):
+        read_json(path)
+    for content in (b"{", b"\xff\xfe", b""):
+        path.write_bytes(content)
+        with pytest.raises(ReseenError, match=r"a\.json cannot be read as JSON"):
+            read_json(path)

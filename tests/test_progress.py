@@ -1,0 +1,75 @@
+import io
+import sys
+
+import pytest
+
+from reseen import progress as module
+from reseen.progress import progress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes only where a test says so."""
+
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self):
+            return self.now
+
+    made = Clock()
+    monkeypatch.setattr(module, "time", made)
+    return made
+
+
+def test_a_line_a_minute_where_nobody_watches(clock, capsys):
+    with progress("packing", 1000, "frames") as advance:
+        for _ in range(10):
+            clock.now += 25
+            advance(50)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "packing: 150 of 1,000 frames, 2.0 frames/s, 425 s left",
+        "packing: 300 of 1,000 frames, 2.0 frames/s, 350 s left",
+        "packing: 450 of 1,000 frames, 2.0 frames/s, 275 s left",
+        "packing: 500 frames in 250.0 s",
+    ]
+
+
+def test_rate_leaves_out_what_an_earlier_run_did(clock, capsys):
+    with progress("packing", 1000, "frames", done=800) as advance:
+        clock.now += 60
+        advance(60)
+    assert "860 of 1,000 frames, 1.0 frames/s, 140 s left" in capsys.readouterr().err
+
+
+def test_stream_without_an_end_has_no_time_left(clock, capsys):
+    with progress("tracking", None, "frames") as advance:
+        clock.now += 60
+        advance(600)
+    assert capsys.readouterr().err.startswith("tracking: 600 frames, 10.0 frames/s\n")
+
+
+def test_failed_work_is_not_reported_as_finished(capsys):
+    with pytest.raises(ValueError, match="broken"), progress("packing", 5, "frames"):
+        raise ValueError("broken")
+    assert capsys.readouterr().err == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_bar_on_a_terminal(monkeypatch, capsys):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress("packing", 10, "frames", done=4) as advance:
+        for _ in range(6):
+            advance(1)
+    assert "packing" in terminal.getvalue()
+    assert "10/10" in terminal.getvalue()
+    assert "frames/s" in terminal.getvalue()
+    assert capsys.readouterr().out == ""

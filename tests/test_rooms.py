@@ -1,0 +1,62 @@
+"""Rooms import leftwards only: data <- network <- evaluation <- search <- the commands."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import reseen
+
+PACKAGE = Path(reseen.__file__).parent
+ROOMS = ("data", "network", "evaluation", "search")
+FREE = ("errors", "files", "progress")
+"""Modules beside the rooms that import no room, so that every room may use them."""
+
+
+def imported(source: str) -> set[str]:
+    """First names under `reseen` that some code imports, wherever in it."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not used"
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return {module.split(".")[1] for module in modules if module.startswith("reseen.")}
+
+
+def trespasses(room: str, source: str) -> set[str]:
+    """What a module of a room imports although it must not."""
+    return imported(source) - set(FREE) - set(ROOMS[: ROOMS.index(room) + 1])
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_imports_from_rooms_to_its_left_only(room):
+    modules = sorted((PACKAGE / room).rglob("*.py"))
+    assert modules
+    found = {
+        str(path.relative_to(PACKAGE)): trespasses(room, path.read_text(encoding="utf-8"))
+        for path in modules
+    }
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize("module", FREE)
+def test_what_all_rooms_share_imports_no_room(module):
+    source = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+    assert imported(source) <= set(FREE)
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "expected"),
+    [
+        ("data", "from reseen.network.model import FEATURE", {"network"}),
+        ("data", "def f():\n    import reseen.search.gallery", {"search"}),
+        ("network", "from reseen import evaluation", {"evaluation"}),
+        ("evaluation", "from reseen.cli import run", {"cli"}),
+        ("search", "from reseen.data.store import FrameStore", set()),
+        ("network", "import torch\nfrom reseen.errors import ReseenError", set()),
+    ],
+)
+def test_trespasses_are_seen(room, source, expected):
+    assert trespasses(room, source) == expected
