@@ -154,7 +154,7 @@ def calibrate(embeddings: Embeddings, model: str, prior: float | None = None) ->
     prior = float(pairs.same.mean()) if prior is None else prior
     if not 0 < prior < 1:
         raise ReseenError(f"the prior must lie between 0 and 1, not at {prior}")
-    intercept, slope = _fit(pairs, prior)
+    intercept, slope = fit(pairs, prior)
     return Calibration(
         model=model,
         intercept=intercept,
@@ -163,7 +163,7 @@ def calibrate(embeddings: Embeddings, model: str, prior: float | None = None) ->
         people=len(np.unique(labelled.persons)),
         same_pairs=int(pairs.same.sum()),
         different_pairs=int((~pairs.same).sum()),
-        equal_error_rate=_equal_error_rate(pairs),
+        equal_error_rate=equal_error_rate(pairs),
         rates=_rates(pairs, intercept, slope),
         held_out=_held_out(labelled),
     )
@@ -179,6 +179,8 @@ def _labelled(embeddings: Embeddings) -> Embeddings:
 
 
 def _pairs(labelled: Embeddings) -> Pairs:
+    if not len(labelled):
+        return Pairs(np.zeros(0), np.zeros(0, dtype=np.bool_))
     first, second = np.triu_indices(len(labelled), 1)
     across = labelled.cameras[first] != labelled.cameras[second]
     first, second = first[across], second[across]
@@ -196,8 +198,8 @@ def _require_enough(pairs: Pairs) -> None:
             )
 
 
-def _fit(pairs: Pairs, prior: float) -> tuple[float, float]:
-    """Intercept and slope of the logistic fit, shifted from the pairs' share to the prior.
+def fit(pairs: Pairs, prior: float) -> tuple[float, float]:
+    """Fit intercept and slope, and shift them from the pairs' own share to the prior.
 
     The targets are Platt's, a little off 0 and 1, so that well separated pairs do not drive
     the slope to infinity.
@@ -223,7 +225,8 @@ def _chances(distances: Numbers, intercept: float, slope: float) -> Numbers:
     return np.asarray(expit(intercept - slope * distances))
 
 
-def _equal_error_rate(pairs: Pairs) -> float:
+def equal_error_rate(pairs: Pairs) -> float:
+    """The errors at the threshold where false accepts and false rejects are closest."""
     thresholds = np.unique(pairs.distances)
     accepts, rejects = _errors(pairs, thresholds)
     crossing = int(np.argmin(np.abs(accepts - rejects)))
@@ -259,7 +262,7 @@ def _held_out(labelled: Embeddings) -> HeldOut | None:
     checks = []
     for fitted, checked in (halves, halves[::-1]):
         prior = float(fitted.same.mean())
-        chances = _chances(checked.distances, *_fit(fitted, prior))
+        chances = _chances(checked.distances, *fit(fitted, prior))
         checks.append((chances, np.full(len(chances), prior), checked.same))
     chances, priors, truths = (np.concatenate(column) for column in zip(*checks, strict=True))
     return HeldOut(
