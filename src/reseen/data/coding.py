@@ -88,9 +88,8 @@ def _packed_frame(
     frame = np.empty(FRAME_SHAPE, np.uint8)
     colour = cv2.transform(_resized(picture, HEIGHT, WIDTH), _CODED_COLOUR)
     frame[:3] = colour.transpose(2, 0, 1)
-    for channel, motion in zip(frame[3:], (vertical, horizontal), strict=True):
-        steps = FLOW_STEPS * _resized(motion, HEIGHT, WIDTH) + _NO_MOTION
-        channel[:] = np.clip(np.rint(steps), 0, 255)
+    motion = np.stack([_resized(field, HEIGHT, WIDTH) for field in (vertical, horizontal)])
+    frame[3:] = np.clip(np.rint(FLOW_STEPS * motion + _NO_MOTION), 0, 255)
     return frame
 
 

@@ -17,7 +17,6 @@ from reseen.errors import ReseenError
 
 Gray = NDArray[np.uint8]
 Field = NDArray[np.float32]
-Column = NDArray[np.float64]
 Flow = Callable[[Gray, Gray], tuple[Field, Field]]
 
 NOISE_THRESHOLD = 0.0039
@@ -82,27 +81,14 @@ def _solved(vv: Field, vh: Field, hh: Field, vt: Field, ht: Field) -> tuple[Fiel
     with np.errstate(divide="ignore", invalid="ignore"):
         vertical /= determinant
         horizontal /= determinant
-    # True wherever an eigenvalue is below the threshold, and hardly anywhere else.
-    poor = np.flatnonzero(determinant <= NOISE_THRESHOLD * (vv + hh))
-    if len(poor):
-        system = [values.ravel()[poor].astype(np.float64) for values in (vv, vh, hh, vt, ht)]
-        vertical.ravel()[poor], horizontal.ravel()[poor] = _solved_with_care(*system)
-    return vertical, horizontal
-
-
-def _solved_with_care(
-    vv: Column, vh: Column, hh: Column, vt: Column, ht: Column
-) -> tuple[Column, Column]:
-    """Solve the systems of single pixels, looking at their eigenvalues; all are (P,)."""
     trace = vv + hh
-    spread = np.hypot(vv - hh, 2 * vh)
-    smaller, larger = (trace - spread) / 2, (trace + spread) / 2
-    cases = [larger < NOISE_THRESHOLD, smaller < NOISE_THRESHOLD]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        determinant = smaller * larger
-        # Of rank one, the system has the eigenvalue `trace`, and -[vt, ht] / trace solves it.
-        vertical = np.select(cases, [0, -vt / trace], (vh * ht - hh * vt) / determinant)
-        horizontal = np.select(cases, [0, -ht / trace], (vh * vt - vv * ht) / determinant)
+    # (first eigenvalue - threshold) * (second eigenvalue - threshold)
+    sides = determinant - NOISE_THRESHOLD * (trace - NOISE_THRESHOLD)
+    poor = np.flatnonzero((sides < 0) | (trace < 2 * NOISE_THRESHOLD))
+    # Of rank one, the system has the eigenvalue `trace`, and -[vt, ht] / trace solves it.
+    divisor = np.where(sides.ravel()[poor] < 0, trace.ravel()[poor], np.inf)
+    for flow, right_side in ((vertical, vt), (horizontal, ht)):
+        flow.ravel()[poor] = -right_side.ravel()[poor] / divisor
     return vertical, horizontal
 
 
