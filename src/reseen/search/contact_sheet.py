@@ -61,8 +61,8 @@ def time_text(seconds: float | None) -> str:
         return "time unknown"
     if seconds >= FIRST_UNIX_TIME:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes // 60):02}:{int(minutes % 60):02}:{rest:04.1f}"
+    minutes, tenths = divmod(round(seconds * 10), 600)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{tenths / 10:04.1f}"
 
 
 def _lines(rank: int, match: Match) -> list[str]:

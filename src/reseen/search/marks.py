@@ -1,11 +1,9 @@
 """What people said about matches: right or wrong, kept to train with."""
 
-import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from reseen.files import write_text
 from reseen.search.privacy import append_line, read_lines
 
 
@@ -43,13 +41,16 @@ class Marks:
         """The last verdict on every two tracklets, in the order they were first marked."""
         latest: dict[frozenset[str], Mark] = {}
         for line in read_lines(self._path):
-            mark = Mark(line["query"], line["match"], line["same"], line["time"])
-            latest[frozenset((mark.query, mark.match))] = mark
+            if "forgotten" in line:
+                gone = set(line["forgotten"])
+                latest = {pair: mark for pair, mark in latest.items() if not pair & gone}
+            else:
+                mark = Mark(line["query"], line["match"], line["same"], line["time"])
+                latest[frozenset((mark.query, mark.match))] = mark
         return list(latest.values())
 
     def forget(self, ids: Collection[str]) -> None:
-        """Remove every verdict on these tracklets."""
-        marks = self.all()
-        kept = [mark for mark in marks if mark.query not in ids and mark.match not in ids]
-        if len(kept) < len(marks):
-            write_text(self._path, "".join(f"{json.dumps(asdict(mark))}\n" for mark in kept))
+        """Drop the verdicts on these tracklets; the file only grows, so that none is lost."""
+        concerned = {id for mark in self.all() for id in (mark.query, mark.match)} & set(ids)
+        if concerned:
+            append_line(self._path, {"forgotten": sorted(concerned)})

@@ -1,10 +1,12 @@
 """What a gallery does to be decent: heads made unrecognisable, and a log that only grows."""
 
+import errno
 import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +49,27 @@ def append_line(path: Path, entry: dict[str, Any]) -> None:
         ReseenError: the file cannot be written.
     """
     stamped = {"time": round(time.time(), 3), **entry}
-    line = json.dumps(stamped, ensure_ascii=False, allow_nan=False) + "\n"
+    line = json.dumps(stamped, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
+        with open(path, "ab+", buffering=0, opener=_for_owner) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            os.write(file, line.encode())
+            _write_whole(file, line)
             os.fsync(file)
-        finally:
-            os.close(file)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _write_whole(file: FileIO, line: bytes) -> None:
+    """Write a line, on a new one also where the last writer died in the middle of its own."""
+    if file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+        line = b"\n" + line
+    if file.write(line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -70,7 +81,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         ReseenError: the file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
     except (OSError, UnicodeDecodeError) as error:
         raise ReseenError(f"{path} cannot be read: {error}") from error
     for line in lines:
