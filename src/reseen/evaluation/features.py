@@ -40,7 +40,8 @@ def embed(
 
     Returns:
         By kind: "spatial", "temporal" and "fused" of the whole body or of the only part trained;
-        with all parts also "upper" and "lower", their fused features, and "parts", eq. (10).
+        with all parts also "upper" and "lower", the feature that these were trained on, and
+        "parts", eq. (10).
 
     Raises:
         ReseenError: weights are missing or do not fit.
@@ -131,11 +132,14 @@ def features_by_kind(
     main = by_part.get("full") or next(iter(by_part.values()))
     kinds = {kind: [getattr(view, kind) for view in main] for kind in Features._fields}
     if set(by_part) == set(PartFusion.PARTS):
-        fused = {part: [view.fused for view in views] for part, views in by_part.items()}
-        kinds |= {"upper": fused["upper"], "lower": fused["lower"]}
+        trained = run.config.loss.feature
+        parts = {
+            part: [getattr(view, trained) for view in views] for part, views in by_part.items()
+        }
+        kinds |= {"upper": parts["upper"], "lower": parts["lower"]}
         fusion = run.part_fusion().requires_grad_(False)
         kinds["parts"] = [
             fusion(torch.stack(view))
-            for view in zip(*(fused[part] for part in PartFusion.PARTS), strict=True)
+            for view in zip(*(parts[part] for part in PartFusion.PARTS), strict=True)
         ]
     return kinds

@@ -1,0 +1,82 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reseen.errors import ReseenError
+from reseen.evaluation.evaluate import default_protocol, evaluate, write_evaluation
+from reseen.evaluation.features import embed
+from reseen.evaluation.report import Report
+
+
+@pytest.fixture(scope="module")
+def evaluation(finished_run):
+    return evaluate(*finished_run)
+
+
+def test_scores_are_those_of_a_plain_search(evaluation, finished_run):
+    run, store = finished_run
+    split = store.splits[0]
+    for kind, scores in evaluation.trial.features.items():
+        query = embed(run, store, split.query)[kind][0]
+        gallery = embed(run, store, split.gallery)[kind][0]
+        distances = np.linalg.norm(query.features[:, None] - gallery.features[None], axis=2)
+        own = np.array([np.flatnonzero(gallery.persons == person)[0] for person in query.persons])
+        ranks = (distances < distances[np.arange(len(own)), own][:, None]).sum(axis=1)
+        assert scores.curve[0] == np.mean(ranks == 0)
+        assert scores.curve[1] == np.mean(ranks <= 1)
+        assert scores.mean_average_precision == pytest.approx(np.mean(1 / (ranks + 1)))
+        assert (scores.queries, scores.unscored) == (3, 0)
+
+
+def test_learned_weights_of_the_parts_are_told(evaluation, finished_run):
+    weights = evaluation.trial.weights
+    assert list(weights) == ["full", "upper", "lower"]
+    assert list(weights.values()) == pytest.approx(finished_run[0].part_fusion().weights.tolist())
+
+
+def test_test_people_alone_are_scored(evaluation, finished_run):
+    run, _ = finished_run
+    scored = set(evaluation.query["parts"][0].persons) | set(evaluation.gallery["parts"][0].persons)
+    assert scored == {6, 7, 8}
+    assert not scored & {*run.facts.people, *run.facts.held_out}
+
+
+def test_report_files_hold_what_was_found(evaluation, finished_run, tmp_path):
+    run, store = finished_run
+    report = write_evaluation(tmp_path / "out", evaluation, run, store, seconds=12.0)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "report.json", "report.html", "cmc.png",
+    }  # fmt: skip
+    assert Report.load(tmp_path / "out" / "report.json") == report
+    assert report.trials == (evaluation.trial,)
+    assert (tmp_path / "out" / "cmc.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert run.identity in page
+    assert "parts (Fusion)" in page
+
+
+def test_another_store_is_noted(finished_run):
+    run, store = finished_run
+    noted = evaluate(run, replace(store, fingerprint="changed")).notes
+    assert any("was trained on another store" in note for note in noted)
+    assert not any("was trained on another store" in note for note in evaluate(run, store).notes)
+
+
+def test_store_without_the_trial_is_refused(finished_run):
+    run, store = finished_run
+    other = replace(run, facts=replace(run.facts, trial=3))
+    with pytest.raises(ReseenError, match="trial"):
+        evaluate(other, replace(store, splits=store.splits * 2))
+
+
+def test_store_without_test_people_is_refused(finished_run, make_store):
+    run, _ = finished_run
+    store = make_store([(person, camera, 3) for person in (1, 2) for camera in (1, 2)])
+    with pytest.raises(ReseenError, match="no tracklet to search for"):
+        evaluate(run, store)
+
+
+def test_mars_has_a_protocol_of_its_own():
+    assert default_protocol("mars") == "mars-official"
+    assert default_protocol("prid2011") == default_protocol("folder") == "cross-camera"
