@@ -15,7 +15,6 @@ from reseen.data.clips import FrameReader
 from reseen.errors import ReseenError
 from reseen.files import read_json
 from reseen.network import batches, part_fusion, training
-from reseen.network.batches import BatchSource
 from reseen.network.checkpoint import Run, read_tensors
 from reseen.network.config import Config, OptimiserConfig
 from reseen.network.learner import Learner
@@ -297,12 +296,6 @@ def test_two_processes_learn_what_one_learns(store, tmp_path):
         torch.testing.assert_close(
             value, one.network("full").state_dict()[name], rtol=1e-3, atol=1e-5
         )
-
-
-def test_pairs_must_divide_among_processes(store):
-    fabric = SimpleNamespace(world_size=3)
-    with pytest.raises(ReseenError, match=r"train\.pairs = 2 cannot be shared by 3 processes"):
-        BatchSource(fabric, store, config(), [])
 
 
 @pytest.mark.parametrize("recurrent_input", ["own", "tied", "separate"])
