@@ -9,7 +9,7 @@ from pathlib import Path
 from reseen.data.store import FrameStore
 from reseen.evaluation.embedding import joined
 from reseen.evaluation.feature_map import map_figure
-from reseen.evaluation.features import Views, best_device, embed, final_kind
+from reseen.evaluation.features import FeatureViews, best_device, embed, final_kind
 from reseen.evaluation.metrics import Scores
 from reseen.evaluation.page import Picture, Section, write_page
 from reseen.evaluation.plots import plot_cmc, svg
@@ -35,8 +35,8 @@ class Evaluation:
         notes: what a reader of the numbers must know, a sentence each.
     """
 
-    query: Mapping[str, Views]
-    gallery: Mapping[str, Views]
+    query: Mapping[str, FeatureViews]
+    gallery: Mapping[str, FeatureViews]
     scores: Mapping[str, Scores]
     trial: Trial
     protocol: str
@@ -131,7 +131,9 @@ def write_evaluation(
     return report
 
 
-def picture_sections(run: Run, store: FrameStore, query: Views, gallery: Views) -> list[Section]:
+def picture_sections(
+    run: Run, store: FrameStore, query: FeatureViews, gallery: FeatureViews
+) -> list[Section]:
     """What moved the temporal feature of one tracklet, and a map of all features.
 
     Args:

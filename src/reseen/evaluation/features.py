@@ -16,7 +16,7 @@ from reseen.network.inference import tracklet_features
 from reseen.network.model import Features, PartFusion, SpatialTemporalFusion
 from reseen.progress import progress
 
-Views = tuple[Embeddings, ...]
+FeatureViews = tuple[Embeddings, ...]
 """The same tracklets once for each test-time view."""
 
 TRACKLETS_AT_ONCE = 64
@@ -29,7 +29,7 @@ def best_device() -> torch.device:
 
 def embed(
     run: Run, store: FrameStore, indices: Sequence[int], weights: str = WEIGHTS_FILE
-) -> dict[str, Views]:
+) -> dict[str, FeatureViews]:
     """Features of some of a store's tracklets, of every kind that the run can give.
 
     Args:
