@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -393,8 +394,10 @@ def test_all_parts_need_people_to_hold_out(make_store, tmp_path):
 
 
 def test_trial_must_exist(store, tmp_path):
-    with pytest.raises(ReseenError, match="has trials 0 to 0, not 1"):
-        train(store, tmp_path / "run", config(), trial=1)
+    two_trials = replace(store, splits=store.splits * 2)
+    with pytest.raises(ReseenError, match="has 2 trials, from 0; not 2"):
+        train(two_trials, tmp_path / "run", config(), trial=2)
+    assert not (tmp_path / "run").exists()
 
 
 def test_snapshot_is_what_a_smaller_budget_gives(store, tmp_path):
