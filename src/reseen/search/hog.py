@@ -17,18 +17,19 @@ CHANGE = 20
 MOST_CHANGED = 0.5
 """Share of the picture; if more differs from the background, that is no longer of use."""
 
-UNKNOWN = -255.0
-"""Grey level of the background where people hide it: everything differs from it."""
+LEARNING_RATE, SLOW_LEARNING_RATE = 0.05, 0.01
+"""Share of each new picture in the background, where nothing changed and where something did. At
+the slow rate nobody who walks past leaves a trace; a moved chair does after some 200 frames."""
 
-LEARNING_RATE = 0.02
-"""Share of each new picture in the background; a moved chair is part of it after 100 frames."""
+LEAST_CHANGE = 0.4
+"""Share of a person's box that must differ from the background."""
 
 LEAST_HEIGHT = 64
 """Pixels; what moves and is lower is no person that could be recognised."""
 
-REGION_HEIGHT = 120
-"""Pixels to which a moving region is scaled. The detector's window is 128 high, the person in it
-96 or more; scaled like this, a person who fills the region is met by the first few scales."""
+REGION_HEIGHTS = (96, 116)
+"""Pixels to which a moving region is scaled, once and again. The classifier's window fits people
+who are 96 high: one who fills the region, and with the second one who casts a shadow as well."""
 
 MARGIN = 24
 """Pixels around a scaled region that are searched with it."""
@@ -45,8 +46,9 @@ WIDEST = 480
 LARGEST_COVER = 0.5
 """Share of a window's area that may lie in a surer one's."""
 
-PERSON_WIDTH, PERSON_HEIGHT = 0.7, 0.9
-"""Share of the detector's window that the person takes up."""
+PERSON = np.array([0.17, 0.02, 0.83, 0.92], np.float32)
+"""Left, top, right and bottom of a person in the classifier's window, as shares of it. It was
+trained with 1/8 free above and below; a camera that looks down sees heads higher."""
 
 NOTHING: Boxes = np.zeros((0, 4), np.float32)
 
@@ -54,14 +56,16 @@ NOTHING: Boxes = np.zeros((0, 4), np.float32)
 class HogDetector:
     """Histograms of oriented gradients and a linear classifier (Dalal and Triggs, CVPR 2005).
 
-    The classifier searches only where the picture differs from a slowly learned background or
-    where it saw a person a moment ago. That makes it fast, and allows a lower threshold than a
-    search of everything does: most of its false alarms stand still. It holds a state, so each
-    video needs its own. The first picture, and any that changed as a whole (a camera that moves,
-    a light switched on), is searched as a whole with a higher threshold.
+    The classifier searches only what differs from a slowly learned background. That makes it
+    fast; it lets every region be scaled to where the classifier is at its best; and it allows a
+    lower threshold than a search of everything does, because most false alarms stand still. Where
+    a person was seen a moment ago the background learns nothing, so that people may stand for
+    minutes. A picture that changed as a whole (the first one, a camera that moves, a light
+    switched on) is searched as a whole, with a higher threshold.
 
-    It finds people who stand or walk and are seen from head to foot; not those cut off by the
-    picture's edge, seated, lying, or lower than `LEAST_HEIGHT`.
+    It holds a state, so each video needs its own. It finds people who stand or walk and are seen
+    from head to foot; not those who are cut off by the picture's edge, seated or lying, lower
+    than `LEAST_HEIGHT`, in a dense crowd, or who have not moved since the first picture.
     """
 
     def __init__(self) -> None:
@@ -81,10 +85,11 @@ class HogDetector:
         changed = self._changed(small)
         if changed.mean() > MOST_CHANGED:
             found = self._search_everything(picture)
-            self._begin_background(small, found.boxes / scale)
+            self._background = small.astype(np.float32)
         else:
             found = self._search_regions(picture, _boxes_around(changed) * scale)
-            self._learn_background(small, scale)
+            found = found.only(_changed_shares(changed, found.boxes / scale) >= LEAST_CHANGE)
+            self._learn_background(small, changed, scale)
         self._remember(found)
         return found
 
@@ -99,20 +104,12 @@ class HogDetector:
         filled: Any = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((9, 5), np.uint8))
         return np.asarray(filled, np.uint8)
 
-    def _begin_background(self, small: Picture, people: Boxes) -> None:
-        """Take a picture for the background; behind people it is unknown, so they stand out."""
-        self._background = small.astype(np.float32)
-        for left, top, right, bottom in people.astype(int):
-            self._background[top : bottom + 1, left : right + 1] = UNKNOWN
-
-    def _learn_background(self, small: Picture, scale: float) -> None:
+    def _learn_background(self, small: Picture, changed: Picture, scale: float) -> None:
         """Let the background take up what changed for good, but no person seen standing there."""
-        import cv2
-
-        learning = np.full(small.shape, 255, np.uint8)
+        learning = np.where(changed, SLOW_LEARNING_RATE, LEARNING_RATE).astype(np.float32)
         for left, top, right, bottom in (self._seen / scale).astype(int):
             learning[max(top - 2, 0) : bottom + 3, max(left - 2, 0) : right + 3] = 0
-        cv2.accumulateWeighted(small, self._background, LEARNING_RATE, mask=learning)
+        self._background += learning * (small - self._background)
 
     def _remember(self, found: Detections) -> None:
         """Keep where people were seen lately; a new box takes the place of those it overlaps."""
@@ -133,16 +130,18 @@ class HogDetector:
 
     def _search_regions(self, picture: Picture, moving: Boxes) -> Detections:
         tall = moving[moving[:, 3] - moving[:, 1] >= LEAST_HEIGHT]
-        found = [self._search_region(picture, box) for box in tall]
+        found = [
+            self._search_region(picture, box, height) for box in tall for height in REGION_HEIGHTS
+        ]
         boxes = np.concatenate([NOTHING, *(boxes for boxes, _ in found)])
         margins = np.concatenate([np.zeros(0, np.float32), *(margins for _, margins in found)])
         return _detections(boxes, margins, picture)
 
-    def _search_region(self, picture: Picture, box: Boxes) -> tuple[Boxes, Boxes]:
+    def _search_region(self, picture: Picture, box: Boxes, height: int) -> tuple[Boxes, Boxes]:
         import cv2
 
         left, top, right, bottom = box
-        scale = float(np.clip(REGION_HEIGHT / (bottom - top), 0.05, 2.0))
+        scale = float(np.clip(height / (bottom - top), 0.05, 2.0))
         border = MARGIN / scale
         x, y = max(int(left - border), 0), max(int(top - border), 0)
         part = picture[y : int(bottom + border) + 1, x : int(right + border) + 1]
@@ -186,16 +185,23 @@ def _boxes_around(mask: Picture) -> Boxes:
     return boxes
 
 
+def _changed_shares(changed: Picture, boxes: Boxes) -> Boxes:
+    """What share of each box (n, 4) is marked as changed: (n,)."""
+    corners = boxes.astype(int)
+    parts = [changed[top : bottom + 1, left : right + 1] for left, top, right, bottom in corners]
+    return np.array([part.mean() if part.size else 0.0 for part in parts], np.float32)
+
+
 def _detections(windows: Boxes, margins: Boxes, picture: Picture) -> Detections:
     """Turn the classifier's windows into boxes around people, and its margins into scores.
 
     The score is 0.5 at half of the least margin where something moved, and 0.86 at zero.
     """
     windows, margins = _grouped(windows, margins)
-    centres = (windows[:, :2] + windows[:, 2:]) / 2
-    halves = (windows[:, 2:] - windows[:, :2]) / 2 * np.array([PERSON_WIDTH, PERSON_HEIGHT])
+    corners, sizes = windows[:, :2], windows[:, 2:] - windows[:, :2]
+    boxes = np.tile(corners, 2) + np.tile(sizes, 2) * PERSON
     limits = np.array([picture.shape[1], picture.shape[0]] * 2)
-    boxes = np.clip(np.column_stack([centres - halves, centres + halves]), 0, limits)
+    boxes = np.clip(boxes, 0, limits)
     return Detections.of(boxes, 1 / (1 + np.exp(-6 * (margins - LEAST_MARGIN_MOVING / 2))))
 
 

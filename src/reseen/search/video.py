@@ -100,8 +100,8 @@ def frames_from(
     """Read a video frame by frame, in constant memory.
 
     A broken frame is skipped and counted, a cut-off file ends with what it holds, a lost camera
-    is tried again with growing pauses for as long as the caller asks for frames. The size of the
-    frames may change on the way.
+    is tried again with growing pauses for as long as the caller asks for frames. Should the size
+    change on the way, a recording's frames are scaled to the first one's; pictures keep theirs.
 
     Args:
         source: a video file, a folder of pictures (in natural order of their names), or the URL
