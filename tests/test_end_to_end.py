@@ -1,0 +1,70 @@
+"""From drawn people to a report and a file of features, with the commands that a user types."""
+
+import json
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+from reseen.cli import run
+
+SMALL = ["--updates", "2", "--train.pairs", "2", "--clips.frames", "4", "--evaluation.views", "1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Everything that five commands leave behind."""
+    root = tmp_path_factory.mktemp("end_to_end")
+    people, store, trained = (str(root / name) for name in ("people", "store", "run"))
+    for command in (
+        ["synthesize", people, "--people", "8", "--seed", "1"],
+        ["check", "synthetic", people],
+        ["prepare", "synthetic", people, "--out", store],
+        ["train", store, "--out", trained, "--part", "all", *SMALL],
+        ["evaluate", trained, store, "--json", str(root / "scores.json")],
+        ["embed", trained, store, "--out", str(root / "features.parquet")],
+    ):
+        assert run(command) == 0, command
+    return root
+
+
+def test_report_scores_every_feature_of_half_of_the_people(folder):
+    report = json.loads((folder / "scores.json").read_text())
+    (trial,) = report["trials"]
+    assert list(trial["features"]) == ["spatial", "temporal", "fused", "upper", "lower", "parts"]
+    for scores in trial["features"].values():
+        assert (scores["queries"], scores["unscored"]) == (4, 0)
+        assert scores["cmc"]["5"] == 1, "four people: the fifth rank always holds the right one"
+        assert 0.25 <= scores["mAP"] <= 1
+    assert sum(trial["weights"].values()) == pytest.approx(1)
+    assert {path.name for path in (folder / "run").iterdir()} == {
+        "config.toml", "run.json", "full", "upper", "lower", "parts.json",
+        "report.json", "report.html", "cmc.png",
+    }  # fmt: skip
+
+
+def test_nobody_is_trained_on_and_scored(folder):
+    facts = json.loads((folder / "run" / "run.json").read_text())
+    split = json.loads((folder / "store" / "store.json").read_text())
+    scored = {split["persons"][index] for index in split["splits"][0]["query"]}
+    learnt = {*facts["people"], *facts["held_out"]}
+    assert len(scored) == len(learnt) == 4
+    assert not scored & learnt
+
+
+def test_every_tracklet_has_a_feature_that_others_can_read(folder):
+    rows = parquet.read_table(folder / "features.parquet").to_pylist()
+    assert len(rows) == 16
+    assert {row["person"] for row in rows} == set(range(1, 9))
+    features = np.array([row["feature"] for row in rows])
+    assert features.shape == (16, 128)
+    assert np.isfinite(features).all()
+    assert len(np.unique(features, axis=0)) == 16
+
+
+def test_finished_work_is_not_done_again(folder, capsys):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    store, trained = str(folder / "store"), str(folder / "run")
+    assert run(["prepare", "synthetic", str(folder / "people"), "--out", store]) == 0
+    assert run(["train", store, "--out", trained, "--part", "all", "--resume", *SMALL]) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
