@@ -18,11 +18,7 @@ MORNING = 1_718_006_400.0
 """10 June 2024, 08:00 UTC."""
 
 COLOURS = {"ada": (200, 30, 30), "ben": (30, 60, 200), "eve": (40, 160, 50)}
-SHOWN = [("north", "ada"), ("north", "ben"), ("north", "eve")] + [
-    ("south", "ada"),
-    ("south", "ben"),
-    ("south", "eve"),
-]
+SHOWN = [(camera, person) for camera in ("north", "south") for person in COLOURS]
 """Camera and person, in order of time: one a minute, for 5 s each."""
 
 
