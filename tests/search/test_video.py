@@ -253,7 +253,7 @@ def test_a_url_with_an_end_is_a_recording(camera):
 
 def test_a_camera_that_never_answered_is_an_error_without_its_password(monkeypatch):
     monkeypatch.setattr(video, "_open_url", lambda url: FakeCapture([], opened=False))
-    with pytest.raises(ReseenError, match="rtsp://10.0.0.9/live does not answer") as error:
+    with pytest.raises(ReseenError, match=r"rtsp://10\.0\.0\.9/live does not answer") as error:
         list(frames_from("rtsp://admin:secret@10.0.0.9/live"))
     assert "secret" not in str(error.value)
 

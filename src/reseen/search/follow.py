@@ -149,27 +149,24 @@ class Tracker:
         Returns:
             Those who are in sight, with filtered boxes.
         """
-        known = [track for track in self._tracks if track.detections > 1]
+        tracks = [track for track in self._tracks if seconds - track.seen <= self._patience]
+        known = [track for track in tracks if track.detections > 1]
         in_sight = [track for track in known if track.in_sight]
-        new = [track for track in self._tracks if track.detections == 1]
-        for track in self._tracks:
+        new = [track for track in tracks if track.detections == 1]
+        for track in tracks:
             track.predict(seconds)
         sure = found.only(found.scores >= SURE_SCORE)
         unsure = found.only((found.scores >= LEAST_SCORE) & (found.scores < SURE_SCORE))
         sure = _assign(known, sure, LEAST_OVERLAP_SURE)
         _assign(in_sight, unsure, LEAST_OVERLAP_UNSURE)
         sure = _assign(new, sure, LEAST_OVERLAP_NEW)
-        self._tracks = [track for track in self._tracks if self._may_return(track)]
+        self._tracks = [track for track in tracks if track.in_sight or track.detections > 1]
         self._begin(sure, seconds)
         return [
             Followed(track.person, track.box, track.score)
             for track in self._tracks
             if track.in_sight
         ]
-
-    def _may_return(self, track: Track) -> bool:
-        patience = self._patience if track.detections > 1 else 0.0
-        return track.now - track.seen <= patience
 
     def _begin(self, found: Detections, seconds: float) -> None:
         for box, score in zip(found.boxes, found.scores, strict=True):
