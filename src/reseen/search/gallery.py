@@ -27,7 +27,14 @@ from reseen.search.records import (
     Query,
     Stats,
 )
-from reseen.search.rows import ENTRY_COLUMNS, conditions, matrix, to_entries, to_rows
+from reseen.search.rows import (
+    ENTRY_COLUMNS,
+    MATCH_COLUMNS,
+    conditions,
+    matrix,
+    to_entries,
+    to_rows,
+)
 from reseen.search.sighting import Sighting
 from reseen.search.table import Table, columns
 
@@ -176,7 +183,7 @@ class Gallery:
         """The tracklets of a model by time and id, a page of them when `limit` is set."""
         order = ("start_time", "id")
         return to_entries(
-            self._table.read(ENTRY_COLUMNS, conditions(where, model), order, limit, offset)
+            self._table.read(ENTRY_COLUMNS, conditions(where, model), order, limit, offset), model
         )
 
     def count(self, model: str, where: Filter = EVERYTHING) -> int:
@@ -251,10 +258,13 @@ class Gallery:
         self._require_comparable(query)
         if k < 1:
             raise ReseenError(f"k must be 1 or more, not {k}")
-        others = _all_but(query, where)
-        rows = self._table.nearest(query.feature, k, [*ENTRY_COLUMNS, "stripes"], others)
+        # One more than asked for leaves room for the query itself: to filter it out is slower.
+        rows = self._table.nearest(
+            query.feature, k + 1, MATCH_COLUMNS, conditions(where, query.model)
+        )
         if not len(rows):
             self.model(query.model)
+        rows = rows.filter(pyarrow.compute.field("id") != query.name).slice(length=k)
         self.notes.log("search", where, model=query.model, query=query.name, k=k, found=len(rows))
         return self._matches(query, rows, np.sqrt(np.maximum(rows["_distance"].to_numpy(), 0)))
 
@@ -267,8 +277,9 @@ class Gallery:
         self._require_comparable(query)
         self.notes.log("alike", where, model=query.model, query=query.name, distance=distance)
         found, distances = list[pyarrow.RecordBatch](), list[Matrix]()
-        names = [*ENTRY_COLUMNS, "stripes", "feature"]
-        for batch in self._table.batches(names, conditions(where, query.model)):
+        for batch in self._table.batches(
+            [*MATCH_COLUMNS, "feature"], conditions(where, query.model)
+        ):
             away = np.linalg.norm(matrix(batch["feature"]) - query.feature, axis=1)
             found.append(batch.filter(pyarrow.array(away <= distance)))
             distances.append(away[away <= distance])
@@ -370,7 +381,9 @@ class Gallery:
             [None] * len(rows) if calibration is None else calibration.chances(distances).tolist()
         )
         stripes = [_distance(query.stripes, other) for other in rows["stripes"].to_pylist()]
-        facts = zip(to_entries(rows), distances.tolist(), stripes, chances, strict=True)
+        facts = zip(
+            to_entries(rows, query.model), distances.tolist(), stripes, chances, strict=True
+        )
         return [Match(*fact) for fact in facts]
 
     def _unknown(self, id: str, model: str) -> ReseenError:
@@ -388,12 +401,6 @@ def _batches(sightings: Iterable[Sighting], size: int) -> Iterator[list[Sighting
     rest = iter(sightings)
     while batch := list(islice(rest, size)):
         yield batch
-
-
-def _all_but(query: Query, where: Filter) -> Expr:
-    others = col("id") != query.name
-    wanted = conditions(where, query.model)
-    return others if wanted is None else others & wanted
 
 
 def _is_same(sighting: Sighting, entry: Entry) -> bool:

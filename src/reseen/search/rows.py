@@ -15,7 +15,6 @@ from reseen.search.table import KEY
 
 ENTRY_COLUMNS = (
     "id",
-    "model",
     "camera",
     "start_time",
     "end_time",
@@ -24,6 +23,9 @@ ENTRY_COLUMNS = (
     "added",
     "keep_until",
 )
+"""Of an entry all but the model, which whoever asks knows: a constant column is slow to read."""
+
+MATCH_COLUMNS = (*ENTRY_COLUMNS, "stripes")
 
 
 def conditions(where: Filter, model: str | None = None) -> Expr | None:
@@ -74,10 +76,10 @@ def to_rows(
     return pyarrow.Table.from_arrays(arrays, schema=schema)
 
 
-def to_entries(rows: pyarrow.Table) -> list[Entry]:
-    """Records of rows that have the `ENTRY_COLUMNS`."""
+def to_entries(rows: pyarrow.Table, model: str) -> list[Entry]:
+    """Records of a model's rows that have the `ENTRY_COLUMNS`."""
     values = (rows[name].to_pylist() for name in ENTRY_COLUMNS)
-    return [Entry(*row) for row in zip(*values, strict=True)]
+    return [Entry(id, model, *facts) for id, *facts in zip(*values, strict=True)]
 
 
 def matrix(column: Any) -> Matrix:

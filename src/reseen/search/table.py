@@ -173,12 +173,13 @@ class Table:
             yield from self._query(names, where).limit(None).to_batches()
 
     def nearest(
-        self, feature: NDArray[np.float32], k: int, names: Sequence[str], where: Expr
+        self, feature: NDArray[np.float32], k: int, names: Sequence[str], where: Expr | None
     ) -> pyarrow.Table:
         """The k rows nearest to a feature, with their squared distances as `_distance`."""
         with self._explained("searched"):
             query = self._table.search(feature, vector_column_name="feature", query_type="vector")
-            query = query.distance_type("l2").where(where).limit(k)
+            query = query if where is None else query.where(where)
+            query = query.distance_type("l2").limit(k)
             query = query.nprobes(PROBED_PARTITIONS).refine_factor(REFINED)
             return query.select([*names, "_distance"]).to_arrow()
 
