@@ -263,7 +263,7 @@ def evaluate(
     rerank
         Order the gallery anew by k-reciprocal neighbours.
     out
-        Folder for report.html, report.json and cmc.png; by default RUN.
+        Folder for report.html, report.json, cmc.png and ranked.png; by default RUN.
     json
         Where else to write the JSON report.
     """

@@ -46,7 +46,7 @@ def test_report_files_hold_what_was_found(evaluation, finished_run, tmp_path):
     run, store = finished_run
     report = write_evaluation(tmp_path / "out", evaluation, run, store, seconds=12.0)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "report.json", "report.html", "cmc.png",
+        "report.json", "report.html", "cmc.png", "ranked.png",
     }  # fmt: skip
     assert Report.load(tmp_path / "out" / "report.json") == report
     assert report.trials == (evaluation.trial,)

@@ -14,7 +14,7 @@ from reseen.evaluation.metrics import Scores
 from reseen.evaluation.page import Picture, Section, write_page
 from reseen.evaluation.plots import plot_cmc, svg
 from reseen.evaluation.protocol import find_protocol, score_by_protocol, searched_gallery
-from reseen.evaluation.ranked import chosen_rankings
+from reseen.evaluation.ranked import chosen_rankings, ranked_lists
 from reseen.evaluation.report import FeatureScores, Report, Trial
 from reseen.evaluation.strip import strip_figure
 from reseen.network.checkpoint import WEIGHTS_FILE, Run
@@ -104,7 +104,7 @@ def default_protocol(dataset: str) -> str:
 def write_evaluation(
     folder: Path, evaluation: Evaluation, run: Run, store: FrameStore, seconds: float | None = None
 ) -> Report:
-    """Write report.json, cmc.png and report.html.
+    """Write report.json, report.html, cmc.png and ranked.png.
 
     Args:
         folder: where to.
@@ -118,6 +118,8 @@ def write_evaluation(
     kind = final_kind(run)
     query, protocol = evaluation.query[kind], find_protocol(evaluation.protocol)
     gallery = searched_gallery(protocol, query, evaluation.gallery[kind])
+    three = chosen_rankings(query, gallery, evaluation.scores[kind], 3)
+    ranked_lists(store, three, folder / "ranked.png")
     write_page(
         folder / "report.html",
         report,
