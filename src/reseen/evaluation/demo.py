@@ -22,7 +22,7 @@ def run_demo(out: Path, seed: int = 0) -> Report:
     """Draw people, prepare, train, evaluate; started again, go on where it was stopped.
 
     Args:
-        out: folder for people, store and run, and for report.html, report.json, cmc.png and ranked.png.
+        out: folder for people, store and run, and for the files of `write_evaluation`.
         seed: every random number follows from it.
 
     Raises:
