@@ -56,6 +56,14 @@ def test_failed_work_is_not_reported_as_finished(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_first_of_several_processes_speaks_for_all(monkeypatch, capsys):
+    for rank in (0, 1):
+        monkeypatch.setenv("RANK", str(rank))
+        with progress("training", 5, "updates") as advance:
+            advance(rank)
+    assert capsys.readouterr().err.count("training: ") == 1
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, one line a minute elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ Advance = Callable[[int], None]
 def progress(what: str, total: int | None, unit: str, done: int = 0) -> Iterator[Advance]:
     """Show how far some work has come, on stderr, with its rate and the time left.
 
+    Of several processes that `torchrun` has started, the first one speaks for all.
+
     Args:
         what: a word or two for the work, "training full".
         total: how many units there are; None when unknown (a live stream).
@@ -23,6 +26,9 @@ def progress(what: str, total: int | None, unit: str, done: int = 0) -> Iterator
     Yields:
         A function to call with the number of units just finished.
     """
+    if os.environ.get("RANK", "0") != "0":
+        yield lambda _units: None
+        return
     show = _bar if sys.stderr.isatty() else _lines
     with show(what, total, unit, done) as advance:
         yield advance

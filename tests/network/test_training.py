@@ -299,6 +299,23 @@ def test_two_processes_learn_what_one_learns(store, tmp_path):
         )
 
 
+def test_processes_stop_and_save_after_the_same_update():
+    asked = []
+
+    def question():
+        asked.append(None)
+        return False
+
+    def sum_over_processes(own, reduce_op):
+        assert reduce_op == "sum"
+        return own + torch.tensor([1.0, 0.0])  # the other process has been interrupted
+
+    fabric = SimpleNamespace(world_size=2, device="cpu", all_reduce=sum_over_processes)
+    answers = [training._agreed(fabric, update, question, question) for update in range(9, 12)]
+    assert answers == [[False, False], [True, False], [False, False]]
+    assert len(asked) == 2, "whoever asks waits for the others"
+
+
 @pytest.mark.parametrize("recurrent_input", ["own", "tied", "separate"])
 @pytest.mark.parametrize("feature", ["spatial", "temporal", "fused"])
 def test_every_trained_weight_gets_a_gradient(feature, recurrent_input):
