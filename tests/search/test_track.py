@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from reseen.errors import ReseenError
+from reseen.search import track as track_module
 from reseen.search import video
 from reseen.search.detect import Detections
 from reseen.search.track import load_tracks, track
@@ -239,6 +241,28 @@ def test_a_live_camera_is_read_until_it_is_stopped(tmp_path, monkeypatch):
     assert "secret" not in (tmp_path / "out" / "tracklets.json").read_text()
 
 
+def test_a_live_camera_lists_what_is_finished_meanwhile(tmp_path, monkeypatch):
+    # The power fails after 6 s; green was gone after 3 s, red is still there.
+    class Failing(LiveCapture):
+        def read(self):
+            if self.index == 60:
+                raise RuntimeError("no power")
+            self.index += 1
+            return True, cv2.cvtColor(draw(self.index), cv2.COLOR_RGB2BGR)
+
+    capture = Failing()
+    by_clock = partial(video.frames_from, clock=lambda: max(capture.index, 0) / 10)
+    monkeypatch.setattr(video, "_open_url", lambda url: capture)
+    monkeypatch.setattr(track_module, "frames_from", by_clock)
+    monkeypatch.setattr(track_module, "SECONDS_BETWEEN_LISTS", 0.5)
+    with pytest.raises(RuntimeError):
+        track("rtsp://camera/1", "yard", tmp_path / "out", detector=find_blocks)
+    (green,) = load_tracks(tmp_path / "out")
+    assert green.files == tuple(f"{number:06d}.jpg" for number in range(11, 31))
+    with pytest.raises(ReseenError, match="is not empty"):  # so nothing listed is overwritten
+        track("rtsp://camera/1", "yard", tmp_path / "out", detector=find_blocks)
+
+
 def test_a_file_that_is_stopped_is_not_finished(walk, tmp_path):
     def stopped(picture: Picture) -> Detections:
         raise KeyboardInterrupt
@@ -271,6 +295,11 @@ def test_mistakes_are_named_and_nothing_is_written(walk, tmp_path, settings, mes
     with pytest.raises(ReseenError, match=message):
         track(**arguments)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_detector_that_gives_something_else_is_named(walk, tmp_path):
+    with pytest.raises(ReseenError, match="the detector gave list; it must give Detections"):
+        track(walk, "door", tmp_path / "out", detector=lambda picture: [])
 
 
 def test_missing_crops_are_noticed(walk, tmp_path):

@@ -25,6 +25,7 @@ SHAPE = 0.5
 """Least width of a crop as a share of its height: that of PRID-2011, iLIDS-VID and MARS."""
 
 BOXES_FILE = "tracks.txt"
+TRACKLETS_FILE = "tracklets.json"
 UNFINISHED = ".reseen-unfinished"
 """Lies in the folder for as long as tracklets are written into it."""
 
@@ -49,8 +50,9 @@ class Piece:
         first_frame, last_frame: indices of the frames between which the person was seen.
         start_seconds, end_seconds: their times in the video.
         number: the tracklet's number; None until there are enough crops.
-        crops: how many there are.
+        crops: how many are on disk.
         waiting: the crops that are not on disk because there are too few yet.
+        ended: whether the person is gone.
     """
 
     first_frame: int
@@ -60,6 +62,7 @@ class Piece:
     number: int | None = None
     crops: int = 0
     waiting: list[Crop] = field(default_factory=list)
+    ended: bool = False
 
 
 class TrackletFolder:
@@ -75,7 +78,7 @@ class TrackletFolder:
     """
 
     def __init__(self, folder: Path, prefix: str, min_length: int, keep_numbers: bool) -> None:
-        """Begin in an empty or new folder; what an interrupted run left there is removed.
+        """Begin in an empty or new folder; what a run left there that listed nothing is removed.
 
         Args:
             folder: where the tracklets' folders and their boxes go.
@@ -94,6 +97,11 @@ class TrackletFolder:
         with writing(folder):
             _clear(folder)
             (folder / BOXES_FILE).touch()
+
+    @property
+    def ended(self) -> list[Piece]:
+        """Those of the tracklets on disk whose person is gone."""
+        return [piece for piece in self.pieces if piece.ended]
 
     def name(self, piece: Piece) -> str:
         """The tracklet's id, which is its folder's name too."""
@@ -122,7 +130,9 @@ class TrackletFolder:
     def end_all_but(self, people: Set[int]) -> None:
         """End the tracklets of everybody else."""
         for person in self._open.keys() - people:
-            self.too_short += self._open.pop(person).number is None
+            piece = self._open.pop(person)
+            piece.ended = True
+            self.too_short += piece.number is None
 
     def finish(self) -> None:
         """Say that everything is written; before, the folder counts as unfinished."""
@@ -155,7 +165,8 @@ def writing(path: Path) -> Iterator[None]:
 def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / UNFINISHED
-    if not unfinished.exists() and any(folder.iterdir()):
+    begun_here = unfinished.exists() and not (folder / TRACKLETS_FILE).exists()
+    if not begun_here and any(folder.iterdir()):
         raise ReseenError(f"{folder} is not empty; choose another folder or delete it first")
     unfinished.touch()
     for entry in folder.iterdir():

@@ -172,8 +172,9 @@ def _small_grey(picture: Picture) -> Picture:
     import cv2
 
     height = max(round(picture.shape[0] * SMALL_WIDTH / picture.shape[1]), 1)
-    small = cv2.resize(picture, (SMALL_WIDTH, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (SMALL_WIDTH, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
 
 
 def _boxes_around(mask: Picture) -> Boxes:

@@ -2,23 +2,20 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Set
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from reseen.data.datasets.layout import entries, is_picture
 from reseen.errors import ReseenError
 from reseen.files import read_json, write_json
 from reseen.progress import progress
-from reseen.search.boxes import GivenBoxes, read_boxes
-from reseen.search.crops import Piece, TrackletFolder
-from reseen.search.detect import Detections, Detector, open_detector
-from reseen.search.follow import Followed, Tracker
+from reseen.search.boxes import read_boxes
+from reseen.search.crops import TRACKLETS_FILE, Piece, TrackletFolder
+from reseen.search.detect import Detector
+from reseen.search.people import Follow, follow_boxes, follow_detector
 from reseen.search.video import (
     Counts,
     Frame,
@@ -28,20 +25,11 @@ from reseen.search.video import (
     without_password,
 )
 
-TRACKLETS_FILE = "tracklets.json"
-"""Written last: a folder without it was not finished."""
+SECONDS_BETWEEN_LISTS = 60.0
+"""A live camera has no end to wait for, so its finished tracklets are listed this often."""
 
 MIN_LENGTH = 8
 """Frames in which a person must be seen to become a tracklet: half a clip of the paper."""
-
-NOBODY = Detections.of([], [])
-
-Numbers = NDArray[np.int64]
-
-NO_NUMBERS: Numbers = np.zeros(0, np.int64)
-
-Follow = Callable[[Frame], tuple[list[Followed], Set[int]]]
-"""Gives the people in sight in a frame, and the numbers of all who may be seen after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +76,16 @@ class TrackReport:
     source: str
     camera: str
     out: Path
-    tracklets: int
-    crops: int
-    frames: int
-    expected_frames: int | None
-    broken_frames: int
-    reconnects: int
-    sizes: tuple[tuple[int, int], ...]
-    boxes_dropped: int
-    boxes_ignored: int
-    too_short: int
+    tracklets: int = 0
+    crops: int = 0
+    frames: int = 0
+    expected_frames: int | None = None
+    broken_frames: int = 0
+    reconnects: int = 0
+    sizes: tuple[tuple[int, int], ...] = ()
+    boxes_dropped: int = 0
+    boxes_ignored: int = 0
+    too_short: int = 0
 
 
 def track(
@@ -114,8 +102,11 @@ def track(
     """Find, follow and cut out the people in a video.
 
     Writes `OUT/<tracklet id>/<frame>.jpg`, the boxes as MOT text in `OUT/tracks.txt`, and, at the
-    very end, `OUT/tracklets.json`. Frames are numbered from 1 there. Memory is constant. A live
-    camera is read until the program is interrupted (Ctrl-C), which ends it properly.
+    very end, `OUT/tracklets.json`. Frames are numbered from 1 there. Memory is constant.
+
+    A live camera is read until the program is interrupted (Ctrl-C), which ends it properly. Its
+    finished tracklets are listed once a minute, so that a gallery can take them in meanwhile and
+    nothing of what is listed is lost with the power.
 
     Args:
         source: a video file, a folder of pictures, or the URL of a camera or video.
@@ -134,30 +125,43 @@ def track(
     """
     _check(camera, fps, min_length)
     given = None if boxes is None else read_boxes(boxes)
-    follow = _follow_anew(detector) if given is None else _follow_given(given)
-    expected = expected_frames(source)
+    follow = follow_detector(detector) if given is None else follow_boxes(given)
+    known = TrackReport(
+        source=without_password(source),
+        camera=camera,
+        out=out,
+        expected_frames=expected_frames(source),
+        boxes_ignored=0 if given is None else given.ignored,
+    )
     begun = _begin_time(source, start)
     keep_numbers = given is not None and given.people is not None
     folder = TrackletFolder(out, _prefix(source, camera, begun), min_length, keep_numbers)
     counts = Counts()
-    _cut_out(frames_from(source, counts, fps=fps), expected, follow, folder, is_url(source))
-    report = TrackReport(
-        source=without_password(source),
-        camera=camera,
-        out=out,
-        tracklets=len(folder.pieces),
-        crops=sum(piece.crops for piece in folder.pieces),
+
+    def write_list() -> TrackReport:
+        report = _counted(known, counts, folder)
+        _write(report, folder, begun)
+        return report
+
+    live = write_list if is_url(source) else None
+    _cut_out(frames_from(source, counts, fps=fps), known.expected_frames, follow, folder, live)
+    report = write_list()
+    folder.finish()
+    return report
+
+
+def _counted(known: TrackReport, counts: Counts, folder: TrackletFolder) -> TrackReport:
+    return replace(
+        known,
+        tracklets=len(folder.ended),
+        crops=sum(piece.crops for piece in folder.ended),
         frames=counts.read,
-        expected_frames=expected,
         broken_frames=counts.broken,
         reconnects=counts.reconnects,
         sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
         boxes_dropped=folder.dropped,
-        boxes_ignored=0 if given is None else given.ignored,
         too_short=folder.too_short,
     )
-    _write(report, folder, begun)
-    return report
 
 
 def load_tracks(out: Path) -> list[TrackedTracklet]:
@@ -213,57 +217,28 @@ def _prefix(source: str | Path, camera: str, begun: datetime | None) -> str:
     return f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
 
 
-def _follow_anew(detector: str | Detector) -> Follow:
-    detect = open_detector(detector) if isinstance(detector, str) else detector
-    tracker = Tracker()
-
-    def follow(frame: Frame) -> tuple[list[Followed], Set[int]]:
-        return tracker.update(frame.seconds, detect(frame.picture)), tracker.people
-
-    return follow
-
-
-def _follow_given(given: GivenBoxes) -> Follow:
-    if given.people is not None:
-        return _follow_numbers(given.frames, given.people)
-    tracker = Tracker()
-
-    def follow(frame: Frame) -> tuple[list[Followed], Set[int]]:
-        found = given.frames.get(frame.index, NOBODY)
-        return tracker.update(frame.seconds, found), tracker.people
-
-    return follow
-
-
-def _follow_numbers(frames: dict[int, Detections], people: dict[int, Numbers]) -> Follow:
-    """Take over the numbers that another tool gave to the people."""
-    last = {person: index for index in sorted(people) for person in people[index].tolist()}
-    to_come = set(last)
-
-    def follow(frame: Frame) -> tuple[list[Followed], Set[int]]:
-        found = frames.get(frame.index, NOBODY)
-        numbers = people.get(frame.index, NO_NUMBERS).tolist()
-        to_come.difference_update(person for person in numbers if last[person] == frame.index)
-        seen = zip(numbers, found.boxes, found.scores, strict=True)
-        return [Followed(person, box, float(score)) for person, box, score in seen], to_come
-
-    return follow
-
-
 def _cut_out(
     frames: Iterator[Frame],
     expected: int | None,
     follow: Follow,
     folder: TrackletFolder,
-    live: bool,
+    live: Callable[[], object] | None,
 ) -> None:
-    """Follow people through all frames; only a live camera may be interrupted."""
+    """Follow people through all frames.
+
+    Args:
+        live: lists what is finished of a live camera, which may be interrupted; None for others.
+    """
+    listed = 0.0
     with progress("tracking", expected, "frames") as advance:
         try:
             for frame in frames:
                 people, to_come = follow(frame)
                 folder.add(frame, people)
                 folder.end_all_but(to_come)
+                if live and frame.seconds - listed >= SECONDS_BETWEEN_LISTS:
+                    live()
+                    listed = frame.seconds
                 advance(1)
         except KeyboardInterrupt:
             if not live:
@@ -272,16 +247,14 @@ def _cut_out(
 
 
 def _write(report: TrackReport, folder: TrackletFolder, begun: datetime | None) -> None:
-    counts = {**asdict(report), "out": None}
     document = {
         "source": report.source,
         "camera": report.camera,
         "start": None if begun is None else begun.isoformat(),
-        "counts": counts,
-        "tracklets": [_entry(report, folder.name(piece), piece) for piece in folder.pieces],
+        "counts": {**asdict(report), "out": str(report.out)},
+        "tracklets": [_entry(report, folder.name(piece), piece) for piece in folder.ended],
     }
     write_json(report.out / TRACKLETS_FILE, document)
-    folder.finish()
 
 
 def _entry(report: TrackReport, name: str, piece: Piece) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""How much faster than it plays a video becomes tracklets, and tracklets in a gallery.
+
+Run as `python benchmarks/bench_track.py [VIDEO]`. The video is read once with the built-in people
+detector, and once with the boxes that this gave, as if another tool had found them. Both times the
+tracklets then go into a new gallery with the colour stripes as features.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+
+from reseen.search.describe import Stripes
+from reseen.search.gallery import Gallery
+from reseen.search.sighting import sightings_in
+from reseen.search.track import TrackReport, track
+from reseen.search.video import frames_from
+
+VIDEO = Path(__file__).resolve().parents[2] / "shared/data/one-by-one-person-detection.mp4"
+WITH_DETECTOR, WITH_BOXES = 1.0, 10.0
+"""Least seconds of video for each second of work."""
+
+MEMORY = 1.2
+"""Most memory that the whole video may take, as a multiple of that of its first frames."""
+
+FIRST_FRAMES = 200
+ROW = "{:56} {:>10} {:>9}  {}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("video", type=Path, nargs="?", default=VIDEO)
+    parser.add_argument("--only-track-into", type=Path, help="for the measurement of memory")
+    asked = parser.parse_args()
+    if asked.only_track_into:
+        track(asked.video, "hall", asked.only_track_into)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the beginning")
+    print(ROW.format("what", "measured", "bound", ""))
+    with tempfile.TemporaryDirectory() as folder:
+        measure_speed(asked.video, Path(folder))
+        measure_memory(asked.video, Path(folder))
+    print(f"load average {os.getloadavg()[0]:.1f} at the end")
+
+
+def row(what: str, measured: float, bound: float, *, at_least: bool = False) -> None:
+    fine = measured >= bound if at_least else measured <= bound
+    print(ROW.format(what, f"{measured:,.4g}", f"{bound:,g}", "ok" if fine else "not ok"))
+
+
+def measure_speed(video: Path, folder: Path) -> None:
+    plays = max(frame.seconds for frame in frames_from(video))
+    found, boxes = folder / "found", folder / "found" / "tracks.txt"
+    for what, out, given, bound in (
+        ("the built-in detector", found, None, WITH_DETECTOR),
+        ("boxes given", folder / "given", boxes, WITH_BOXES),
+    ):
+        started, worked = time.perf_counter(), time.process_time()
+        report = track(video, "hall", out, boxes=given)
+        tracked, worked = time.perf_counter(), time.process_time() - worked
+        add(folder / f"{out.name}-gallery", out)
+        added = time.perf_counter()
+        tell(report, worked)
+        row(f"track, {what}: times as fast", plays / (tracked - started), bound, at_least=True)
+        both = plays / (added - started)
+        row(f"track, describe, add, {what}: times as fast", both, bound, at_least=True)
+
+
+def tell(report: TrackReport, worked: float) -> None:
+    rate = report.frames / worked
+    print(f"  {report.frames} frames, {report.tracklets} tracklets, {report.crops} crops")
+    print(f"  {worked:.1f} s of processor time to track: {rate:.0f} frames a second on one core")
+
+
+def add(gallery: Path, tracklets: Path) -> None:
+    opened = Gallery.open(str(gallery), create=True)
+    opened.add(sightings_in(tracklets, "hall"), Stripes())
+
+
+def measure_memory(video: Path, folder: Path) -> None:
+    beginning = folder / "beginning.avi"
+    code = cv2.VideoWriter_fourcc(*"MJPG")
+    writer = None
+    for frame in frames_from(video):
+        if frame.index == FIRST_FRAMES:
+            break
+        height, width = frame.picture.shape[:2]
+        writer = writer or cv2.VideoWriter(str(beginning), code, 10, (width, height))
+        writer.write(cv2.cvtColor(frame.picture, cv2.COLOR_RGB2BGR))
+    writer.release()
+    whole, first = (peak(path, folder / f"peak-{path.stem}") for path in (video, beginning))
+    print(f"  {whole / 1024:,.0f} MiB for all frames, {first / 1024:,.0f} for {FIRST_FRAMES}")
+    row("memory, the whole video to its beginning", whole / first, MEMORY)
+
+
+def peak(video: Path, out: Path) -> int:
+    """Peak memory of a process that does nothing but track, in KiB."""
+    command = [sys.executable, __file__, str(video), "--only-track-into", str(out)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+if __name__ == "__main__":
+    main()
