@@ -98,21 +98,13 @@ def test_ids_are_names_and_nothing_else(client, path, id):
 
 
 @pytest.mark.parametrize(
-    "path",
-    [
-        "/static/../app.py",
-        "/static/%2e%2e/app.py",
-        "/static/..%2fapp.py",
-        "/static/%2e%2e%2f%2e%2e%2f%2e%2e%2f%2e%2e%2fetc/passwd",
-        "/static//etc/passwd",
-        "/static/%00",
-        "/api/../../etc/passwd",
-    ],
+    "path", ["../app.py", "%2e%2e/app.py", "..%2fapp.py", "/etc/passwd", "%00"]
 )
-def test_no_path_leads_out(client, path):
-    answer = client.get(path)
+@pytest.mark.parametrize("folder", ["", "api/", "static/", "templates/"])
+def test_no_path_leads_to_a_file(client, folder, path):
+    answer = client.get(f"/{folder}{path}")
     assert answer.status_code == 404
-    assert "import" not in answer.text.replace("important", "")
+    assert "import" not in answer.text
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,12 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
-from importlib.resources import files
 from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 from uvicorn import Config, Server
 
 from reseen.errors import ReseenError
@@ -73,7 +71,6 @@ def create_app(
     app.state.lookup = Lookup(gallery, describers)
     app.include_router(api.router)
     app.include_router(pages.router)
-    app.mount("/static", StaticFiles(directory=str(files(__package__) / "static")))
     app.add_middleware(Guard, host=host, token=token)
     return app
 

@@ -7,16 +7,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reseen.search.web.origin import is_from_elsewhere, named_like
 from reseen.search.web.refusal import refusal
+from reseen.search.web.rendering import content_policy
 from reseen.search.web.tokens import let_in
 from reseen.search.web.uploads import MOST_BYTES
 
 MOST_BYTES_WITHOUT_PICTURES = 2**18
-WITHOUT_TOKEN = "/static/"
-"""Styles: they hold nothing about anybody, and the page that asks for a token needs them."""
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; style-src 'self'; "
-    "script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     # Tells other sites nothing. With no-referrer, browsers would hide the origin of this
     # page's own forms as well, and they could not be told from another site's.
@@ -57,7 +54,7 @@ class Guard:
             return refusal(request, 400, "This server does not go by that name.")
         if is_from_elsewhere(request):
             return refusal(request, 403, "Another site may not do this.")
-        if self._token is not None and not request.url.path.startswith(WITHOUT_TOKEN):
+        if self._token is not None:
             stopped = let_in(request, self._token)
             if stopped is not None:
                 return stopped
@@ -95,7 +92,9 @@ def _limited(receive: Receive, most: int) -> Receive:
 def _with_headers(send: Send) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(HEADERS)
+            headers = MutableHeaders(scope=message)
+            headers.update(HEADERS)
+            headers["Content-Security-Policy"] = content_policy()
         await send(message)
 
     return sent

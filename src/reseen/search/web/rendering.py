@@ -1,12 +1,16 @@
 """Templates and addresses of the pages."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from reseen.search.describe import STRIPES
 from reseen.search.web.times import moment, span, time_of_day
@@ -33,6 +37,26 @@ def address(path: str, *asked: Mapping[str, Any], **more: Any) -> str:
 
 
 @cache
+def content_policy() -> str:
+    """What a browser may load and run for a page: its own styles and script and nothing else.
+
+    Both are part of the page and known by their hashes. A page is a single answer then, which
+    is soon painted, and nothing that found its way into one would be run.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "img-src data:",
+            f"style-src '{_hash(_text('page.css'))}'",
+            f"script-src '{_hash(_text('page.js'))}'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+@cache
 def environment() -> Environment:
     """The templates, with what they may call."""
     made = Environment(
@@ -43,10 +67,19 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(address=address, span=span, STRIPES=STRIPES)
+    made.globals.update(styles=Markup(_text("page.css")), script=Markup(_text("page.js")))
     made.filters.update(
         moment=moment, time_of_day=time_of_day, size=_size, many=_many, percent=_percent
     )
     return made
+
+
+def _text(name: str) -> str:
+    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
 
 
 def _size(bytes_: int) -> str:

@@ -6,11 +6,9 @@ const root = document.documentElement;
 
 addEventListener("submit", () => root.classList.add("loading"));
 addEventListener("click", (event) => {
-  const link = event.target.closest("a[href]");
-  const stays = !link || link.download !== "" || link.hasAttribute("download") || link.hash;
-  if (!stays && event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
-    root.classList.add("loading");
-  }
+  const link = event.target.closest("a[href]:not([download], [href^='#'])");
+  const here = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+  if (link && here) root.classList.add("loading");
 });
 addEventListener("pageshow", () => root.classList.remove("loading"));
 
