@@ -31,7 +31,7 @@ def test_the_python_code_runs_as_printed(tmp_path, monkeypatch, capsys):
     (tmp_path / "readme.py").write_text(code)
     monkeypatch.chdir(tmp_path)
 
-    runpy.run_path("readme.py", run_name="__main__")
+    runpy.run_path(str(tmp_path / "readme.py"), run_name="__main__")
 
     assert "| fused (CNN+RNN) |" in capsys.readouterr().out
 

@@ -12,8 +12,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from reseen.errors import ReseenError
+from reseen.evaluation.metric_learning import LEARNED_METRICS
 from reseen.evaluation.plan import VARIANTS, _train_stacked, plan_runs, train_runs
-from reseen.evaluation.reproduce import reproduce
+from reseen.evaluation.reproduce import _gather, _score_run, reproduce
+from reseen.evaluation.tables import sections
 from reseen.network.config import Config
 
 SMALL = Config.from_mapping(
@@ -53,7 +55,7 @@ def test_a_killed_reproduction_goes_on_to_the_same_report(store, tmp_path):
     ]
     assert documents[0] == documents[1]
     assert set(documents[0]["variants"]) == {"paper", "mclaughlin"}
-    assert set(documents[0]["metrics"]) == {"kissme", "xqda"}
+    assert set(documents[0]["metrics"]) | set(documents[0]["left_out"]) == {"kissme", "xqda"}
     assert set(documents[0]["budgets"]["paper"]) == {"1", "2"}
     assert whole.variants["paper"].kinds == [
         "spatial", "temporal", "fused", "upper", "lower", "parts",
@@ -158,3 +160,21 @@ def test_too_few_people_are_named(make_store, tmp_path):
 
     with pytest.raises(ReseenError, match="3 training people in two cameras"):
         reproduce(few, tmp_path / "out", SMALL, trials=1)
+
+
+def test_a_metric_that_cannot_be_learned_costs_nothing_else(store, tmp_path, monkeypatch):
+    def refuse(_):
+        raise ReseenError("the features are all the same")
+
+    monkeypatch.setitem(LEARNED_METRICS, "kissme", refuse)
+    (run,) = plan_runs(store, tmp_path, SMALL, 1, ("paper",), seed=0, parts=("full",)).values()
+    train_runs(store, {(0, "paper"): run}, tmp_path)
+
+    _score_run(store.path, run)
+    results = _gather({(0, "paper"): run})
+
+    assert results.left_out["kissme"] == "the features are all the same"
+    assert "kissme" not in results.metrics
+    assert results.variants["paper"].kinds == ["spatial", "temporal", "fused"]
+    (table2,) = [part for part in sections(results, "noise") if part.heading.startswith("Table 2")]
+    assert "KISSME is left out: the features are all the same." in table2.paragraphs

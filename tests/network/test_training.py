@@ -211,6 +211,15 @@ def test_interrupt_finishes_the_step_and_saves(store, tmp_path, monkeypatch, cap
     assert_same_weights(run, whole)
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as a terminal has it; a shell's background jobs are started deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_second_interrupt_is_not_held_back(store, tmp_path, monkeypatch):
     def interrupt_twice():
         signal.raise_signal(signal.SIGINT)

@@ -14,6 +14,7 @@ import torch
 from reseen.data.clips import BodyPart
 from reseen.data.parallel import in_parallel
 from reseen.data.store import FrameStore
+from reseen.errors import ReseenError
 from reseen.evaluation.evaluate import Evaluation, evaluate, picture_sections
 from reseen.evaluation.features import embed
 from reseen.evaluation.metric_learning import LEARNED_METRICS, fit_on_split
@@ -99,15 +100,15 @@ def _score_run(store_path: Path, run: Run) -> None:
             smaller.report(store.dataset).save(path)
     if not (run.path / REPORT_FILE).exists():
         final = evaluate(run, store)
-        for name, trial in _learned_metrics(run, store, final).items():
-            Report(store.dataset, final.protocol, (trial,)).save(run.path / f"{name}.json")
+        _score_learned_metrics(run, store, final)
         final.report(store.dataset).save(run.path / REPORT_FILE)
 
 
-def _learned_metrics(run: Run, store: FrameStore, final: Evaluation) -> dict[str, Trial]:
-    """The fused feature scored with each learned metric in place of Euclidean distance.
+def _score_learned_metrics(run: Run, store: FrameStore, final: Evaluation) -> None:
+    """Score the fused feature with each learned metric in place of Euclidean distance.
 
     The metrics are learned on the people that the networks were trained on, and on no other.
+    Where one cannot be learned, the reason is kept instead: everything else still counts.
     """
     trained = set(run.facts.people)
     split = store.split(run.facts.trial)
@@ -115,19 +116,28 @@ def _learned_metrics(run: Run, store: FrameStore, final: Evaluation) -> dict[str
     views = embed(run, store, people)["fused"]
     train = replace(views[0], features=np.stack([view.features for view in views]).mean(axis=0))
     only = replace(split, train=tuple(range(len(people))))
-    trials = {}
+    query, gallery = final.query["fused"], final.gallery["fused"]
     for name, fit in LEARNED_METRICS.items():
-        metric = fit_on_split(fit, train, only)
-        query, gallery = final.query["fused"], final.gallery["fused"]
+        try:
+            metric = fit_on_split(fit, train, only)
+        except ReseenError as error:
+            write_json(run.path / f"{name}-left-out.json", {"reason": str(error)})
+            continue
         scores = score_by_protocol(final.protocol, query, gallery, metric.distances)
-        trials[name] = Trial(run.facts.trial, {"fused": FeatureScores.of(scores)})
-    return trials
+        trial = Trial(run.facts.trial, {"fused": FeatureScores.of(scores)})
+        Report(store.dataset, final.protocol, (trial,)).save(run.path / f"{name}.json")
 
 
 def _gather(runs: Mapping[tuple[int, str], Run]) -> Results:
     """All trials of each variant, budget and metric in one report each."""
     variants = {name: [run for (_, key), run in runs.items() if key == name] for _, name in runs}
     first = next(iter(runs.values()))
+    left_out = {
+        name: read_json(run.path / f"{name}-left-out.json")["reason"]
+        for run in variants["paper"]
+        for name in LEARNED_METRICS
+        if (run.path / f"{name}-left-out.json").exists()
+    }
     return Results(
         variants={name: _merged(chosen, REPORT_FILE) for name, chosen in variants.items()},
         budgets={
@@ -137,7 +147,12 @@ def _gather(runs: Mapping[tuple[int, str], Run]) -> Results:
             }
             for name, chosen in variants.items()
         },
-        metrics={name: _merged(variants["paper"], f"{name}.json") for name in LEARNED_METRICS},
+        metrics={
+            name: _merged(variants["paper"], f"{name}.json")
+            for name in LEARNED_METRICS
+            if name not in left_out
+        },
+        left_out=left_out,
         updates=first.config.train.updates,
         pairs=first.config.train.pairs,
     )

@@ -25,12 +25,14 @@ class Results:
         variants: a report over all trials for each variant.
         budgets: the same after fewer updates, for each variant.
         metrics: the paper's fused feature under each learned metric.
+        left_out: metrics that could not be learned in some trial, and why.
         updates, pairs: the budget of one network.
     """
 
     variants: Mapping[str, Report]
     budgets: Mapping[str, Mapping[int, Report]]
     metrics: Mapping[str, Report]
+    left_out: Mapping[str, str]
     updates: int
     pairs: int
 
@@ -46,6 +48,7 @@ class Results:
                 for name, budgets in self.budgets.items()
             },
             "metrics": {name: report.document() for name, report in self.metrics.items()},
+            "left_out": dict(self.left_out),
         }
 
 
@@ -107,7 +110,10 @@ def _table2(results: Results, published: Published | None) -> Section:
     printed = [_published(f"{name}, published", row) for name, row in known.items()]
     return Section(
         "Table 2: Euclidean distance and learned metrics",
-        ("The metrics are learned on the people that the network was trained on.",),
+        (
+            "The metrics are learned on the people that the network was trained on.",
+            *(f"{name.upper()} is left out: {why}." for name, why in results.left_out.items()),
+        ),
         (_table(rows, printed),),
     )
 
