@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from reseen.data.datasets.layout import entries, is_picture
 from reseen.data.pictures import read_picture
 from reseen.errors import ReseenError
-from reseen.search.track import TRACKLETS_FILE, TrackedTracklet, load_tracks
+from reseen.search.crops import TRACKLETS_FILE
+from reseen.search.track import TrackedTracklet, load_tracks
 
 Picture = NDArray[np.uint8]
 
