@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/reseen demo
@@ -16,6 +16,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Ratios measured in one run each; needs a quiet machine.
+bench: $(VENV)/.installed-dev
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo
