@@ -272,25 +272,37 @@ def test_alike_finds_everything_up_to_the_distance(filled):
     assert [match.distance for match in found] == sorted(match.distance for match in found)
 
 
-def test_an_indexed_search_misses_few_and_sees_what_was_added_since(gallery, monkeypatch):
-    monkeypatch.setattr(table, "INDEX_FROM", 2_000)
-    monkeypatch.setattr(table, "ROWS_IN_PARTITION", 100)
-    every = described(4_000)
-    gallery.add_described(every, "net")
+@pytest.fixture
+def indexed(gallery, monkeypatch):
+    """4,000 tracklets under an index, and 50 that were added since."""
+    monkeypatch.setattr(table, "EXACT_UP_TO", 500)
+    monkeypatch.setattr(table, "ROWS_IN_PARTITION", 50)
+    gallery.add_described(described(4_000), "net")
     gallery.optimise()
     assert gallery._table._indexed_rows() == 4_000
-    later = described(50, first=4_000)
-    gallery.add_described(later, "net")
-    features = np.vstack([every.features, later.features])
-    random = np.random.default_rng(1)
-    hits = []
-    for place in [*random.integers(0, 4_000, 20), *range(4_000, 4_010)]:
+    gallery.add_described(described(50, first=4_000), "net")
+    return gallery
+
+
+def test_an_indexed_search_misses_few_and_sees_what_was_added_since(indexed):
+    features = np.vstack([described(4_000).features, described(50, first=4_000).features])
+    shares = []
+    for place in [*np.random.default_rng(1).integers(0, 4_000, 20), *range(4_000, 4_010)]:
         camera = CAMERAS[(place + 1) % 3]
-        found = gallery.search(gallery.query(f"t{place:05d}", "net"), 20, Filter(camera=camera))
+        found = indexed.search(indexed.query(f"t{place:05d}", "net"), 20, Filter(camera=camera))
         distances = np.linalg.norm(features - features[place], axis=1)
         right = [i for i in distances.argsort() if CAMERAS[i % 3] == camera][:20]
-        hits.append(len({m.entry.id for m in found} & {f"t{i:05d}" for i in right}) / 20)
-    assert np.mean(hits) >= 0.99
+        shares.append(len({m.entry.id for m in found} & {f"t{i:05d}" for i in right}) / 20)
+        first = int(found[0].entry.id[1:])
+        assert found[0].distance == pytest.approx(distances[first], rel=1e-5)
+    assert np.mean(shares) >= 0.99
+
+
+def test_a_filter_that_few_pass_is_searched_exactly(indexed, monkeypatch):
+    monkeypatch.setattr(table, "PROBED_PARTITIONS", 1)  # where the index finds next to nothing
+    where = Filter(start=500.0, end=800.0)
+    found = indexed.search(indexed.query("t03000", "net"), 50, where)
+    assert {match.entry.id for match in found} == {f"t{number:05d}" for number in range(50, 81)}
 
 
 # Chances

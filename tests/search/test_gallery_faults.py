@@ -27,7 +27,7 @@ from reseen.search import table
 from reseen.search.gallery import Gallery
 from reseen.search.records import Described
 
-table.FRAGMENTS_BEFORE_UPKEEP, table.INDEX_FROM, table.ROWS_IN_PARTITION = 3, 300, 100
+table.FRAGMENTS_BEFORE_UPKEEP, table.EXACT_UP_TO, table.ROWS_IN_PARTITION = 3, 300, 100
 acknowledged = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 gallery = Gallery.open(place, create=True)
 for number in range(first, last, 20):
@@ -183,7 +183,7 @@ def test_what_is_forgotten_is_gone_from_disk_and_the_rest_stays(
     folder, gallery, monkeypatch, indexed
 ):
     if indexed:
-        monkeypatch.setattr(table, "INDEX_FROM", 300)
+        monkeypatch.setattr(table, "EXACT_UP_TO", 300)
         monkeypatch.setattr(table, "ROWS_IN_PARTITION", 100)
     given = described(400)
     gallery.add_described(given, "net")

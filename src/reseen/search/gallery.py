@@ -27,16 +27,9 @@ from reseen.search.records import (
     Query,
     Stats,
 )
-from reseen.search.rows import (
-    ENTRY_COLUMNS,
-    MATCH_COLUMNS,
-    conditions,
-    matrix,
-    to_entries,
-    to_rows,
-)
+from reseen.search.rows import conditions, matrix, to_entries, to_rows
 from reseen.search.sighting import Sighting
-from reseen.search.table import Table, columns
+from reseen.search.table import Table, schema_of
 
 BATCH = 64
 """Tracklets described between two commits: the most that a kill can cost."""
@@ -183,7 +176,7 @@ class Gallery:
         """The tracklets of a model by time and id, a page of them when `limit` is set."""
         order = ("start_time", "id")
         return to_entries(
-            self._table.read(ENTRY_COLUMNS, conditions(where, model), order, limit, offset), model
+            self._table.read(["entry"], conditions(where, model), order, limit, offset), model
         )
 
     def count(self, model: str, where: Filter = EVERYTHING) -> int:
@@ -249,8 +242,9 @@ class Gallery:
     def search(self, query: Query, k: int = 20, where: Filter = EVERYTHING) -> list[Match]:
         """The k nearest tracklets, nearest first, the query itself left out.
 
-        Up to 20,000 tracklets this is exact. Above, an index proposes candidates and the full
-        features order them; `benchmarks/bench_gallery.py` measures how many it misses.
+        Where up to 10,000 tracklets pass the filter this is exact. Of more, an index proposes
+        candidates and the full features order them; `benchmarks/bench_gallery.py` measures how
+        many it misses.
 
         Raises:
             ReseenError: the gallery has no features of the query's model, or k is not positive.
@@ -258,15 +252,16 @@ class Gallery:
         self._require_comparable(query)
         if k < 1:
             raise ReseenError(f"k must be 1 or more, not {k}")
+        columns = ["entry", "stripes"]
         # One more than asked for leaves room for the query itself: to filter it out is slower.
-        rows = self._table.nearest(
-            query.feature, k + 1, MATCH_COLUMNS, conditions(where, query.model)
-        )
+        rows = self._table.nearest(query.feature, k + 1, columns, conditions(where, query.model))
         if not len(rows):
             self.model(query.model)
-        rows = rows.filter(pyarrow.compute.field("id") != query.name).slice(length=k)
-        self.notes.log("search", where, model=query.model, query=query.name, k=k, found=len(rows))
-        return self._matches(query, rows, np.sqrt(np.maximum(rows["_distance"].to_numpy(), 0)))
+        found = self._matches(query, rows, np.sqrt(np.maximum(rows["_distance"].to_numpy(), 0)))
+        matches = [match for match in found if match.entry.id != query.name][:k]
+        facts = {"model": query.model, "query": query.name, "k": k, "found": len(matches)}
+        self.notes.log("search", where, **facts)
+        return matches
 
     def alike(self, query: Query, distance: float, where: Filter = EVERYTHING) -> list[Match]:
         """Every tracklet up to a distance, nearest first: exact, and slower than a search.
@@ -277,9 +272,8 @@ class Gallery:
         self._require_comparable(query)
         self.notes.log("alike", where, model=query.model, query=query.name, distance=distance)
         found, distances = list[pyarrow.RecordBatch](), list[Matrix]()
-        for batch in self._table.batches(
-            [*MATCH_COLUMNS, "feature"], conditions(where, query.model)
-        ):
+        columns = ["entry", "stripes", "feature"]
+        for batch in self._table.batches(columns, conditions(where, query.model)):
             away = np.linalg.norm(matrix(batch["feature"]) - query.feature, axis=1)
             found.append(batch.filter(pyarrow.array(away <= distance)))
             distances.append(away[away <= distance])
@@ -354,7 +348,7 @@ class Gallery:
         if times > 1:
             raise ReseenError(f"{times} of the tracklets to add have the id {id}")
         if self._table.schema is None:
-            self._table.create(columns(dimensions, STRIPE_DIMENSIONS))
+            self._table.create(schema_of(dimensions, STRIPE_DIMENSIONS))
         if dimensions != self._dimensions:
             raise ReseenError(
                 f"the gallery {self.uri} holds features of {self._dimensions} numbers but {model} "

@@ -1,5 +1,6 @@
 """Between a gallery's records and its table's rows."""
 
+import json
 import time
 from functools import reduce
 from operator import and_
@@ -12,20 +13,6 @@ from numpy.typing import NDArray
 
 from reseen.search.records import Described, Entry, Filter, Matrix
 from reseen.search.table import KEY
-
-ENTRY_COLUMNS = (
-    "id",
-    "camera",
-    "start_time",
-    "end_time",
-    "source",
-    "frames",
-    "added",
-    "keep_until",
-)
-"""Of an entry all but the model, which whoever asks knows: a constant column is slow to read."""
-
-MATCH_COLUMNS = (*ENTRY_COLUMNS, "stripes")
 
 
 def conditions(where: Filter, model: str | None = None) -> Expr | None:
@@ -50,7 +37,16 @@ def to_rows(
     described: Described, model: str, keep_until: float | None, schema: pyarrow.Schema
 ) -> pyarrow.Table:
     """Rows for `described`, stamped with the present time."""
-    count = len(described.ids)
+    count, now = len(described.ids), time.time()
+    facts = zip(
+        described.ids,
+        described.cameras,
+        described.starts,
+        described.ends,
+        described.sources,
+        described.frames,
+        strict=True,
+    )
     values = {
         KEY: [f"{model} {id}" for id in described.ids],
         "id": described.ids,
@@ -58,10 +54,9 @@ def to_rows(
         "camera": described.cameras,
         "start_time": described.starts,
         "end_time": described.ends,
-        "source": described.sources,
-        "frames": described.frames,
-        "added": [time.time()] * count,
+        "added": [now] * count,
         "keep_until": [keep_until] * count,
+        "entry": [json.dumps([*fact, now, keep_until]) for fact in facts],
         "thumbnail": described.thumbnails or [None] * count,
         "feature": _list_column(described.features),
         "stripes": None if described.stripes is None else _list_column(described.stripes),
@@ -77,9 +72,9 @@ def to_rows(
 
 
 def to_entries(rows: pyarrow.Table, model: str) -> list[Entry]:
-    """Records of a model's rows that have the `ENTRY_COLUMNS`."""
-    values = (rows[name].to_pylist() for name in ENTRY_COLUMNS)
-    return [Entry(id, model, *facts) for id, *facts in zip(*values, strict=True)]
+    """Records of a model's rows, from their column `entry`."""
+    texts = rows["entry"].to_pylist()
+    return [Entry(id, model, *facts) for id, *facts in map(json.loads, texts)]
 
 
 def matrix(column: Any) -> Matrix:

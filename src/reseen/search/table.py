@@ -27,10 +27,10 @@ KEY = "key"
 PRIMARY_KEY = {b"lance-schema:unenforced-primary-key": b"true"}
 """Without this mark, two processes that insert the same key at once would both succeed."""
 
-INDEX_FROM = 20_000
-"""Rows from which an index over the features pays; below, every search is exact."""
+EXACT_UP_TO = 10_000
+"""So many rows are compared one by one; only among more does an index over the features pay."""
 
-ROWS_IN_PARTITION, PROBED_PARTITIONS = 2_000, 60
+ROWS_IN_PARTITION, PROBED_PARTITIONS = 4_000, 80
 REFINED = 2
 """Candidates whose distance is computed from the full feature, in multiples of k."""
 
@@ -48,8 +48,12 @@ CONFLICT = ("onflict", "oncurrent", "lease retry")
 Result = TypeVar("Result")
 
 
-def columns(dimensions: int, stripe_dimensions: int) -> pyarrow.Schema:
-    """The columns of a gallery whose features are `dimensions` numbers long."""
+def schema_of(dimensions: int, stripe_dimensions: int) -> pyarrow.Schema:
+    """The columns of a gallery whose features are `dimensions` numbers long.
+
+    What is filtered by has a column of its own. `entry` repeats it with all else that is shown,
+    as JSON: to read the rows that a search found costs as much time as there are columns.
+    """
     text, seconds = pyarrow.string(), pyarrow.float64()
     fields = [
         pyarrow.field(KEY, text, nullable=False, metadata=PRIMARY_KEY),
@@ -58,10 +62,9 @@ def columns(dimensions: int, stripe_dimensions: int) -> pyarrow.Schema:
         pyarrow.field("camera", text, nullable=False),
         pyarrow.field("start_time", seconds),
         pyarrow.field("end_time", seconds),
-        pyarrow.field("source", text, nullable=False),
-        pyarrow.field("frames", pyarrow.int32(), nullable=False),
         pyarrow.field("added", seconds, nullable=False),
         pyarrow.field("keep_until", seconds),
+        pyarrow.field("entry", text, nullable=False),
         pyarrow.field("thumbnail", pyarrow.binary()),
         pyarrow.field("feature", pyarrow.list_(pyarrow.float32(), dimensions), nullable=False),
         pyarrow.field("stripes", pyarrow.list_(pyarrow.float32(), stripe_dimensions)),
@@ -156,7 +159,7 @@ class Table:
     ) -> pyarrow.Table:
         """Some columns of some rows."""
         if self._table is None:
-            return columns(1, 1).empty_table().select(list(names))
+            return schema_of(1, 1).empty_table().select(list(names))
         with self._explained("read"):
             query = self._query(names, where)
             if order_by:
@@ -175,12 +178,19 @@ class Table:
     def nearest(
         self, feature: NDArray[np.float32], k: int, names: Sequence[str], where: Expr | None
     ) -> pyarrow.Table:
-        """The k rows nearest to a feature, with their squared distances as `_distance`."""
+        """The k rows nearest to a feature, with their squared distances as `_distance`.
+
+        Few rows are compared one by one: among them, the index would miss more than it saves.
+        """
+        few = self.count(where) <= EXACT_UP_TO
         with self._explained("searched"):
             query = self._table.search(feature, vector_column_name="feature", query_type="vector")
             query = query if where is None else query.where(where)
             query = query.distance_type("l2").limit(k)
-            query = query.nprobes(PROBED_PARTITIONS).refine_factor(REFINED)
+            if few:
+                query = query.bypass_vector_index()
+            else:
+                query = query.nprobes(PROBED_PARTITIONS).refine_factor(REFINED)
             return query.select([*names, "_distance"]).to_arrow()
 
     def remove(self, where: Expr) -> list[str]:
@@ -214,7 +224,7 @@ class Table:
         with self._explained("read"):
             small = self._table.stats()["fragment_stats"]["num_small_fragments"]
             not_indexed = self.count() - self._indexed_rows()
-        return small > FRAGMENTS_BEFORE_UPKEEP or not_indexed >= INDEX_FROM
+        return small > FRAGMENTS_BEFORE_UPKEEP or not_indexed > EXACT_UP_TO
 
     def _indexed_rows(self) -> int:
         indices = [index for index in self._table.list_indices() if index.name == FEATURE_INDEX]
@@ -222,9 +232,9 @@ class Table:
 
     def _build_indices(self) -> None:
         rows = self.count()
-        if rows < INDEX_FROM:
+        if rows <= EXACT_UP_TO:
             return
-        partitions = IvfSq(distance_type="l2", num_partitions=rows // ROWS_IN_PARTITION)
+        partitions = IvfSq(distance_type="l2", num_partitions=max(rows // ROWS_IN_PARTITION, 1))
         kinds = dict.fromkeys(BITMAP_COLUMNS, Bitmap()) | dict.fromkeys(BTREE_COLUMNS, BTree())
         for name, kind in kinds.items():
             self._table.create_index(name, config=kind)

@@ -1,0 +1,103 @@
+"""Whether a gallery keeps what it acknowledged while its writers are killed, again and again.
+
+Run as `python benchmarks/bench_gallery_kills.py [--kills N]`. Two processes at a time add the same
+tracklets in small batches, merging files and indexing in between, until both are killed at a
+random moment with SIGKILL. Then every acknowledged tracklet must be there and none twice.
+"""
+
+import argparse
+import multiprocessing
+import os
+import random
+import tempfile
+import time
+from collections import Counter
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+
+from reseen.search import table
+from reseen.search.gallery import Gallery
+from reseen.search.records import Described
+
+BATCH, DIMENSIONS = 20, 32
+LONGEST_LIFE = 0.6
+"""Seconds that writers live at most after the first acknowledged batch."""
+
+ROW = "{:48} {:>9} {:>7}  {}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    kills = parser.parse_args().kills
+    with tempfile.TemporaryDirectory() as folder:
+        place, journal = Path(folder) / "gallery", Path(folder) / "acknowledged"
+        journal.touch()
+        moments = random.Random(0)
+        for _ in range(kills // 2):
+            live_and_die(place, journal, moments.uniform(0, LONGEST_LIFE))
+        acknowledged = set(journal.read_text().split())
+        present = Counter(entry.id for entry in Gallery.open(place).entries("net"))
+    print(ROW.format("what", "measured", "bound", ""))
+    print(ROW.format("writers killed", kills // 2 * 2, "", ""))
+    print(ROW.format("tracklets acknowledged", len(acknowledged), "", ""))
+    row("acknowledged and lost", len(acknowledged - present.keys()))
+    row("there more than once", sum(times > 1 for times in present.values()))
+
+
+def row(what: str, measured: int) -> None:
+    print(ROW.format(what, measured, 0, "not ok" if measured else "ok"))
+
+
+def live_and_die(place: Path, journal: Path, life: float) -> None:
+    begun = len(journal.read_text().split())
+    writers = [start_writer(place, journal, begun) for _ in range(2)]
+    while len(journal.read_text().split()) == begun:
+        if not all(writer.is_alive() for writer in writers):
+            raise RuntimeError("a writer ended by itself; see above")
+        time.sleep(0.005)
+    time.sleep(life)
+    for writer in writers:
+        writer.kill()
+        writer.join()
+
+
+def start_writer(place: Path, journal: Path, first: int) -> BaseProcess:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["reseen.search.gallery"])
+    writer = context.Process(target=write, args=(place, journal, first))
+    writer.start()
+    return writer
+
+
+def write(place: Path, journal: Path, first: int) -> None:
+    table.FRAGMENTS_BEFORE_UPKEEP, table.EXACT_UP_TO, table.ROWS_IN_PARTITION = 8, 1_000, 250
+    gallery = Gallery.open(place, create=True)
+    acknowledged = os.open(journal, os.O_WRONLY | os.O_APPEND)
+    while True:
+        ids = [f"t{number:07d}" for number in range(first, first + BATCH)]
+        gallery.add_described(described(ids), "net")
+        os.write(acknowledged, " ".join(["", *ids]).encode())
+        gallery.optimise()
+        first += BATCH
+
+
+def described(ids: list[str]) -> Described:
+    count = len(ids)
+    features = np.random.default_rng(int(ids[0][1:])).normal(size=(count, DIMENSIONS))
+    return Described(
+        ids=ids,
+        cameras=["north"] * count,
+        sources=["film"] * count,
+        starts=[0.0] * count,
+        ends=[1.0] * count,
+        frames=[8] * count,
+        features=features.astype(np.float32),
+        thumbnails=[os.urandom(3_000) for _ in ids],
+    )
+
+
+if __name__ == "__main__":
+    main()
