@@ -157,11 +157,11 @@ class Table:
         limit: int | None = None,
         offset: int = 0,
     ) -> pyarrow.Table:
-        """Some columns of some rows."""
+        """Some columns, and those ordered by, of some rows."""
         if self._table is None:
             return schema_of(1, 1).empty_table().select(list(names))
         with self._explained("read"):
-            query = self._query(names, where)
+            query = self._query([*names, *order_by], where)
             if order_by:
                 query = query.order_by([{"column_name": name} for name in order_by])
             return query.limit(limit).offset(offset).to_arrow()
