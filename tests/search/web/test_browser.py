@@ -277,6 +277,16 @@ def test_pictures_move_unless_held_still(user):
     assert user.find(".film img").value_of_css_property("animation-name") == "none"
 
 
+def test_something_moves_while_the_next_page_is_awaited(user):
+    user.run("addEventListener('click', (event) => event.preventDefault())")
+    assert "loading" not in user.find("html").get_attribute("class")
+    user.click("a.card")
+    assert "loading" in user.find("html").get_attribute("class")
+    bar = "return getComputedStyle(document.body, '::before')"
+    assert user.run(f"{bar}.animationName") == "pass"
+    assert user.run(f"{bar}.backgroundColor") == "rgb(0, 98, 168)"
+
+
 def test_each_of_the_eight_pictures_fills_its_place(user):
     user.open("/compare?id=north/ada&match=south/ada")
     film, image = user.find(".film"), user.find(".film img")

@@ -241,6 +241,19 @@ def test_marks_can_be_taken_away_as_pairs_to_train_with(client):
     assert as_json[0]["query_camera"] == "north"
 
 
+def test_many_marks_are_shown_from_the_latest(client, gallery, describe_people):
+    more = describe_people([("west", "ada")] * 60)
+    ids = [f"w{number:02}" for number in range(60)]
+    gallery.add_described(replace(more, ids=ids), "stripes")
+    for id in ids:
+        gallery.notes.marks.add("north/ada", id, same=True)
+    text = page(client, "/marks")
+    assert "60 pairs marked by people" in words(text)
+    assert "The latest 50 are shown" in words(text)
+    assert compared(text) == ids[:9:-1]
+    assert len(client.get("/api/marks").json()) == 60
+
+
 @pytest.mark.parametrize(
     ("match", "same", "status"),
     [("south/nobody", "yes", 404), ("north/ada", "yes", 400), ("south/ada", "maybe", 422)],

@@ -191,9 +191,10 @@ def forget(
 @router.get("/marks")
 def marks(lookup: Looked) -> Response:
     """What was said about matches."""
-    pairs = marked(lookup)[::-1]
+    every = lookup.gallery.notes.marks.all()
+    pairs = marked(lookup, every[-ON_A_PAGE:])[::-1]
     strips = _strips(lookup, [entry for _, *entries in pairs for entry in entries])
-    return render("marks.html", marked=pairs, strips=strips)
+    return render("marks.html", marked=pairs, total=len(every), strips=strips)
 
 
 @router.get("/pictures")

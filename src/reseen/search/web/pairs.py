@@ -1,7 +1,7 @@
 """Marked matches as pairs to train with."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from io import StringIO
 
@@ -32,10 +32,10 @@ class TrainingPair:
     match_source: str
 
 
-def marked(lookup: Lookup) -> list[tuple[Mark, Entry, Entry]]:
-    """The verdicts with their query and match, in the order they were first marked."""
-    marks = lookup.gallery.notes.marks.all()
-    present = lookup.entries({id for mark in marks for id in (mark.query, mark.match)})
+def marked(lookup: Lookup, marks: Sequence[Mark]) -> list[tuple[Mark, Entry, Entry]]:
+    """The verdicts, each with its query and its match."""
+    ids = {id for mark in marks for id in (mark.query, mark.match)}
+    present = lookup.entries(ids)
     return [
         (mark, present[mark.query], present[mark.match])
         for mark in marks
@@ -44,7 +44,7 @@ def marked(lookup: Lookup) -> list[tuple[Mark, Entry, Entry]]:
 
 
 def training_pairs(lookup: Lookup) -> list[TrainingPair]:
-    """The verdicts as pairs."""
+    """All verdicts as pairs, in the order they were first marked."""
     return [
         TrainingPair(
             query=mark.query,
@@ -56,7 +56,7 @@ def training_pairs(lookup: Lookup) -> list[TrainingPair]:
             query_source=query.source,
             match_source=match.source,
         )
-        for mark, query, match in marked(lookup)
+        for mark, query, match in marked(lookup, lookup.gallery.notes.marks.all())
     ]
 
 
