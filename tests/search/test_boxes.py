@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reseen.errors import ReseenError
 from reseen.search.boxes import read_boxes
@@ -22,22 +24,22 @@ def as_json(tmp_path, value: object):
 
 
 def test_detections_are_read_by_frame(tmp_path):
-    given = mot(
+    boxes = mot(
         tmp_path, "1,-1,10,20,30,40,0.9\n3,-1,1,2,3,4,0.5,-1,-1,-1\n1,-1,50,60,7,8,0.25\n\n"
     )
-    assert given.people is None
-    assert sorted(given.frames) == [0, 2]  # frames count from 1 in the file, from 0 here
-    np.testing.assert_array_equal(given.frames[0].boxes, [[10, 20, 40, 60], [50, 60, 57, 68]])
-    np.testing.assert_allclose(given.frames[0].scores, [0.9, 0.25])
-    np.testing.assert_array_equal(given.frames[2].boxes, [[1, 2, 4, 6]])
+    assert boxes.people is None
+    assert sorted(boxes.frames) == [0, 2]  # frames count from 1 in the file, from 0 here
+    np.testing.assert_array_equal(boxes.frames[0].boxes, [[10, 20, 40, 60], [50, 60, 57, 68]])
+    np.testing.assert_allclose(boxes.frames[0].scores, [0.9, 0.25])
+    np.testing.assert_array_equal(boxes.frames[2].boxes, [[1, 2, 4, 6]])
 
 
 def test_ids_are_kept(tmp_path):
-    given = mot(
+    boxes = mot(
         tmp_path,
         "1, 7, 10, 20, 30, 40, 1, -1, -1, -1\n2, 7, 11, 20, 30, 40, 1\n2, 0, 0, 0, 5, 9, 1\n",
     )
-    assert {index: people.tolist() for index, people in given.people.items()} == {0: [7], 1: [7, 0]}
+    assert {index: people.tolist() for index, people in boxes.people.items()} == {0: [7], 1: [7, 0]}
 
 
 def test_six_columns_are_enough(tmp_path):
@@ -52,9 +54,9 @@ def test_unknown_scores_count_as_sure_and_others_are_cut(tmp_path):
 
 def test_ground_truth_leaves_out_what_does_not_count(tmp_path):
     # nine columns: ..., counts (0 or 1), class (1 pedestrian, 3 car), visibility
-    given = mot(tmp_path, "1,1,1,1,9,9,1,1,0.8\n1,2,1,1,9,9,0,1,0.8\n1,3,1,1,9,9,1,3,1.0\n")
-    assert given.people[0].tolist() == [1]
-    assert given.ignored == 2
+    boxes = mot(tmp_path, "1,1,1,1,9,9,1,1,0.8\n1,2,1,1,9,9,0,1,0.8\n1,3,1,1,9,9,1,3,1.0\n")
+    assert boxes.people[0].tolist() == [1]
+    assert boxes.ignored == 2
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,7 @@ def test_ground_truth_leaves_out_what_does_not_count(tmp_path):
         ("1,-1,10,20,30,40\n1,-1,10,20\n", "line 2 has 4 columns; needed are frame, id, left"),
         ("1,-1,10,20,30,forty\n", "line 1: 'forty' is not a number"),
         ("1,-1,10,20,30,nan\n", "line 1: 'nan' is not a number"),
+        ("1,-1,10,20,30,1e300\n", "line 1: '1e300' is not a number that makes sense"),
         ("1,-1,10,20,30,\n", "line 1: '' is not a number"),
         ("0,-1,10,20,30,40\n", "line 1: frame 0; frames are whole numbers from 1"),
         ("1.5,-1,10,20,30,40\n", r"line 1: frame 1\.5"),
@@ -81,7 +84,7 @@ def test_a_bad_line_is_named(tmp_path, text, message):
 
 
 def test_json_in_both_spellings(tmp_path):
-    given = as_json(
+    boxes = as_json(
         tmp_path,
         [
             {"frame": 2, "bbox": [1, 2, 3, 4]},
@@ -89,14 +92,14 @@ def test_json_in_both_spellings(tmp_path):
             {"image_id": 2, "category_id": 3, "bbox": [10, 20, 30, 40], "score": 0.5},
         ],
     )
-    np.testing.assert_array_equal(given.frames[1].boxes, [[1, 2, 4, 6], [10, 20, 40, 60]])
-    np.testing.assert_allclose(given.frames[1].scores, [1, 0.5])
-    assert (given.people, given.ignored) == (None, 1)
+    np.testing.assert_array_equal(boxes.frames[1].boxes, [[1, 2, 4, 6], [10, 20, 40, 60]])
+    np.testing.assert_allclose(boxes.frames[1].scores, [1, 0.5])
+    assert (boxes.people, boxes.ignored) == (None, 1)
 
 
 def test_json_with_ids(tmp_path):
-    given = as_json(tmp_path, [{"frame": 1, "bbox": [1, 2, 3, 4], "track_id": 12}])
-    assert given.people[0].tolist() == [12]
+    boxes = as_json(tmp_path, [{"frame": 1, "bbox": [1, 2, 3, 4], "track_id": 12}])
+    assert boxes.people[0].tolist() == [12]
 
 
 @pytest.mark.parametrize(
@@ -115,6 +118,22 @@ def test_a_bad_entry_is_named(tmp_path, value, message):
     with pytest.raises(ReseenError, match=message) as error:
         as_json(tmp_path, value)
     assert "boxes.json" in str(error.value)
+
+
+SOME_NUMBERS = st.sampled_from(["1", "2", "-1", "0", "7.5", "1e12", "nan", "", "x", " 3"])
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(SOME_NUMBERS, min_size=1, max_size=10), max_size=5))
+def test_any_text_is_read_or_refused(tmp_path_factory, rows):
+    path = tmp_path_factory.getbasetemp() / "any.txt"
+    path.write_text("\n".join(",".join(row) for row in rows))
+    try:
+        read = read_boxes(path)
+    except ReseenError:
+        return
+    assert all(found.boxes.shape[1] == 4 for found in read.frames.values())
+    assert min(read.frames, default=0) >= 0
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):

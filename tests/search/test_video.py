@@ -1,7 +1,9 @@
 """Reading videos, folders and cameras: every picture once, in order, and faults survived."""
 
 import itertools
+import threading
 import weakref
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -256,6 +258,34 @@ def test_a_camera_that_never_answered_is_an_error_without_its_password(monkeypat
     with pytest.raises(ReseenError, match=r"rtsp://10\.0\.0\.9/live does not answer") as error:
         list(frames_from("rtsp://admin:secret@10.0.0.9/live"))
     assert "secret" not in str(error.value)
+
+
+class MotionJpeg(BaseHTTPRequestHandler):
+    """A cheap camera: a few pictures, and then the connection is lost."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for level in (10, 20, 30, 40):
+            content = cv2.imencode(".jpg", picture(level))[1].tobytes()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
+            self.wfile.write(head.encode() + content + b"\r\n")
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_a_real_connection_that_is_lost_is_taken_up_again():
+    with ThreadingHTTPServer(("127.0.0.1", 0), MotionJpeg) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        counts, pauses = Counts(), []
+        url = f"http://127.0.0.1:{server.server_port}/video"
+        frames = list(itertools.islice(frames_from(url, counts, sleep=pauses.append), 8))
+        server.shutdown()
+    assert levels(frames) == [1, 2, 3, 4, 1, 2, 3, 4]
+    assert [frame.index for frame in frames] == list(range(8))
+    assert (counts.reconnects, pauses) == (1, [1])
 
 
 def test_passwords_are_left_out():

@@ -22,6 +22,9 @@ GROUND_TRUTH_COLUMNS = 9
 """MOT ground truth has this many columns; its seventh says whether the line counts, its eighth
 is the class."""
 
+LARGEST = 1e9
+"""No frame, id, place or score is larger."""
+
 ENTRY = '{"frame": 1, "bbox": [left, top, width, height], "score": 0.9, "track_id": 7}'
 
 
@@ -168,8 +171,8 @@ def _number(where: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
-    if not math.isfinite(number):
-        raise ReseenError(f"{where}: {str(value).strip()!r} is not a number")
+    if not abs(number) <= LARGEST:
+        raise ReseenError(f"{where}: {str(value).strip()!r} is not a number that makes sense")
     return number
 
 
