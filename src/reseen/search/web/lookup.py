@@ -86,11 +86,11 @@ class Lookup:
         return found[0]
 
     def entries(self, ids: Collection[str]) -> dict[str, Entry]:
-        """Those of the tracklets that are in the gallery, of whatever model."""
+        """Those of the tracklets that are in the gallery, of a trained model where there is one."""
         if not ids:
             return {}
         where = Filter(ids=tuple(ids))
-        models = self.stats().models
+        models = sorted(self.stats().models, key=_trained_first, reverse=True)
         return {entry.id: entry for model in models for entry in self.gallery.entries(model, where)}
 
     def matches(self, entry: Entry, where: Filter, k: int) -> Found:
