@@ -165,9 +165,12 @@ def _rgb(picture: Any) -> Picture:
     return rgb
 
 
-def _quiet_ffmpeg() -> None:
-    """Keep FFmpeg's own lines about broken frames from tearing the progress bar."""
+def _quiet() -> None:
+    """Keep warnings of FFmpeg and OpenCV from tearing the progress bar; faults are counted here."""
+    import cv2
+
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 
 def _open_file(path: Path) -> Any:
@@ -179,7 +182,7 @@ def _open_file(path: Path) -> Any:
         raise ReseenError(f"{path} is empty; is the copy finished?")
     if not os.access(path, os.R_OK):
         raise ReseenError(f"{path} may not be read; check its permissions")
-    _quiet_ffmpeg()
+    _quiet()
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise ReseenError(f"{path} is not a video that can be read, or its beginning is damaged")
@@ -189,7 +192,7 @@ def _open_file(path: Path) -> Any:
 def _open_url(url: str) -> Any:
     import cv2
 
-    _quiet_ffmpeg()
+    _quiet()
     timeouts = [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, CAMERA_TIMEOUT),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, CAMERA_TIMEOUT),
