@@ -1,0 +1,188 @@
+"""What drawing clips costs a training step, what reading costs features, and training's memory.
+
+Run as `python benchmarks/bench_training.py [--repeats N] [--memory-frames N]`. Both sides of a
+ratio take turns, and the fastest turn of each counts. Each ratio is given of the time that passed,
+which other work on the machine disturbs, and of processor time, which it does not; one thread
+computes, so that both mean the same.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from bench_prepare import anonymous_bytes
+
+from reseen.data.clips import FrameReader
+from reseen.data.coding import FRAME_SHAPE
+from reseen.data.store import FORMAT, FRAMES_FILE, INDEX_FILE, FrameStore
+from reseen.network import training
+from reseen.network.batches import BatchSource, Job
+from reseen.network.config import Config
+from reseen.network.inference import CLIPS_AT_ONCE, tracklet_features
+from reseen.network.model import SpatialTemporalFusion
+
+TIME_BOUND = 1.10
+MEMORY_BOUND = 2.0
+LENGTH = 80
+PEOPLE = 100
+STEPS = 5
+ROW = "{:66} {:>9} {:>7}  {}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--memory-frames", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(ROW.format("what", "measured", "bound", ""))
+    with tempfile.TemporaryDirectory() as folder:
+        store = write_store(Path(folder) / "store", PEOPLE)
+        fill(store.path)
+        for name in ("paper", "quick"):
+            config = Config.preset(name)
+            ratios = step_ratios(store, config, arguments.repeats)
+            rows(f"step / step on a batch in memory, {name} preset", ratios)
+        for views in (1, 16):
+            ratios = feature_ratios(store, views, arguments.repeats)
+            rows(f"features of tracklets / bare forward passes, {views} view(s)", ratios)
+        frames = arguments.memory_frames
+        large = write_store(Path(folder) / "large", frames // (2 * LENGTH))
+        gigabytes = peak_memory(large, Path(folder) / "run")
+        row(f"peak memory of training on {len(large.frames):,} frames, GB", gigabytes, MEMORY_BOUND)
+
+
+def row(what: str, measured: float, bound: float) -> None:
+    verdict = "ok" if measured <= bound else "not ok"
+    print(ROW.format(what, f"{measured:.2f}", f"{bound:.2f}", verdict), flush=True)
+
+
+def rows(what: str, ratios: tuple[float, float]) -> None:
+    for clock, ratio in zip(("passed", "processor"), ratios, strict=True):
+        row(f"{what}, {clock} time", ratio, TIME_BOUND)
+
+
+def write_store(path: Path, people: int) -> FrameStore:
+    """A store of people in two cameras whose frames take no space on disk until they are filled."""
+    tracklets = 2 * people
+    path.mkdir()
+    shape = (tracklets * LENGTH, *FRAME_SHAPE)
+    np.lib.format.open_memmap(path / FRAMES_FILE, mode="w+", dtype=np.uint8, shape=shape)
+    everything = list(range(tracklets))
+    index = {
+        "format": FORMAT,
+        "recipe": {"dataset": "drawn", "flow": "lucas-kanade"},
+        "fingerprint": "drawn",
+        "notes": [],
+        "left_out": [],
+        "names": [str(number) for number in everything],
+        "persons": [1 + number // 2 for number in everything],
+        "cameras": [1 + number % 2 for number in everything],
+        "starts": [LENGTH * number for number in everything],
+        "lengths": [LENGTH] * tracklets,
+        "splits": [{"train": everything, "query": [], "gallery": []}],
+    }
+    (path / INDEX_FILE).write_text(json.dumps(index))
+    return FrameStore.open(path)
+
+
+def fill(path: Path) -> None:
+    """Give every frame some noise."""
+    random = np.random.default_rng(0)
+    frames = np.load(path / FRAMES_FILE, mmap_mode="r+")
+    for start in range(0, len(frames), LENGTH):
+        frames[start : start + LENGTH] = random.integers(0, 256, (LENGTH, *FRAME_SHAPE), np.uint8)
+
+
+def step_ratios(store: FrameStore, config: Config, repeats: int) -> tuple[float, float]:
+    """Steps with sampling, reading, augmentation and dropout over steps on one ready batch."""
+    fabric = training.make_fabric()
+    job = Job(Path("unused"), "full", tuple(range(len(store))), seed=0)
+    source = BatchSource(fabric, store, config, [job])
+    learner = training.make_learner(config, source.people, [job.seed])
+    optimiser = training.make_optimiser(learner, config.optimiser)
+    module, moved = fabric.setup(learner, optimiser)
+    (ready,) = source.batches(0, 1)
+
+    def step(batch: object) -> None:
+        training._step(fabric, module, moved, batch, config.optimiser.clamp)
+
+    def drawn() -> None:
+        for batch in source.batches(0, STEPS):
+            step(batch)
+
+    def in_memory() -> None:
+        for _ in range(STEPS):
+            step(ready)
+
+    return ratios_of(drawn, in_memory, repeats)
+
+
+def feature_ratios(store: FrameStore, views: int, repeats: int) -> tuple[float, float]:
+    """Features of whole tracklets over the network's passes on clips that lie ready."""
+    config = Config()
+    config = replace(config, evaluation=replace(config.evaluation, views=views))
+    network = SpatialTemporalFusion(config.network).eval()
+    reader = FrameReader(store.frames, torch.device("cpu"))
+    lengths = np.full(2, CLIPS_AT_ONCE * config.clips.frames)
+    starts = np.array([0, lengths[0]])
+    ready = torch.randn(CLIPS_AT_ONCE, config.clips.frames, 5, 56, 40)
+
+    def features() -> None:
+        tracklet_features(network, reader, starts, lengths, "full", config)
+
+    @torch.inference_mode()
+    def passes() -> None:
+        for _ in range(2 * views):
+            network(ready)
+
+    return ratios_of(features, passes, repeats)
+
+
+def ratios_of(
+    work: Callable[[], None], bare: Callable[[], None], repeats: int
+) -> tuple[float, float]:
+    """The fastest of one over the fastest of the other, in turns, after one turn to warm up."""
+    turns = np.array([(seconds(work), seconds(bare)) for _ in range(repeats + 1)][1:])
+    fastest = turns.min(axis=0)  # (work or bare, passed or processor time)
+    passed, processor = fastest[0] / fastest[1]
+    return passed, processor
+
+
+def seconds(work: Callable[[], None]) -> tuple[float, float]:
+    """Time that passed, and time that the processor worked for this process."""
+    started, worked = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - started, time.process_time() - worked
+
+
+def peak_memory(store: FrameStore, run: Path) -> float:
+    """Most anonymous memory while training, in GB: the mapped frames do not count."""
+    settings = {"train": {"updates": 10, "pairs": 8}, "optimiser": {"name": "adam"}}
+    ended, peak = threading.Event(), 0
+
+    def watch() -> None:
+        nonlocal peak
+        while not ended.wait(0.02):
+            peak = max(peak, anonymous_bytes(os.getpid()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        training.train(store, run, Config.from_mapping(settings, "benchmark"))
+    finally:
+        ended.set()
+        watcher.join()
+    return peak / 1e9
+
+
+if __name__ == "__main__":
+    main()
