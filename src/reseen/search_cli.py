@@ -71,7 +71,10 @@ def track(
     )
     if json is not None:
         write_json(json, {**asdict(report), "out": str(report.out)})
-    print(f"{out}: {report.tracklets} tracklets, {report.crops:,} crops, {report.frames:,} frames")
+    expected = report.expected_frames
+    cut_off = expected is not None and report.frames + report.broken_frames < expected
+    frames = f"{report.frames:,} of {expected:,} frames" if cut_off else f"{report.frames:,} frames"
+    print(f"{out}: {report.tracklets} tracklets, {report.crops:,} crops, {frames}")
     counts = {
         "broken frames skipped": report.broken_frames,
         "times the camera was lost and found": report.reconnects,
