@@ -54,7 +54,7 @@ def test_every_link_leads_somewhere():
 
 def test_the_example_finds_people_again(tmp_path, capsys, monkeypatch):
     pytest.importorskip("lancedb")
-    from reseen.search import track
+    from reseen.search import people
     from reseen.search.detect import Detections
 
     example = _load(ROOT / "examples" / "find_again.py")
@@ -72,7 +72,7 @@ def test_the_example_finds_people_again(tmp_path, capsys, monkeypatch):
             np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32)
         )
 
-    monkeypatch.setattr(track, "open_detector", lambda _: find_rectangles)
+    monkeypatch.setattr(people, "open_detector", lambda _: find_rectangles)
 
     example.find_again(tmp_path / "first.avi", tmp_path / "second.avi", tmp_path / "out")
 
