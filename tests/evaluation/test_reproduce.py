@@ -169,7 +169,7 @@ def test_a_metric_that_cannot_be_learned_costs_nothing_else(store, tmp_path, mon
     (run,) = plan_runs(store, tmp_path, SMALL, 1, ("paper",), seed=0, parts=("full",)).values()
     train_runs(store, {(0, "paper"): run}, tmp_path)
 
-    _score_run(store.path, run)
+    _score_run(store, run)
     results = _gather({(0, "paper"): run})
 
     assert results.left_out["kissme"] == "the features are all the same"

@@ -80,15 +80,18 @@ def _score_runs(store: FrameStore, runs: Mapping[tuple[int, str], Run]) -> None:
     tasks = [(store.path, run) for run in runs.values()]
     processes = 1 if torch.cuda.is_available() else os.cpu_count()
     with progress("scoring", len(tasks), "runs") as advance:
-        for _ in in_parallel(_score_run, tasks, processes):
+        for _ in in_parallel(_score_alone, tasks, processes):
             advance(1)
 
 
-def _score_run(store_path: Path, run: Run) -> None:
+def _score_alone(store: Path, run: Run) -> None:
+    """Score a run in a process of its own, on one core."""
+    torch.set_num_threads(1)
+    _score_run(FrameStore.open(store), run)
+
+
+def _score_run(store: FrameStore, run: Run) -> None:
     """Write the reports of a run: of its final weights, smaller budgets and learned metrics."""
-    if not torch.cuda.is_available():
-        torch.set_num_threads(1)
-    store = FrameStore.open(store_path)
     if run.facts.held_out and not (run.path / PARTS_FILE).exists():
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         run.save_part_fusion(learn_part_fusion(run, store, device))
