@@ -257,7 +257,7 @@ def test_resuming_needs_the_same_run(store, make_store, tmp_path):
     run = train(store, tmp_path / "run", config(), seed=1)
     other = make_store(TRACKLETS, name="other")
     for arguments, words in (
-        ((store, run.path, config(train={"pairs": 4})), "was trained with other settings"),
+        ((store, run.path, config(train={"pairs": 4})), r"its train\.pairs is 2, now 4"),
         ((other, run.path, config()), "its store is store, now other"),
         ((store, tmp_path / "none", config()), "holds no run to resume"),
     ):

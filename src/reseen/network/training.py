@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -179,13 +180,22 @@ def _open_run(fabric: Fabric, out: Path, config: Config, facts: RunFacts, resume
     if not (out / RUN_FILE).exists():
         raise ReseenError(f"{out} holds no run to resume; start it without --resume")
     run = Run.open(out)
-    if run.config != config:
-        raise ReseenError(f"{out} was trained with other settings; see its config.toml")
-    for name in ("dataset", "store", "trial", "seed", "parts"):
-        before, now = getattr(run.facts, name), getattr(facts, name)
-        if before != now:
-            raise ReseenError(f"cannot resume {out}: its {name} is {before}, now {now}")
+    settings = _settings(config, facts)
+    for name, before in _settings(run.config, run.facts).items():
+        if before != settings[name]:
+            raise ReseenError(f"cannot resume {out}: its {name} is {before}, now {settings[name]}")
     return run
+
+
+def _settings(config: Config, facts: RunFacts) -> dict[str, Any]:
+    """What makes two trainings the same, by name."""
+    values = {
+        f"{table}.{name}": value
+        for table, group in asdict(config).items()
+        for name, value in group.items()
+    }
+    names = ("dataset", "store", "trial", "seed", "parts")
+    return values | {name: getattr(facts, name) for name in names}
 
 
 def fit(
