@@ -73,7 +73,7 @@ def start_writer(place: Path, journal: Path, first: int) -> BaseProcess:
 
 
 def write(place: Path, journal: Path, first: int) -> None:
-    table.FRAGMENTS_BEFORE_UPKEEP, table.EXACT_UP_TO, table.ROWS_IN_PARTITION = 8, 1_000, 250
+    table.FRAGMENTS_BEFORE_UPKEEP, table.EXACT_UP_TO = 8, 1_000
     gallery = Gallery.open(place, create=True)
     acknowledged = os.open(journal, os.O_WRONLY | os.O_APPEND)
     while True:

@@ -276,7 +276,6 @@ def test_alike_finds_everything_up_to_the_distance(filled):
 def indexed(gallery, monkeypatch):
     """4,000 tracklets under an index, and 50 that were added since."""
     monkeypatch.setattr(table, "EXACT_UP_TO", 500)
-    monkeypatch.setattr(table, "ROWS_IN_PARTITION", 50)
     gallery.add_described(described(4_000), "net")
     gallery.optimise()
     assert gallery._table._indexed_rows() == 4_000
@@ -299,7 +298,7 @@ def test_an_indexed_search_misses_few_and_sees_what_was_added_since(indexed):
 
 
 def test_a_filter_that_few_pass_is_searched_exactly(indexed, monkeypatch):
-    monkeypatch.setattr(table, "PROBED_PARTITIONS", 1)  # where the index finds next to nothing
+    monkeypatch.setattr(table, "FEWEST_PROBED", 1)  # where the index finds next to nothing
     where = Filter(start=500.0, end=800.0)
     found = indexed.search(indexed.query("t03000", "net"), 50, where)
     assert {match.entry.id for match in found} == {f"t{number:05d}" for number in range(50, 81)}

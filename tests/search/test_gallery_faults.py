@@ -27,7 +27,7 @@ from reseen.search import table
 from reseen.search.gallery import Gallery
 from reseen.search.records import Described
 
-table.FRAGMENTS_BEFORE_UPKEEP, table.EXACT_UP_TO, table.ROWS_IN_PARTITION = 3, 300, 100
+table.FRAGMENTS_BEFORE_UPKEEP, table.EXACT_UP_TO = 3, 300
 acknowledged = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 gallery = Gallery.open(place, create=True)
 for number in range(first, last, 20):
@@ -184,7 +184,6 @@ def test_what_is_forgotten_is_gone_from_disk_and_the_rest_stays(
 ):
     if indexed:
         monkeypatch.setattr(table, "EXACT_UP_TO", 300)
-        monkeypatch.setattr(table, "ROWS_IN_PARTITION", 100)
     given = described(400)
     gallery.add_described(given, "net")
     gallery.optimise()

@@ -35,6 +35,11 @@ BATCH = 64
 """Tracklets described between two commits: the most that a kill can cost."""
 
 SECONDS_IN_DAY = 86_400.0
+
+COMPARED_COLUMNS = ("entry", "stripes", "feature")
+CANDIDATES = 2
+"""Tracklets compared in full for each one that is asked for: an index knows features roughly."""
+
 MOST_IDS_LOGGED = 1_000
 
 
@@ -252,12 +257,13 @@ class Gallery:
         self._require_comparable(query)
         if k < 1:
             raise ReseenError(f"k must be 1 or more, not {k}")
-        columns = ["entry", "stripes"]
+        condition = conditions(where, query.model)
         # One more than asked for leaves room for the query itself: to filter it out is slower.
-        rows = self._table.nearest(query.feature, k + 1, columns, conditions(where, query.model))
+        count = CANDIDATES * (k + 1)
+        rows = self._table.candidates(query.feature, count, COMPARED_COLUMNS, condition)
         if not len(rows):
             self.model(query.model)
-        found = self._matches(query, rows, np.sqrt(np.maximum(rows["_distance"].to_numpy(), 0)))
+        found = self._matches(query, rows, k + 1)
         matches = [match for match in found if match.entry.id != query.name][:k]
         facts = {"model": query.model, "query": query.name, "k": k, "found": len(matches)}
         self.notes.log("search", where, **facts)
@@ -271,17 +277,11 @@ class Gallery:
         """
         self._require_comparable(query)
         self.notes.log("alike", where, model=query.model, query=query.name, distance=distance)
-        found, distances = list[pyarrow.RecordBatch](), list[Matrix]()
-        columns = ["entry", "stripes", "feature"]
-        for batch in self._table.batches(columns, conditions(where, query.model)):
-            away = np.linalg.norm(matrix(batch["feature"]) - query.feature, axis=1)
-            found.append(batch.filter(pyarrow.array(away <= distance)))
-            distances.append(away[away <= distance])
-        if not found:
-            return []
-        every = np.concatenate(distances)
-        order = np.argsort(every, kind="stable")
-        return self._matches(query, pyarrow.Table.from_batches(found).take(order), every[order])
+        near = [
+            batch.filter(pyarrow.array(_distances(query, batch) <= distance))
+            for batch in self._table.batches(COMPARED_COLUMNS, conditions(where, query.model))
+        ]
+        return self._matches(query, pyarrow.Table.from_batches(near)) if near else []
 
     def forget(self, where: Filter) -> list[str]:
         """Remove tracklets of every model and wipe them from the disk, and marks on them.
@@ -369,7 +369,11 @@ class Gallery:
                 f"{self.uri} have {self._dimensions}"
             )
 
-    def _matches(self, query: Query, rows: pyarrow.Table, distances: Matrix) -> list[Match]:
+    def _matches(self, query: Query, rows: pyarrow.Table, most: int | None = None) -> list[Match]:
+        """The nearest of rows with the `COMPARED_COLUMNS`, nearest first."""
+        every = _distances(query, rows)
+        order = np.argsort(every, kind="stable")[:most]
+        rows, distances = rows.take(order), every[order]
         calibration = self.notes.calibration(query.model)
         chances: Sequence[Any] = (
             [None] * len(rows) if calibration is None else calibration.chances(distances).tolist()
@@ -400,6 +404,10 @@ def _batches(sightings: Iterable[Sighting], size: int) -> Iterator[list[Sighting
 def _is_same(sighting: Sighting, entry: Entry) -> bool:
     given = (sighting.camera, sighting.start, sighting.end, len(sighting.paths))
     return given == (entry.camera, entry.start, entry.end, entry.frames)
+
+
+def _distances(query: Query, rows: Any) -> Matrix:
+    return np.asarray(np.linalg.norm(matrix(rows["feature"]) - query.feature, axis=1))
 
 
 def _distance(one: Matrix | None, other: Sequence[float] | None) -> float | None:

@@ -81,7 +81,7 @@ def matrix(column: Any) -> Matrix:
     """(M, D) float32 from a column of M lists of D numbers."""
     array = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
     values: NDArray[np.float32] = array.flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(len(array), -1)
+    return values.reshape(len(array), array.type.list_size)
 
 
 def _list_column(features: Matrix) -> pyarrow.FixedSizeListArray:
