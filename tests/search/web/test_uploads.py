@@ -1,12 +1,18 @@
+import asyncio
 import struct
+import threading
 import zlib
+from contextlib import suppress
 
 import cv2
+import httpx2
 import numpy as np
 import pytest
 
+from reseen.errors import ReseenError
 from reseen.search.describe import Stripes
 from reseen.search.web import uploads
+from reseen.search.web.app import create_app
 from reseen.search.web.uploads import MOST_BYTES, MOST_PICTURES, MOST_PIXELS
 
 
@@ -72,11 +78,11 @@ def test_a_bomb_is_known_by_its_header_and_never_decoded(client, monkeypatch):
     [
         b"",
         b"hello",
-        b"GIF89a" + bytes(100),
+        packed(np.zeros((64, 32, 3), np.uint8), ".bmp"),
+        packed(np.zeros((64, 32, 3), np.uint8), ".webp"),
         b"\x89PNG\r\n\x1a\n",
         b"\xff\xd8\xff",
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        b"RIFF\x10\x00\x00\x00WEBPVP8 ",
     ],
 )
 def test_only_jpeg_and_png_are_taken(client, eve, content):
@@ -145,6 +151,49 @@ def test_a_describer_of_its_own_is_asked(make_client, gallery, eve, describe_peo
     (match,) = post(client, packed(np.full((64, 32, 3), 240, np.uint8)), k=1).json()["matches"]
     assert match["entry"]["id"] == "north/ben"
     assert match["distance"] == pytest.approx(10)
+
+
+def test_one_search_by_pictures_after_another(gallery, eve, describe_people):
+    """Decoded pictures are large, and many may come at once."""
+
+    class Meeting(Stripes):
+        model_id = "meeting"
+
+        def __init__(self):
+            self.together, self.met = threading.Barrier(2), False
+
+        def describe(self, tracklets):
+            with suppress(threading.BrokenBarrierError):
+                self.together.wait(timeout=0.3)
+                self.met = True
+            return super().describe(tracklets)
+
+    async def ask(app):
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            files = {"pictures": packed(eve[0])}
+            asked = [client.post("/api/search", files=files) for _ in range(3)]
+            return [answer.status_code for answer in await asyncio.gather(*asked)]
+
+    gallery.add_described(describe_people([("north", "ada")]), "meeting")
+    describer = Meeting()
+    assert asyncio.run(ask(create_app(gallery, describers=[describer]))) == [200] * 3
+    assert describer.together.broken
+    assert not describer.met
+
+
+def test_what_a_describer_finds_wrong_with_pictures_is_told(
+    make_client, gallery, eve, describe_people
+):
+    class Strict(Stripes):
+        model_id = "strict"
+
+        def describe(self, tracklets):
+            raise ReseenError("the pictures differ in size")
+
+    gallery.add_described(describe_people([("north", "ada")]), "strict")
+    answer = post(make_client(describers=[Strict()]), packed(eve[0]))
+    assert (answer.status_code, answer.json()["detail"]) == (400, "the pictures differ in size.")
 
 
 def test_searches_by_pictures_are_logged_without_the_pictures(client, gallery, eve):

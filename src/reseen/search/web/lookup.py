@@ -9,8 +9,10 @@ from typing import Annotated
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request
 
-from reseen.search.describe import STRIPES, Describer, Stripes
+from reseen.errors import ReseenError
+from reseen.search.describe import STRIPES, Describer
 from reseen.search.gallery import Gallery
+from reseen.search.query import query_from_pictures
 from reseen.search.records import Entry, Filter, Match, Query, Stats
 from reseen.search.sighting import Picture
 
@@ -105,7 +107,7 @@ class Lookup:
 
         Raises:
             HTTPException: 404, there is no such model; 409, nothing here can describe pictures
-                for it.
+                for it; 400, the pictures are broken or do not go together.
         """
         search = partial(self._matches_of, pictures, model, where, k)
         return await to_thread.run_sync(search, limiter=self._describing)
@@ -146,9 +148,11 @@ class Lookup:
             raise HTTPException(
                 409, f"This server was started without the model {name}, which pictures need."
             )
-        (feature,) = self._describers[name].describe([pictures])
-        (stripes,) = Stripes().describe([pictures])
-        return self._found(Query(name, feature, stripes, NAME_OF_UPLOAD), where, k)
+        try:
+            query = query_from_pictures(pictures, self._describers[name], NAME_OF_UPLOAD)
+        except ReseenError as error:
+            raise HTTPException(400, f"{error}.") from error
+        return self._found(query, where, k)
 
     def _found(self, query: Query, where: Filter, k: int) -> Found:
         calibrated = self.gallery.notes.calibration(query.model) is not None

@@ -9,7 +9,6 @@ from fastapi import Depends, File, HTTPException, Request, UploadFile
 from PIL import Image
 
 from reseen.data.pictures import decode_picture
-from reseen.errors import ReseenError
 from reseen.search.sighting import Picture
 
 FORMATS = ("JPEG", "PNG")
@@ -44,10 +43,7 @@ class Uploaded(Sequence[Picture]):
         if isinstance(index, slice):
             return Uploaded(self.files[index])
         name, content = self.files[index]
-        try:
-            return decode_picture(content, name)
-        except ReseenError as error:
-            raise HTTPException(400, f"{error}.") from error
+        return decode_picture(content, name)
 
 
 def is_form(request: Request) -> None:
