@@ -22,7 +22,7 @@ from reseen.search.gallery import Gallery
 from reseen.search.records import Described, Filter, Query
 
 DIMENSIONS, CAMERAS, BATCH = 128, 8, 20_000
-SEARCHES, NEAREST = 60, 20
+SEARCHES, NEAREST = 200, 20
 TRACKLETS_OF_A_PERSON = 10
 SPREAD = 0.5
 """Of a person's tracklets around their centre, as a share of that of the centres."""

@@ -31,9 +31,10 @@ PRIMARY_KEY = {b"lance-schema:unenforced-primary-key": b"true"}
 EXACT_UP_TO = 10_000
 """So many rows are compared one by one; only among more does an index over the features pay."""
 
-FEWEST_PROBED, PROBED_SHARE = 32, 0.3
-"""How many of the index's partitions a search looks into, so that it misses less than one in a
-hundred of the nearest: measured with benchmarks/bench_gallery.py."""
+FEWEST_IN_PARTITION = 500
+FEWEST_PROBED, PROBED_SHARE = 30, 0.19
+"""How many partitions an index has and how many of them a search looks into, so that it misses less
+than one in a hundred of the nearest: measured with benchmarks/bench_gallery.py."""
 
 FEATURE_INDEX = "features"
 BITMAP_COLUMNS, BTREE_COLUMNS = ("camera", "model"), ("id", "start_time")
@@ -81,6 +82,9 @@ class Table:
         uri: the folder, or the object store's URL.
         notes: a folder on this machine for the lock and the note of an unfinished wipe.
 
+    Attributes:
+        schema: the table's columns; None before anything was added.
+
     Raises:
         ReseenError: the table is of another format or damaged.
     """
@@ -88,28 +92,25 @@ class Table:
     def __init__(self, uri: str, notes: Path) -> None:
         self.uri = uri
         self._notes = notes
+        self._counted_version, self._counted = 0, dict[str, tuple[int, int]]()
         with self._explained("opened"):
             self._database = lancedb.connect(uri, read_consistency_interval=timedelta(0))
-            self._table = self._found()
+            self._table, self.schema = self._found()
         if self._unfinished.exists():
             self._finish_wipe()
 
-    def _found(self) -> Any:
+    def _found(self) -> tuple[Any, pyarrow.Schema | None]:
         if NAME not in self._database.list_tables().tables:
-            return None
+            return None, None
         table = self._database.open_table(NAME)
-        found = (table.schema.metadata or {}).get(FORMAT_KEY, b"unknown")
+        schema = table.schema
+        found = (schema.metadata or {}).get(FORMAT_KEY, b"unknown")
         if found != FORMAT:
             raise ReseenError(
                 f"the gallery {self.uri} has the format {found.decode(errors='replace')} but this "
                 f"version of reseen reads {FORMAT.decode()}; fill a new gallery"
             )
-        return table
-
-    @property
-    def schema(self) -> pyarrow.Schema | None:
-        """The table's columns; None before anything was added."""
-        return None if self._table is None else self._table.schema
+        return table, schema
 
     @property
     def version(self) -> int:
@@ -123,7 +124,7 @@ class Table:
         """Make the table unless another process just did."""
         with self._explained("written"), self._locked(fcntl.LOCK_EX):
             self._database.create_table(NAME, schema=schema, exist_ok=True)
-            self._table = self._found()
+            self._table, self.schema = self._found()
 
     def insert(self, rows: pyarrow.Table) -> int:
         """Insert the rows whose key is not there yet, in one transaction; returns their number.
@@ -184,14 +185,28 @@ class Table:
 
         Few rows are compared one by one: among them, the index would miss more than it saves.
         """
-        few = self.count(where) <= EXACT_UP_TO
-        probed = max(round(_partitions(self.count()) * PROBED_SHARE), FEWEST_PROBED)
+        searched, rows = self._counts(where)
+        few = searched <= EXACT_UP_TO
+        probed = FEWEST_PROBED + round(PROBED_SHARE * _partitions(rows))
         with self._explained("searched"):
             query = self._table.search(feature, vector_column_name="feature", query_type="vector")
             query = query if where is None else query.where(where)
             query = query.bypass_vector_index() if few else query.nprobes(probed)
             query = query.distance_type("l2").limit(count).select([*names, "_distance"])
-            return _reread(query.to_arrow)
+            # Unlike to_arrow, this does not ask for the table's schema.
+            return _reread(lambda: query.to_batches().read_all())
+
+    def _counts(self, where: Expr | None) -> tuple[int, int]:
+        """How many rows are `where`, and how many there are.
+
+        They are remembered until the table changes: most searches filter by the same few things,
+        and counting takes as long as a tenth of a search.
+        """
+        version, what = self.version, "" if where is None else where.to_sql()
+        known = self._counted if self._counted_version == version else {}
+        counts = known.get(what) or (self.count(where), self.count())
+        self._counted_version, self._counted = version, known | {what: counts}
+        return counts
 
     def remove(self, where: Expr) -> list[str]:
         """Delete rows and wipe their bytes from the disk; returns their tracklets' ids.
@@ -307,7 +322,7 @@ class Table:
 
 def _partitions(rows: int) -> int:
     """Parts of an index: the more, the less is compared in each, and the more must be looked up."""
-    return max(round(math.sqrt(rows) / 4), 1)
+    return max(round(min(rows / FEWEST_IN_PARTITION, 2 * math.sqrt(rows))), 1)
 
 
 def _retried(commit: Callable[[], Result]) -> Result:
