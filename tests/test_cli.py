@@ -89,6 +89,7 @@ def test_every_command_explains_itself(command, path):
     assert code == 0
     assert f"Usage: reseen {' '.join(path)}".rstrip() in out
     assert out.splitlines()[2].strip(), "a sentence says what it does"
+    assert "//" not in out, "help is Markdown, which swallows <names> in angle brackets"
 
 
 def test_help_loads_nothing_heavy():

@@ -104,7 +104,7 @@ def synthesize(
     Parameters
     ----------
     out
-        Folder to draw to, as OUT/<person>/<camera>/<frame>.png.
+        Folder to draw to, as OUT/PERSON/CAMERA/FRAME.png.
     people
         How many people.
     cameras

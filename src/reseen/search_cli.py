@@ -102,7 +102,7 @@ def add(
     gallery
         The gallery's folder or object-store URL; made when missing.
     folder
-        What `reseen track` made, or ROOT/<person>/<camera>[/<tracklet>] of pictures.
+        What `reseen track` made, or ROOT/PERSON/CAMERA or ROOT/PERSON/CAMERA/TRACKLET of pictures.
     model
         A run folder, or stripes: colours only, without training.
     camera
