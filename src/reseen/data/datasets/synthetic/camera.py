@@ -43,11 +43,11 @@ class Difficulty:
     """
 
     colours: int = 10
-    light: float = 0.25
+    light: float = 0.15
     noise: float = 4.0
     jitter: float = 0.008
-    occlusion: float = 0.15
-    clutter: float = 0.15
+    occlusion: float = 0.1
+    clutter: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
