@@ -1,5 +1,7 @@
 """Scoring against an oracle in plain loops, and hand-made cases with known answers."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -175,3 +177,20 @@ def test_euclidean_distances_against_numpy():
     distances = euclidean_distances(query.astype(np.float32), gallery.astype(np.float32))
     assert distances.dtype == np.float32
     np.testing.assert_allclose(distances, expected, atol=1e-4)
+
+
+def test_chance_is_the_mean_over_all_orders():
+    # Persons 1 and 2 have two and one matches among five and six tracklets; 3 has none.
+    gallery_persons = np.array([1, 1, 1, 2, 4, 4, -1])
+    gallery_cameras = np.array([1, 2, 3, 2, 2, 3, 2])
+    query_persons, query_cameras = np.array([1, 2, 3]), np.array([1, 1, 1])
+    first = np.zeros((2, MAX_RANK))
+    for query, person in enumerate((1, 2)):
+        orders = list(permutations(range(len(gallery_persons))))
+        for order in orders:
+            people = (person, 1, gallery_persons, gallery_cameras)
+            rank = oracle_marks(np.array(order), *people).index(True)
+            first[query, rank:] += 1 / len(orders)
+    distances = np.zeros((3, len(gallery_persons)))
+    scores = score(distances, query_persons, query_cameras, gallery_persons, gallery_cameras)
+    np.testing.assert_allclose(scores.chance, first.mean(axis=0), atol=1e-12)

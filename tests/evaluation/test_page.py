@@ -63,7 +63,9 @@ def report(kinds=tuple(FEATURES), trials=1, weights=None):
             Trial(
                 trial,
                 {
-                    kind: FeatureScores((0.25 * (1 + trial), *[0.75] * 49), 0.4, 0.3, 8, 1, 8.0)
+                    kind: FeatureScores(
+                        (0.25 * (1 + trial), *[0.75] * 49), 0.4, 0.3, 8, 1, 8.0, (0.125,) * 50
+                    )
                     for kind in kinds
                 },
                 weights or {},

@@ -38,6 +38,7 @@ REPORT = Report(
                     20,
                     0,
                     20.0,
+                    (0.05,) * 50,
                 )
                 for place, kind in enumerate(FEATURES)
             },

@@ -11,7 +11,8 @@ from reseen.evaluation.report import FeatureScores, Report, Trial
 
 def feature_scores(rank1, queries=100, unscored=0):
     curve = tuple(np.linspace(rank1, 1, 50).tolist())
-    return FeatureScores(curve, rank1 / 2, rank1 / 4, queries, unscored, float(queries))
+    chance = tuple(np.linspace(0.01, 0.5, 50).tolist())
+    return FeatureScores(curve, rank1 / 2, rank1 / 4, queries, unscored, float(queries), chance)
 
 
 def report(*rank1, kinds=("fused", "spatial"), weights=None):
@@ -82,7 +83,9 @@ def test_rows_stand_in_the_paper_order_with_its_names():
         "upper",
         "lower",
         "parts (Fusion)",
+        "chance",
     ]
+    assert rows[-1] == ("chance", "1.0", "5.0", "10.0", "20.0", "–", "")
 
 
 def test_table_shows_mean_and_deviation_in_percent():

@@ -38,12 +38,15 @@ class Scores:
         inverse_negative_penalties: (Q,) float64, number of matches over the rank of the last
             one (Ye et al., "Deep Learning for Person Re-identification", 2021); NaN where
             unscored.
+        right, wrong: (Q,) int64, how many gallery tracklets match and how many do not.
     """
 
     persons: Integers
     first_ranks: Integers
     average_precisions: Floats
     inverse_negative_penalties: Floats
+    right: Integers
+    wrong: Integers
 
     @property
     def scored(self) -> NDArray[np.bool_]:
@@ -66,6 +69,15 @@ class Scores:
         ranks = np.arange(1, MAX_RANK + 1)
         first = np.sort(self.first_ranks[self.scored])
         return np.searchsorted(first, ranks, side="right") / len(first)
+
+    @property
+    def chance(self) -> Floats:
+        """(MAX_RANK,) float64: the CMC curve to expect of rankings in random order."""
+        right, wrong = self.right[self.scored, np.newaxis], self.wrong[self.scored, np.newaxis]
+        places = np.arange(MAX_RANK)
+        still_wrong = np.maximum(wrong - places, 0) / np.maximum(right + wrong - places, 1)
+        missed: Floats = np.cumprod(still_wrong, axis=1).mean(axis=0)
+        return 1 - missed
 
     @property
     def mean_average_precision(self) -> float:
@@ -156,10 +168,11 @@ def score_chunks(
     _check_lengths("query", query_persons, query_cameras)
     _check_lengths("gallery", gallery_persons, gallery_cameras)
     rows = chain.from_iterable(map(_finite, chunks))
-    ranks = [
-        _match_ranks(row, *right_and_wrong(person, camera, gallery_persons, gallery_cameras))
-        for row, person, camera in zip(rows, query_persons, query_cameras, strict=True)
-    ]
+    ranks, wrongs = [], []
+    for row, person, camera in zip(rows, query_persons, query_cameras, strict=True):
+        right, wrong = right_and_wrong(person, camera, gallery_persons, gallery_cameras)
+        ranks.append(_match_ranks(row, right, wrong))
+        wrongs.append(np.count_nonzero(wrong))
     if not any(map(len, ranks)):
         raise ReseenError(
             f"none of the {len(ranks)} queries has a match in the gallery: no person is in "
@@ -170,6 +183,8 @@ def score_chunks(
         np.array([each[0] if len(each) else 0 for each in ranks], dtype=np.int64),
         np.array([average_precision(each) if len(each) else np.nan for each in ranks]),
         np.array([len(each) / each[-1] if len(each) else np.nan for each in ranks]),
+        np.array([len(each) for each in ranks], dtype=np.int64),
+        np.array(wrongs, dtype=np.int64),
     )
 
 

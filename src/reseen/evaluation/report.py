@@ -47,6 +47,7 @@ class FeatureScores:
         queries: how many were scored.
         unscored: how many had no match in the gallery.
         people: how many independent observations the scored queries are worth.
+        chance: the CMC curve to expect of rankings in random order.
     """
 
     curve: tuple[float, ...]
@@ -55,6 +56,7 @@ class FeatureScores:
     queries: int
     unscored: int
     people: float
+    chance: tuple[float, ...]
 
     @classmethod
     def of(cls, scores: Scores) -> "FeatureScores":
@@ -66,6 +68,7 @@ class FeatureScores:
             scores.queries,
             scores.unscored,
             effective_people(scores.persons[scores.scored]),
+            tuple(scores.chance.tolist()),
         )
 
     @property
@@ -83,6 +86,7 @@ class FeatureScores:
             "unscored": self.unscored,
             "people": self.people,
             "curve": list(self.curve),
+            "chance": list(self.chance),
         }
 
     @classmethod
@@ -95,6 +99,7 @@ class FeatureScores:
             document["queries"],
             document["unscored"],
             document["people"],
+            tuple(document["chance"]),
         )
 
 
@@ -207,8 +212,18 @@ class Report:
             raise ReseenError(f"{path} is not a report of reseen: {error!r}") from error
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table's cells, in percent, one row for each feature kind; see `COLUMNS`."""
-        return [self._row(kind) for kind in self.kinds]
+        """The table's cells, in percent, one row for each feature kind; see `COLUMNS`.
+
+        The last row is what chance reaches; precision by chance differs between protocols.
+        """
+        chance = (f"{100 * self.chance[rank - 1]:.1f}" for rank in RANKS)
+        return [*(self._row(kind) for kind in self.kinds), ("chance", *chance, "–", "")]
+
+    @property
+    def chance(self) -> Numbers:
+        """The CMC curve to expect of rankings in random order, the mean over trials."""
+        curves: Numbers = np.mean([scores.chance for scores in self.scores(self.kinds[0])], axis=0)
+        return curves
 
     def _row(self, kind: str) -> tuple[str, ...]:
         low, high = self.intervals(kind)[0]

@@ -73,6 +73,7 @@ def sections(results: Results, dataset: str) -> list[Section]:
 def _table3(results: Results, published: Published | None) -> Section:
     report = results.variants["paper"]
     rows = [_row(FEATURES[kind], report.scores(kind)) for kind in report.kinds]
+    rows.append(("chance", *(f"{100 * report.chance[rank - 1]:.1f}" for rank in RANKS), ""))
     known = published.table3 if published else {}
     printed = [_published(f"{FEATURES[kind]}, published", row) for kind, row in known.items()]
     return Section(
@@ -146,8 +147,9 @@ def _ablation(results: Results) -> Section:
         )
     columns = ("variant", "spatial", "temporal", "fused", "95 %", "against paper's fused, 95 %")
     caption = (
-        f"Rank 1 in %, {results.updates:,} updates of {results.pairs} pairs each. The last column "
-        "is the mean difference in points over trials on the same people."
+        f"Rank 1 in %, {results.updates:,} updates of {results.pairs} pairs each; chance is "
+        f"{100 * results.variants['paper'].chance[0]:.1f}. The last column is the mean difference "
+        "in points over trials on the same people."
     )
     return Section("One change at a time", tables=(Table(columns, tuple(rows), caption),))
 
