@@ -126,6 +126,7 @@ def test_each_variant_changes_what_its_name_says():
 
     assert changed["paper"] == set()
     assert changed["tanh"] == {"network.activation"}
+    assert changed["no-dropout"] == {"network.dropout", "network.recurrent_dropout"}
     assert changed["tied"] == {"network.recurrent_input"}
     assert changed["hadsell"] == changed["hinge"] == {"loss.siamese"}
     assert changed["unit"] == {"clips.normalise"}

@@ -52,6 +52,9 @@ VARIANTS: dict[str, Variant] = {
     "paper": Variant("paper", {}, PartFusion.PARTS),
     "mclaughlin": Variant("McLaughlin et al. baseline", _baseline()),
     "tanh": Variant("tanh for ReLU", {"network": {"activation": "tanh"}}),
+    "no-dropout": Variant(
+        "without dropout", {"network": {"dropout": 0.0, "recurrent_dropout": 0.0}}
+    ),
     "tied": Variant("W_i tied to the identity", {"network": {"recurrent_input": "tied"}}),
     "hadsell": Variant("eq. 7 on the distance (Hadsell)", {"loss": {"siamese": "hadsell"}}),
     "hinge": Variant("eq. 7 as the baseline's hinge", {"loss": {"siamese": "hinge"}}),
