@@ -185,7 +185,7 @@ def train(
     store: Path,
     *,
     out: Path,
-    preset: Literal["paper", "quick", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
+    preset: Literal["paper", "quick", "tuned", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
     config: Path | None = None,  # noqa: ARG001 _fill_settings
     updates: int | None = None,
     seed: int = 0,
@@ -315,7 +315,7 @@ def reproduce(
     trials: int = 10,
     variants: list[str] | None = None,
     part: Literal["full", "all"] = "all",
-    preset: Literal["paper", "quick", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
+    preset: Literal["paper", "quick", "tuned", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
     config: Path | None = None,  # noqa: ARG001 _fill_settings
     updates: int | None = None,
     seed: int = 0,

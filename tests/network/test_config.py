@@ -35,6 +35,12 @@ def test_quick_is_the_papers_network_and_loss():
     assert quick.train.updates < paper.train.updates
 
 
+def test_tuned_changes_two_choices_of_quick():
+    quick, tuned = asdict(Config.preset("quick")), asdict(Config.preset("tuned"))
+    quick["network"]["activation"], quick["clips"]["start"] = "tanh", "random"
+    assert tuned == quick
+
+
 def test_optimiser_is_the_baselines():
     optimiser = Config().optimiser
     assert (optimiser.name, optimiser.learning_rate) == ("sgd", 1e-3)

@@ -12,7 +12,7 @@ import tomli_w
 
 from reseen.errors import ReseenError
 
-PRESETS = ("paper", "quick", "mclaughlin")
+PRESETS = ("paper", "quick", "tuned", "mclaughlin")
 
 
 @dataclass(frozen=True)
