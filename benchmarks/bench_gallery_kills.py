@@ -32,6 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     kills = parser.parse_args().kills
+    # Writers are forked from a process that never opened a gallery, so there is nothing to warn of.
+    os.environ["PYTHONWARNINGS"] = "ignore:lancedb fork support:RuntimeWarning"
     with tempfile.TemporaryDirectory() as folder:
         place, journal = Path(folder) / "gallery", Path(folder) / "acknowledged"
         journal.touch()
