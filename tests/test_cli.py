@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,8 @@ def test_every_command_explains_itself(command, path):
     assert code == 0
     assert f"Usage: reseen {' '.join(path)}".rstrip() in out
     assert out.splitlines()[2].strip(), "a sentence says what it does"
+    unexplained = re.search(r"^│ [* ]  (\S+ )?--\S+( [A-Z]+)* +│$", out, re.MULTILINE)
+    assert not unexplained, unexplained
     assert "//" not in out, "help is Markdown, which swallows <names> in angle brackets"
 
 

@@ -155,8 +155,10 @@ def list_(
         Whose features; needed only where there are several models.
     camera
         Only this camera.
-    since, until
-        Only this time: seconds, or a date such as 2026-05-01T12:00.
+    since
+        Only from then on: seconds, or a date such as 2026-05-01T12:00.
+    until
+        Only up to then.
     limit
         How many at most.
     json
@@ -231,8 +233,10 @@ def forget(
         These tracklets.
     camera
         All of this camera.
-    since, until
-        All of this time.
+    since
+        All from then on: seconds, or a date such as 2026-05-01T12:00.
+    until
+        All up to then.
     like
         All that look like this tracklet, itself included, up to --distance.
     distance
@@ -313,8 +317,10 @@ def search(
         Only this camera.
     not_camera
         Every camera but this one.
-    since, until
-        Only this time: seconds, or a date such as 2026-05-01T12:00.
+    since
+        Only from then on: seconds, or a date such as 2026-05-01T12:00.
+    until
+        Only up to then.
     count
         How many matches.
     json

@@ -46,7 +46,7 @@ def contact_sheet(
     figure = Figure(figsize=(across / 100, down / 100))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    _draw_row(axes, GAP, pictures, [f"searched for: {query.name}", f"model {query.model}"])
+    _draw_row(axes, GAP, pictures, ["searched for", query.name, f"model {query.model}"])
     axes.axhline(row + GAP, color=INK["muted"], linewidth=0.8)
     for rank, match in enumerate(matches, start=1):
         strip = thumbnails.get(match.entry.id)
@@ -90,5 +90,5 @@ def _draw_row(axes: Axes, top: float, strip: bytes | None, lines: Sequence[str])
 
 def _fitting(line: str) -> str:
     """The line, its middle left out where it is too long for the room."""
-    most = 52
+    most = 46
     return line if len(line) <= most else f"{line[: most // 2]}…{line[-most // 2 + 1 :]}"
