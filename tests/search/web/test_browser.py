@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -101,10 +102,10 @@ class User:
         called = f"[normalize-space(.)='{text}']"
         target = self.browser.find_element(By.XPATH, f"//a{called} | //button{called}")
         ActionChains(self.browser).scroll_to_element(target).click(target).perform()
-        WebDriverWait(self.browser, 20).until(staleness_of(here))
-        WebDriverWait(self.browser, 20).until(
-            lambda browser: self.run("return document.readyState") == "complete"
-        )
+        # A page that is just being replaced answers with all kinds of errors.
+        wait = WebDriverWait(self.browser, 20, ignored_exceptions=[WebDriverException])
+        wait.until(staleness_of(here))
+        wait.until(lambda browser: self.run("return document.readyState") == "complete")
 
     def sees(self, css):
         return self.run(f"return document.querySelector('{css}').checkVisibility()")
