@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from bench_prepare import anonymous_bytes
 
-from reseen.data.clips import FrameReader
+from reseen.data.clips import FrameReader, middle_crop
 from reseen.data.coding import FRAME_SHAPE
 from reseen.data.store import FORMAT, FRAMES_FILE, INDEX_FILE, FrameStore
 from reseen.network import training
@@ -134,7 +134,7 @@ def feature_ratios(store: FrameStore, views: int, repeats: int) -> tuple[float, 
     reader = FrameReader(store.frames, torch.device("cpu"))
     lengths = np.full(2, CLIPS_AT_ONCE * config.clips.frames)
     starts = np.array([0, lengths[0]])
-    ready = torch.randn(CLIPS_AT_ONCE, config.clips.frames, 5, 56, 40)
+    ready = middle_crop(torch.randn(CLIPS_AT_ONCE, config.clips.frames, *FRAME_SHAPE))
 
     def features() -> None:
         tracklet_features(network, reader, starts, lengths, "full", config)

@@ -288,7 +288,7 @@ train(FrameStore.open(store), out, Config.load(settings))
 
 
 def test_two_processes_learn_what_one_learns(store, tmp_path):
-    settings = config(train={"updates": 12, "pairs": 2}, optimiser={"learning_rate": 0.05})
+    settings = config(train={"updates": 12, "pairs": 2}, optimiser={"learning_rate": 0.02})
     (tmp_path / "settings.toml").write_text(settings.to_toml())
     (tmp_path / "driver.py").write_text(TWO_PROCESSES)
     arguments = [tmp_path / "driver.py", store.path, tmp_path / "two", tmp_path / "settings.toml"]

@@ -275,7 +275,8 @@ def crop(clips: Tensor, crops: Crops, negate_mirrored_flow: bool) -> Tensor:
     Returns:
         (n, T, 5, 56, 40).
     """
-    cut = clips.new_empty((*clips.shape[:3], CROP_HEIGHT, CROP_WIDTH))
+    shape = (*clips.shape[:2], CROP_HEIGHT, CROP_WIDTH, clips.shape[2])
+    cut = _channels_last(clips.new_empty(shape))
     decisions = zip(crops.top.tolist(), crops.left.tolist(), crops.mirrored.tolist(), strict=True)
     for clip, piece, (top, left, mirrored) in zip(clips, cut, decisions, strict=True):
         kept = clip[..., top : top + CROP_HEIGHT, left : left + CROP_WIDTH]
@@ -288,7 +289,16 @@ def crop(clips: Tensor, crops: Crops, negate_mirrored_flow: bool) -> Tensor:
 def middle_crop(clips: Tensor) -> Tensor:
     """The crop of the only view: (n, T, 5, 64, 48) -> (n, T, 5, 56, 40)."""
     kept = slice(MIDDLE, MIDDLE + CROP_HEIGHT), slice(MIDDLE, MIDDLE + CROP_WIDTH)
-    return _without_mean(clips[..., kept[0], kept[1]].clone())
+    cut = clips[..., kept[0], kept[1]].movedim(-3, -1).clone(memory_format=torch.contiguous_format)
+    return _without_mean(_channels_last(cut))
+
+
+def _channels_last(cut: Tensor) -> Tensor:
+    """(n, T, 56, 40, 5) as (n, T, 5, 56, 40), left where it lies in memory.
+
+    Convolutions and poolings take two thirds of the time on it.
+    """
+    return cut.movedim(-1, 2)
 
 
 def _without_mean(cut: Tensor) -> Tensor:
