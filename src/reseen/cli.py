@@ -313,7 +313,7 @@ def reproduce(
     *,
     out: Path,
     trials: int = 10,
-    variants: list[str] | None = None,
+    variants: Annotated[list[str] | None, Parameter(negative="--no-variants")] = None,
     part: Literal["full", "all"] = "all",
     preset: Literal["paper", "quick", "tuned", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
     config: Path | None = None,  # noqa: ARG001 _fill_settings

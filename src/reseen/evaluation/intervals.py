@@ -19,10 +19,18 @@ def t_interval(values: NDArray[np.float64]) -> tuple[float, float]:
     Args:
         values: (T,) in [0, 1], with T at least 2.
     """
-    mean = float(np.mean(values))
-    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    half = float(stdtrit(len(values) - 1, 0.975)) * error
+    mean, half = float(np.mean(values)), half_t_interval(values)
     return max(0.0, mean - half), min(1.0, mean + half)
+
+
+def half_t_interval(values: NDArray[np.float64]) -> float:
+    """How far the interval of a mean over trials reaches to either side of it.
+
+    Args:
+        values: (T,), with T at least 2.
+    """
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return float(stdtrit(len(values) - 1, 0.975)) * error
 
 
 def wilson_interval(share: float, people: float) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reseen.evaluation.intervals import t_interval
+from reseen.evaluation.intervals import half_t_interval, t_interval
 from reseen.evaluation.page import Section, Table, headline_kind
 from reseen.evaluation.plan import VARIANTS
 from reseen.evaluation.published import PUBLISHED, Published, Row
@@ -208,12 +208,5 @@ def _difference(scores: Sequence[FeatureScores], paper: Sequence[FeatureScores])
     values = 100 * (np.array(_first_ranks(scores)) - np.array(_first_ranks(paper)))
     if len(values) < 2:
         return f"{values[0]:+.1f}"
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    half = float(_t_quantile(len(values) - 1)) * error
+    half = half_t_interval(values)
     return f"{values.mean():+.1f} ({values.mean() - half:+.1f} to {values.mean() + half:+.1f})"
-
-
-def _t_quantile(degrees: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, 0.975))
