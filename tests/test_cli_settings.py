@@ -3,6 +3,7 @@
 import pytest
 
 from reseen.cli import run
+from reseen.errors import ReseenError
 from reseen.network.config import Config
 
 PEOPLE = [(person, camera, 16) for person in (1, 2, 3, 4) for camera in (1, 2)]
@@ -53,3 +54,22 @@ def test_an_unknown_key_names_the_nearest(make_store, tmp_path, capsys):
     error = capsys.readouterr().err
     assert "unknown setting 'train.update'; did you mean 'train.updates'?" in error
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "variants"),
+    [(["--no-variants"], []), (["--variants", "tanh", "--variants", "tied"], ["tanh", "tied"])],
+)
+def test_a_reproduction_compares_with_what_is_asked_for(make_store, tmp_path, options, variants):
+    store = make_store(PEOPLE * 2, trained={1, 2})
+    asked = []
+
+    def remember(*_arguments, **settings):
+        asked.extend(settings["variants"])
+        raise ReseenError("that is all")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reseen.evaluation.reproduce.reproduce", remember)
+        run(["reproduce", str(store.path), "--out", str(tmp_path / "report"), *options])
+
+    assert asked == variants
