@@ -334,8 +334,8 @@ def reproduce(
     trials
         How many of the store's splits.
     variants
-        Networks to compare with the paper's: mclaughlin, tanh, no-dropout, tied, hadsell, hinge,
-        unit, no-flow; by default all. Repeat the option for several.
+        Networks to compare with the paper's: mclaughlin, tuned, tanh, no-dropout, tied, hadsell,
+        hinge, unit, strong-flow, no-flow; by default all. Repeat the option for several.
     part
         full: without the body parts, whose three networks take most of the time.
     preset

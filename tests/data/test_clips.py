@@ -196,10 +196,10 @@ def test_reader_gives_stored_frames(store):
     np.testing.assert_array_equal(read.numpy(), np.asarray(store.frames)[rows])
 
 
-def normalised_by_hand(frames, divide_by):
+def normalised_by_hand(frames, divide_by, flow_unit=255):
     """Section 1's preprocessing in float64, from what the stored bytes stand for."""
     luma, blue, red = (frames[..., place, :, :] / 255 for place in range(3))
-    motion = (frames[..., 3:, :, :] - 127.0) / 8 / 255
+    motion = (frames[..., 3:, :, :] - 127.0) / 8 / flow_unit
     blue, red = (blue - 0.5) * 0.872, (red - 0.5) * 1.230
     values = np.concatenate((np.stack((luma, blue, red), axis=-3), motion), axis=-3)
     centred = values - values.mean(axis=(-2, -1), keepdims=True)
@@ -207,11 +207,12 @@ def normalised_by_hand(frames, divide_by):
     return centred / {"unit": deviation, "root": np.sqrt(deviation)}[divide_by]
 
 
+@pytest.mark.parametrize("flow_unit", [255, 4])
 @pytest.mark.parametrize("divide_by", ["root", "unit"])
-def test_channels_are_normalised_frame_by_frame(store, divide_by):
+def test_channels_are_normalised_frame_by_frame(store, divide_by, flow_unit):
     frames = np.array(store.frames[:6]).reshape(2, 3, 5, 64, 48)
-    values = normalise(torch.from_numpy(frames), "full", divide_by, flow=True)
-    expected = normalised_by_hand(frames.astype(np.float64), divide_by)
+    values = normalise(torch.from_numpy(frames), "full", divide_by, True, flow_unit)
+    expected = normalised_by_hand(frames.astype(np.float64), divide_by, flow_unit)
     np.testing.assert_allclose(values.numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -220,14 +221,15 @@ def test_channels_are_normalised_frame_by_frame(store, divide_by):
 def test_channel_without_contrast_becomes_zero(store, divide_by, part):
     frames = torch.from_numpy(np.array(store.frames[:1]))
     frames[:, 1] = 201
-    values = normalise(frames, part, divide_by, flow=True)
+    values = normalise(frames, part, divide_by, flow=True, flow_unit=255)
     assert values.isfinite().all()
     assert not values[:, 1].any()
     assert values[:, 0].any()
 
 
 def test_flow_can_be_left_out(store):
-    values = normalise(torch.from_numpy(np.array(store.frames[:1])), "full", "root", flow=False)
+    frames = torch.from_numpy(np.array(store.frames[:1]))
+    values = normalise(frames, "full", "root", flow=False, flow_unit=255)
     assert values[:, :3].any()
     assert not values[:, 3:].any()
 
@@ -239,7 +241,7 @@ def test_half_bodies_are_resized_to_whole_frames(store, part, rows):
     resized = np.stack(
         [cv2.resize(half, (48, 64), interpolation=cv2.INTER_LINEAR) for half in halves]
     )
-    values = normalise(torch.from_numpy(frame[None, None]), part, "unit", flow=True)
+    values = normalise(torch.from_numpy(frame[None, None]), part, "unit", flow=True, flow_unit=255)
     assert values.shape == (1, 1, 5, 64, 48)
     np.testing.assert_allclose(
         values[0, 0].numpy(), normalised_by_hand(resized, "unit"), rtol=1e-4, atol=1e-5

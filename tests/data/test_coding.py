@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reseen.data.coding import CHANNEL_SCALES, CHANNELS, pack_frames, unpack_flow, unpack_pictures
+from reseen.data.coding import CHANNELS, COLOUR_SCALES, pack_frames, unpack_flow, unpack_pictures
 from reseen.errors import ReseenError
 
 
@@ -44,17 +44,16 @@ def test_colours_are_stored_as_luma_and_two_differences(rgb, stored):
 
 
 def test_scales_turn_stored_steps_into_the_units_of_the_network():
-    """Y, U, V of RGB in 0..1, up to each channel's offset; flow in pixels / 255."""
+    """Y, U, V of RGB in 0..1, up to each channel's offset."""
     random = np.random.default_rng(1)
     first, second = random.integers(0, 256, (2, 3))
     matrix = np.array(
         [[0.299, 0.587, 0.114], [-0.14713, -0.28886, 0.436], [0.615, -0.51499, -0.10001]]
     )
     frames = pack_frames([plain(*first), plain(*second)]).astype(float)
-    differences = (frames[1] - frames[0])[:3, 0, 0] * CHANNEL_SCALES[:3]
+    differences = (frames[1] - frames[0])[:3, 0, 0] * COLOUR_SCALES
     np.testing.assert_allclose(differences, matrix @ (second - first) / 255, atol=0.005)
-    assert CHANNEL_SCALES[3:] == (1 / 8 / 255, 1 / 8 / 255)
-    assert len(CHANNELS) == len(CHANNEL_SCALES) == 5
+    assert len(CHANNELS) == len(COLOUR_SCALES) + 2 == 5
 
 
 @pytest.mark.parametrize("shape", [(64, 48), (128, 64), (256, 128)])

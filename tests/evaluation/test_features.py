@@ -19,7 +19,7 @@ def features_by_hand(run, frames, part, view):
     features = []
     for clip in range(len(frames) // FRAMES):
         chosen = torch.from_numpy(np.array(frames[FRAMES * clip : FRAMES * (clip + 1)]))
-        values = normalise(chosen[None], part, run.config.clips.normalise, flow=True)
+        values = normalise(chosen[None], part, run.config.clips.normalise, flow=True, flow_unit=255)
         with torch.no_grad():
             features.append(network(crop(values, crops, negate_mirrored_flow=True)))
     return [torch.cat(values).mean(dim=0).numpy() for values in zip(*features, strict=True)]

@@ -130,6 +130,7 @@ def test_each_variant_changes_what_its_name_says():
     assert changed["tied"] == {"network.recurrent_input"}
     assert changed["hadsell"] == changed["hinge"] == {"loss.siamese"}
     assert changed["unit"] == {"clips.normalise"}
+    assert changed["strong-flow"] == {"clips.flow_unit"}
     assert changed["no-flow"] == {"clips.flow"}
     assert {"network.activation", "loss.siamese", "loss.feature"} <= changed["mclaughlin"]
 

@@ -41,7 +41,7 @@ def test_batch_is_what_was_drawn_for_its_step(store, job, part, tmp_path):
     for step, batch in enumerate(batches, start=3):
         plan = sampler.draw(step)
         frames = torch.from_numpy(store.frames[plan.rows.reshape(-1, FRAMES)])
-        values = normalise(frames, part, "root", flow=True)
+        values = normalise(frames, part, "root", flow=True, flow_unit=255)
         torch.testing.assert_close(batch.clips, crop(values, plan.crops, True))
         assert batch.labels.tolist() == plan.labels.tolist()
         assert batch.masks.flattened.shape == (2 * PAIRS, FRAMES, 2560)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reseen.data.coding import CHANNEL_SCALES, HEIGHT, WIDTH
+from reseen.data.coding import COLOUR_SCALES, FLOW_STEPS, HEIGHT, WIDTH
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 
@@ -228,7 +228,11 @@ class FrameReader:
 
 
 def normalise(
-    frames: Tensor, part: BodyPart, divide_by: Literal["root", "unit"], flow: bool
+    frames: Tensor,
+    part: BodyPart,
+    divide_by: Literal["root", "unit"],
+    flow: bool,
+    flow_unit: float,
 ) -> Tensor:
     """Bring every channel of every frame to mean zero and a common spread (section 2.1).
 
@@ -237,13 +241,16 @@ def normalise(
         part: the body part to keep; halves are resized to the whole frame's size first.
         divide_by: "unit": the standard deviation; "root": the root of it, as the baseline does.
         flow: whether the flow channels are kept; zeros otherwise.
+        flow_unit: pixels per frame that count as 1. Divided by the root of its deviation, flow
+            is the stronger the smaller this is.
 
     Returns:
         (..., 5, 64, 48) float32. A channel without any contrast becomes zero.
     """
     values = _body_part(frames, part)
     values.sub_(values.mean(dim=(-2, -1), keepdim=True))
-    scales = torch.tensor(CHANNEL_SCALES, device=frames.device)[:, None, None]
+    step = 1 / (FLOW_STEPS * flow_unit)
+    scales = torch.tensor((*COLOUR_SCALES, step, step), device=frames.device)[:, None, None]
     # A norm of what is centred already takes a tenth of the time of torch.var.
     spread = torch.linalg.vector_norm(values, dim=(-2, -1), keepdim=True)
     deviation = spread / math.sqrt(HEIGHT * WIDTH - 1) * scales

@@ -20,9 +20,9 @@ FRAME_SHAPE = (len(CHANNELS), HEIGHT, WIDTH)
 FLOW_STEPS = 8
 """Stored steps per pixel of motion. The baseline stores whole pixels and loses slow motion."""
 
-CHANNEL_SCALES = (1 / 255, 0.872 / 255, 1.230 / 255, 1 / (255 * FLOW_STEPS), 1 / (255 * FLOW_STEPS))
-"""What one stored step is worth in the network's input, for each channel: colour as YUV of RGB in
-0..1, flow as pixels / 255 like the baseline. No offset, since each channel's mean is subtracted."""
+COLOUR_SCALES = (1 / 255, 0.872 / 255, 1.230 / 255)
+"""What one stored step of each colour channel is worth as YUV of RGB in 0..1. No offset, since
+each channel's mean is subtracted."""
 
 _YUV = np.array([[0.299, 0.587, 0.114], [-0.14713, -0.28886, 0.436], [0.615, -0.51499, -0.10001]])
 _RANGES = np.array([1, 0.872, 1.230])

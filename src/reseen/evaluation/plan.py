@@ -42,15 +42,16 @@ class Variant:
         return Config.from_mapping(self.changes, self.label, plan)
 
 
-def _baseline() -> dict[str, dict[str, Any]]:
-    """What McLaughlin et al. do otherwise; optimiser and budget stay the plan's."""
-    settings = asdict(Config.preset("mclaughlin"))
+def _preset(name: str) -> dict[str, dict[str, Any]]:
+    """Network, clips and loss of a preset; optimiser and budget stay the plan's."""
+    settings = asdict(Config.preset(name))
     return {table: settings[table] for table in ("network", "clips", "loss")}
 
 
 VARIANTS: dict[str, Variant] = {
     "paper": Variant("paper", {}, PartFusion.PARTS),
-    "mclaughlin": Variant("McLaughlin et al. baseline", _baseline()),
+    "mclaughlin": Variant("McLaughlin et al. baseline", _preset("mclaughlin")),
+    "tuned": Variant("the tuned preset", _preset("tuned")),
     "tanh": Variant("tanh for ReLU", {"network": {"activation": "tanh"}}),
     "no-dropout": Variant(
         "without dropout", {"network": {"dropout": 0.0, "recurrent_dropout": 0.0}}
@@ -59,6 +60,7 @@ VARIANTS: dict[str, Variant] = {
     "hadsell": Variant("eq. 7 on the distance (Hadsell)", {"loss": {"siamese": "hadsell"}}),
     "hinge": Variant("eq. 7 as the baseline's hinge", {"loss": {"siamese": "hinge"}}),
     "unit": Variant("normalised by σ for √σ", {"clips": {"normalise": "unit"}}),
+    "strong-flow": Variant("flow eight times as strong", {"clips": {"flow_unit": 4.0}}),
     "no-flow": Variant("without optical flow", {"clips": {"flow": False}}),
 }
 

@@ -112,7 +112,7 @@ def _influence_on(run: Run, frames: NDArray[np.uint8]) -> Floats:
     part: BodyPart = "full" if "full" in run.facts.parts else run.facts.parts[0]
     settings = run.config.clips
     stored = torch.from_numpy(np.array(frames))[None]
-    clips = normalise(stored, part, settings.normalise, settings.flow)
+    clips = normalise(stored, part, settings.normalise, settings.flow, settings.flow_unit)
     (middle,) = view_crops(1, 1)
     return frame_influence(run.network(part), crop(clips, middle, settings.negate_mirrored_flow)[0])
 

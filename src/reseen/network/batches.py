@@ -92,7 +92,7 @@ class BatchSource:
 
     def _batch(self, step: int, job: Job, plan: PairPlan, frames: Tensor) -> Batch:
         clips, device = self.config.clips, self.fabric.device
-        values = normalise(frames, job.part, clips.normalise, clips.flow)
+        values = normalise(frames, job.part, clips.normalise, clips.flow, clips.flow_unit)
         return Batch(
             crop(values, plan.crops, clips.negate_mirrored_flow),
             torch.from_numpy(plan.labels).to(device),

@@ -55,11 +55,15 @@ class ClipConfig:
     flow: bool = True
     """Feed the two channels of optical flow; zeros otherwise."""
 
+    flow_unit: float = 255.0
+    """Pixels per frame that count as 1 before flow is normalised; 8-bit pictures make it 255."""
+
     negate_mirrored_flow: bool = True
     """Turn the sign of the horizontal flow when a clip is mirrored; the baseline does not."""
 
     def __post_init__(self) -> None:
         _require_positive("clips.frames", self.frames)
+        _require_positive("clips.flow_unit", self.flow_unit)
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,8 @@ class ClipToFeature(nn.Module):
         clips = self.config.clips
         features = []
         for network, part in zip(self.networks, self.parts, strict=True):
-            cut = middle_crop(normalise(frames, part, clips.normalise, clips.flow))
-            features.append(getattr(network(cut), self.config.loss.feature))
+            values = normalise(frames, part, clips.normalise, clips.flow, clips.flow_unit)
+            features.append(getattr(network(middle_crop(values)), self.config.loss.feature))
         if self.fusion is None:
             return torch.as_tensor(features[0])
         by_part = dict(zip(self.parts, features, strict=True))

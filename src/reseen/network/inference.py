@@ -43,7 +43,7 @@ def clip_features(
     Returns:
         Features of (n, 128) for each view.
     """
-    clips = normalise(frames, part, config.normalise, config.flow)
+    clips = normalise(frames, part, config.normalise, config.flow, config.flow_unit)
     return [network(crop(clips, view, config.negate_mirrored_flow)) for view in views]
 
 
