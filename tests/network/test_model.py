@@ -115,6 +115,7 @@ def test_maps_have_the_papers_sizes():
     [
         ({"recurrent_input": "tied"}, 384_800),
         ({"recurrent_input": "own"}, 384_800 + 16_512),
+        ({"recurrent_input": "identity-first"}, 384_800 + 16_512),
         ({"recurrent_input": "separate"}, 384_800 + 327_808),
         ({"recurrent_input": "tied", "learned_start": True}, 384_800 + 128),
     ],
@@ -124,6 +125,17 @@ def test_parameters_are_as_many_as_published(settings, parameters):
     trained = [value.numel() for value in learner.network.parameters() if value.requires_grad]
     assert sum(trained) == parameters
     assert sum(value.numel() for value in learner.classifier.parameters()) == 129 * 100
+
+
+def test_an_input_that_starts_as_the_identity_starts_as_the_tied_one():
+    clips = some_clips()
+    first, tied = (network(recurrent_input=name) for name in ("identity-first", "tied"))
+    tied.load_state_dict(first.state_dict())
+    w_i, _, bias_i, _ = first.recurrence.all_weights[0]
+    assert torch.equal(w_i, torch.eye(128, dtype=w_i.dtype))
+    assert not bias_i.any()
+    with torch.no_grad():
+        torch.testing.assert_close(first(clips).temporal, tied(clips).temporal)
 
 
 def test_order_of_frames_matters_to_the_temporal_feature_alone():

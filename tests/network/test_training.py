@@ -325,7 +325,7 @@ def test_processes_stop_and_save_after_the_same_update():
     assert len(asked) == 2, "whoever asks waits for the others"
 
 
-@pytest.mark.parametrize("recurrent_input", ["own", "tied", "separate"])
+@pytest.mark.parametrize("recurrent_input", ["own", "identity-first", "tied", "separate"])
 @pytest.mark.parametrize("feature", ["spatial", "temporal", "fused"])
 def test_every_trained_weight_gets_a_gradient(feature, recurrent_input):
     settings = config(network={"recurrent_input": recurrent_input}, loss={"feature": feature})

@@ -22,8 +22,9 @@ class NetworkConfig:
     activation: Literal["relu", "tanh"] = "relu"
     """After each pooling and in eq. (4); the baseline has tanh."""
 
-    recurrent_input: Literal["own", "tied", "separate"] = "own"
-    """W_i of eq. (3): a matrix of its own, the identity, or a second projection from the CNN."""
+    recurrent_input: Literal["own", "identity-first", "tied", "separate"] = "own"
+    """W_i of eq. (3): a matrix of its own, one that starts as the identity, the identity for good,
+    or a second projection from the CNN."""
 
     dropout: float = 0.6
     """Share of the flattened CNN output set to zero before the projection to f(t)."""

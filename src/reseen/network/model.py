@@ -62,7 +62,7 @@ class SpatialTemporalFusion(nn.Module):
             FEATURE, FEATURE, nonlinearity=self.config.activation, batch_first=True
         )
         if self.config.recurrent_input != "own":
-            self._tie_recurrent_input()
+            self._start_as_identity(learned=self.config.recurrent_input == "identity-first")
         self.start = nn.Parameter(torch.zeros(FEATURE), requires_grad=self.config.learned_start)
 
     def forward(self, clips: Tensor, masks: DropoutMasks | None = None) -> Features:
@@ -124,11 +124,11 @@ class SpatialTemporalFusion(nn.Module):
         """ReLU in the paper, tanh in the baseline; any shape."""
         return torch.relu(values) if self.config.activation == "relu" else torch.tanh(values)
 
-    def _tie_recurrent_input(self) -> None:
-        """Make W_i the identity, for good."""
+    def _start_as_identity(self, learned: bool) -> None:
+        """Make W_i the identity: to begin with, or for good."""
         w_i, _, bias_i, _ = self.recurrence.all_weights[0]
-        nn.init.eye_(w_i).requires_grad_(False)
-        nn.init.zeros_(bias_i).requires_grad_(False)
+        nn.init.eye_(w_i).requires_grad_(learned)
+        nn.init.zeros_(bias_i).requires_grad_(learned)
 
 
 class PartFusion(nn.Module):
