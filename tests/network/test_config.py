@@ -35,9 +35,10 @@ def test_quick_is_the_papers_network_and_loss():
     assert quick.train.updates < paper.train.updates
 
 
-def test_tuned_changes_two_choices_of_quick():
+def test_tuned_changes_four_choices_of_quick():
     quick, tuned = asdict(Config.preset("quick")), asdict(Config.preset("tuned"))
-    quick["network"]["activation"], quick["clips"]["start"] = "tanh", "random"
+    quick["network"] |= {"activation": "tanh", "recurrent_input": "identity-first"}
+    quick["clips"]["start"], quick["loss"]["siamese"] = "random", "hinge"
     assert tuned == quick
 
 
