@@ -107,10 +107,14 @@ def test_help_loads_nothing_heavy():
     assert done.stderr == "[]\n"
 
 
-def test_installed_command_ends_with_the_exit_code(tmp_path):
-    program = Path(sys.executable).with_name("reseen")
+@pytest.mark.parametrize(
+    "program",
+    [[Path(sys.executable).with_name("reseen")], [sys.executable, "-m", "reseen"]],
+    ids=["reseen", "python -m reseen"],
+)
+def test_installed_command_ends_with_the_exit_code(program, tmp_path):
     done = subprocess.run(
-        [program, "evaluate", tmp_path, tmp_path], capture_output=True, text=True, check=False
+        [*program, "evaluate", tmp_path, tmp_path], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert done.stdout == ""
