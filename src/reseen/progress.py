@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 
 SECONDS_BETWEEN_LINES = 60.0
 
@@ -15,7 +16,8 @@ Advance = Callable[[int], None]
 def progress(what: str, total: int | None, unit: str, done: int = 0) -> Iterator[Advance]:
     """Show how far some work has come, on stderr, with its rate and the time left.
 
-    Of several processes that `torchrun` has started, the first one speaks for all.
+    Of several processes that `torchrun` has started, the first one speaks for all; a process that
+    works for another leaves it to that one.
 
     Args:
         what: a word or two for the work, "training full".
@@ -26,7 +28,7 @@ def progress(what: str, total: int | None, unit: str, done: int = 0) -> Iterator
     Yields:
         A function to call with the number of units just finished.
     """
-    if os.environ.get("RANK", "0") != "0":
+    if os.environ.get("RANK", "0") != "0" or parent_process() is not None:
         yield lambda _units: None
         return
     show = _bar if sys.stderr.isatty() else _lines

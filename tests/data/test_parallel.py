@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from reseen.data.parallel import TASKS_PER_PROCESS, in_parallel
+from reseen.data.parallel import TASKS_PER_PROCESS, in_parallel, report
 from reseen.errors import ReseenError
+from reseen.progress import progress
 
 
 def halved(number: int) -> int:
@@ -48,7 +49,7 @@ def test_a_killed_process_is_told():
 
 ENDLESS = """
 import sys, time
-from reseen.data.parallel import TASKS_PER_PROCESS, in_parallel
+from reseen.data.parallel import TASKS_PER_PROCESS, in_parallel, report
 
 def wait_for_ever():
     print("begun", flush=True)
@@ -67,3 +68,18 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path):
     assert [parent.stdout.readline() for _ in range(2)] == ["begun\n"] * 2
     parent.kill()
     parent.communicate(timeout=60)
+
+
+def counted(number: int) -> int:
+    with progress("a part", number, "units") as advance:
+        for _ in range(number):
+            advance(1)
+            report(1)
+    return number
+
+
+def test_processes_report_how_far_they_are_and_leave_showing_it_to_the_one_that_asked(capfd):
+    heard = []
+    assert sorted(in_parallel(counted, [(3,), (4,)], 2, heard.append)) == [3, 4]
+    assert heard == [1] * 7
+    assert capfd.readouterr().err == ""

@@ -7,8 +7,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import Any, TypeVar
 
@@ -24,9 +32,23 @@ TASKS_PER_PROCESS = 4
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameter numbers of glibc's malloc.h
 _KEPT_BYTES = 32 * 2**20
 
+_reports: Connection | None = None
+"""In a working process: the way to the process that it works for."""
+
+
+def report(units: int) -> None:
+    """Tell the process that this one works for how much of a task has just been done."""
+    assert _reports is not None, "only what in_parallel calls can report"
+    # All processes write to one pipe, without a lock that could die with its holder: what is as
+    # short as a number arrives in one piece.
+    _reports.send(units)
+
 
 def in_parallel(
-    work: Callable[..., Result], tasks: Iterable[tuple[Any, ...]], processes: int | None = None
+    work: Callable[..., Result],
+    tasks: Iterable[tuple[Any, ...]],
+    processes: int | None = None,
+    advance: Callable[[int], object] = lambda _units: None,
 ) -> Iterator[Result]:
     """Call `work(*task)` for every task in several processes.
 
@@ -36,6 +58,7 @@ def in_parallel(
         work: a function that can be pickled.
         tasks: taken one by one, as processes become free.
         processes: as many as there are cores when None.
+        advance: called, in a thread of its own, with every number that `work` gives to `report`.
 
     Yields:
         What `work` returns, in the order in which it is finished.
@@ -46,7 +69,10 @@ def in_parallel(
     processes = processes or os.cpu_count() or 1
     # Spawned, not forked: a fork beside torch's threads can hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_start_process)
+    heard, reports = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(processes, context, _start_process, (reports,))
+    listener = threading.Thread(target=_listen, args=(heard, advance))
+    listener.start()
     waiting: set[Future[Result]] = set()
     try:
         for task in tasks:
@@ -54,7 +80,7 @@ def in_parallel(
             if len(waiting) >= TASKS_PER_PROCESS * processes:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
-        yield from (future.result() for future in waiting)
+        yield from (future.result() for future in as_completed(waiting))
     except BrokenProcessPool as error:
         raise ReseenError(
             "a working process died; was memory short, start again to continue; in a script, "
@@ -62,9 +88,20 @@ def in_parallel(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+        reports.close()
+        listener.join()
 
 
-def _start_process() -> None:
+def _listen(heard: Connection, advance: Callable[[int], object]) -> None:
+    """Pass on what is reported until nobody is left who could."""
+    with heard, suppress(EOFError):
+        while True:
+            advance(heard.recv())
+
+
+def _start_process(reports: Connection) -> None:
+    global _reports
+    _reports = reports
     cv2.setNumThreads(1)  # the processes share the cores already
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from reseen.data.clips import BodyPart
-from reseen.data.parallel import in_parallel
+from reseen.data.parallel import in_parallel, report
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.files import write_json
@@ -143,22 +143,21 @@ def train_runs(store: FrameStore, runs: Mapping[tuple[int, str], Run], out: Path
             _train_stacked(store, runs, out, advance)
         else:
             tasks = ((store.path, run, part) for run, part in networks)
-            for updates in in_parallel(_train_alone, tasks, os.cpu_count()):
-                advance(updates)
+            for _ in in_parallel(_train_alone, tasks, os.cpu_count(), advance):
+                pass
 
 
-def _train_alone(store: Path, run: Run, part: BodyPart) -> int:
-    """One network in a process of its own, on one core; how many updates it took."""
+def _train_alone(store: Path, run: Run, part: BodyPart) -> None:
+    """One network in a process of its own, on one core."""
     torch.set_num_threads(1)
     train_part(
         make_fabric(),
         FrameStore.open(store),
         run,
         part,
-        lambda _: None,
+        report,
         snapshots=snapshots(run.config) if part == "full" else (),
     )
-    return run.config.train.updates
 
 
 def _train_stacked(
