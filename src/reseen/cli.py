@@ -73,7 +73,7 @@ for command in (track, gallery_app, search, calibrate, serve):
 
 @app.command
 def demo(out: Path = Path("demo"), *, seed: int = 0) -> None:
-    """Draw people, train the paper's network on some, find the others again.
+    """Draw people, train the tuned network on some, find the others again.
 
     Parameters
     ----------

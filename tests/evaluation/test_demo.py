@@ -18,7 +18,7 @@ SMALL = {
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     config = Config.from_mapping(SMALL, "test")
-    monkeypatch.setattr(Config, "preset", lambda name: {"quick": config}[name])
+    monkeypatch.setattr(Config, "preset", lambda name: {"tuned": config}[name])
     monkeypatch.setattr(demo, "synthesize", functools.partial(synthesize, people=8))
 
 

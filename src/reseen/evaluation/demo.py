@@ -33,7 +33,7 @@ def run_demo(out: Path, seed: int = 0) -> Report:
     synthesize(out / "people", seed=seed)
     store = prepare(load("synthetic", out / "people"), out / "store")
     resume = (out / "run" / "run.json").exists()
-    config = Config.preset("quick")
+    config = Config.preset("tuned")
     train(store, out / "run", config, PartFusion.PARTS, seed=seed, resume=resume)
     run = Run.open(out / "run")
     evaluation = evaluate(run, store)
