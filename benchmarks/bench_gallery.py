@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.search.gallery import Gallery
-from reseen.search.records import Described, Filter, Query
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Described, Filter, Query
 
 DIMENSIONS, CAMERAS, BATCH = 128, 8, 20_000
 SEARCHES, NEAREST = 200, 20

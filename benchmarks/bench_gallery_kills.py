@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from reseen.search import table
-from reseen.search.gallery import Gallery
-from reseen.search.records import Described
+from reseen.gallery import table
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Described
 
 BATCH, DIMENSIONS = 20, 32
 LONGEST_LIFE = 0.6
@@ -68,7 +68,7 @@ def live_and_die(place: Path, journal: Path, life: float) -> None:
 
 def start_writer(place: Path, journal: Path, first: int) -> BaseProcess:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["reseen.search.gallery"])
+    context.set_forkserver_preload(["reseen.gallery.gallery"])
     writer = context.Process(target=write, args=(place, journal, first))
     writer.start()
     return writer

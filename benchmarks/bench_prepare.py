@@ -18,9 +18,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from reseen.data.parallel import in_parallel
 from reseen.data.prepare import prepare
-from reseen.data.tracklet import Benchmark, Split, Tracklet
+from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
+from reseen.parallel import in_parallel
 
 CASES = {"128x64": (128, 64, 95), "256x128": (256, 128, 80)}
 """Height, width and JPEG quality: 3 to 6 kB a picture, as in the public data sets."""
@@ -79,7 +79,9 @@ def benchmark_of(folder: Path, frames: int) -> Benchmark:
     """So many frames, by reading the one tracklet in `folder` again and again."""
     files = tuple(sorted(file.name for file in folder.iterdir()))
     numbers = range(frames // len(files))
-    tracklets = tuple(Tracklet(f"{number:06d}", number + 1, 1, folder, files) for number in numbers)
+    tracklets = tuple(
+        BenchmarkTracklet(f"{number:06d}", number + 1, 1, folder, files) for number in numbers
+    )
     return Benchmark("drawn", tracklets, (Split(tuple(numbers), (), ()),))
 
 
@@ -108,7 +110,7 @@ def decode_all(benchmark: Benchmark, processes: int) -> None:
         pass
 
 
-def decode(tracklet: Tracklet) -> None:
+def decode(tracklet: BenchmarkTracklet) -> None:
     for path in tracklet.paths:
         cv2.imread(str(path), cv2.IMREAD_COLOR)
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from reseen.evaluation.embedding import Embeddings
+from reseen.data.embeddings import Embeddings
 from reseen.evaluation.metric_learning import fit_xqda
 from reseen.evaluation.metrics import euclidean_distances
 from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.reranking import reranked_distances
-from reseen.evaluation.views import score_features
+from reseen.evaluation.scoring import score_features
 
 QUERIES, GALLERY, DIMENSIONS = 1_980, 12_180, 128
 LARGE_QUERIES, LARGE_GALLERY = 20_000, 100_000

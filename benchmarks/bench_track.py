@@ -16,11 +16,11 @@ from pathlib import Path
 
 import cv2
 
-from reseen.search.describe import Stripes
-from reseen.search.gallery import Gallery
-from reseen.search.sighting import sightings_in
-from reseen.search.track import TrackReport, track
-from reseen.search.video import frames_from
+from reseen.data.tracked import tracklets_in
+from reseen.gallery.describe import Stripes
+from reseen.gallery.gallery import Gallery
+from reseen.tracking.track import TrackReport, track
+from reseen.tracking.video import frames_from
 
 VIDEO = Path(__file__).resolve().parents[2] / "shared/data/one-by-one-person-detection.mp4"
 WITH_DETECTOR, WITH_BOXES = 1.0, 10.0
@@ -81,7 +81,7 @@ def tell(report: TrackReport, worked: float) -> None:
 
 def add(gallery: Path, tracklets: Path) -> None:
     opened = Gallery.open(str(gallery), create=True)
-    opened.add(sightings_in(tracklets, "hall"), Stripes())
+    opened.add(tracklets_in(tracklets, "hall"), Stripes())
 
 
 def measure_memory(video: Path, folder: Path) -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from selenium import webdriver
 
-from reseen.search.describe import Stripes
-from reseen.search.gallery import Gallery
-from reseen.search.records import Described
-from reseen.search.thumbnail import make_thumbnail
-from reseen.search.web.app import serve
+from reseen.gallery.describe import Stripes
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Described
+from reseen.gallery.thumbnail import make_thumbnail
+from reseen.web.app import serve
 
 TRACKLETS, LOADS = 50, 15
 SWITCHES = (

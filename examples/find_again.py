@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from reseen.search.gallery import Gallery
-from reseen.search.network_describer import open_describer
-from reseen.search.records import Filter
-from reseen.search.sighting import sightings_in
-from reseen.search.track import track
+from reseen.data.tracked import tracklets_in
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.network_describer import open_describer
+from reseen.gallery.records import Filter
+from reseen.tracking.track import track
 
 
 def find_again(first: Path, second: Path, out: Path, model: str = "stripes") -> None:
@@ -22,7 +22,7 @@ def find_again(first: Path, second: Path, out: Path, model: str = "stripes") -> 
     gallery = Gallery.open(out / "gallery", create=True)
     for camera, video in {"first": first, "second": second}.items():
         track(video, camera, out / camera)
-        gallery.add(sightings_in(out / camera), describer)
+        gallery.add(tracklets_in(out / camera), describer)
     for entry in gallery.entries(describer.model_id, Filter(camera="first")):
         print(entry.id)
         query = gallery.query(entry.id, describer.model_id)

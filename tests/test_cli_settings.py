@@ -69,7 +69,7 @@ def test_a_reproduction_compares_with_what_is_asked_for(make_store, tmp_path, op
         raise ReseenError("that is all")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reseen.evaluation.reproduce.reproduce", remember)
+        patch.setattr("reseen.experiments.reproduce.reproduce", remember)
         run(["reproduce", str(store.path), "--out", str(tmp_path / "report"), *options])
 
     assert asked == variants

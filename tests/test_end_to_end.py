@@ -18,8 +18,8 @@ def folder(tmp_path_factory):
     people, store, trained = (str(root / name) for name in ("people", "store", "run"))
     for command in (
         ["synthesize", people, "--people", "8", "--seed", "1"],
-        ["check", "synthetic", people],
-        ["prepare", "synthetic", people, "--out", store],
+        ["check", "folder", people],
+        ["prepare", "folder", people, "--out", store],
         ["train", store, "--out", trained, "--part", "all", *SMALL],
         ["evaluate", trained, store, "--json", str(root / "scores.json")],
         ["embed", trained, store, "--out", str(root / "features.parquet")],
@@ -65,6 +65,6 @@ def test_every_tracklet_has_a_feature_that_others_can_read(folder):
 def test_finished_work_is_not_done_again(folder, capsys):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     store, trained = str(folder / "store"), str(folder / "run")
-    assert run(["prepare", "synthetic", str(folder / "people"), "--out", store]) == 0
+    assert run(["prepare", "folder", str(folder / "people"), "--out", store]) == 0
     assert run(["train", store, "--out", trained, "--part", "all", "--resume", *SMALL]) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -54,8 +54,8 @@ def test_every_link_leads_somewhere():
 
 def test_the_example_finds_people_again(tmp_path, capsys, monkeypatch):
     pytest.importorskip("lancedb")
-    from reseen.search import people
-    from reseen.search.detect import Detections
+    from reseen.tracking import people
+    from reseen.tracking.detections import Detections
 
     example = _load(ROOT / "examples" / "find_again.py")
     for name in ("first", "second"):

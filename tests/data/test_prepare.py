@@ -19,7 +19,7 @@ from reseen.data.journal import JOURNAL_FILE
 from reseen.data.pictures import read_picture
 from reseen.data.prepare import prepare
 from reseen.data.store import FRAMES_FILE, INDEX_FILE, FrameStore
-from reseen.data.tracklet import Benchmark, Split, Tracklet
+from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 
 LENGTHS = (3, 1, 4, 2, 5, 3)
@@ -36,7 +36,7 @@ def draw(root: Path) -> Benchmark:
         files = tuple(f"{number}.png" for number in range(length))
         for file in files:
             cv2.imwrite(str(folder / file), random.integers(0, 256, (40, 24, 3), np.uint8))
-        tracklets.append(Tracklet(f"{person}/{camera}", person, camera, folder, files))
+        tracklets.append(BenchmarkTracklet(f"{person}/{camera}", person, camera, folder, files))
     return Benchmark("folder", tuple(tracklets), (Split((0, 1), (2, 4), (3, 5)),), ("drawn",))
 
 
@@ -60,7 +60,7 @@ def copied(finished: tuple[Benchmark, Path], tmp_path: Path) -> tuple[Benchmark,
     return benchmark, Path(shutil.copytree(store, tmp_path / "store"))
 
 
-def packed_from(tracklet: Tracklet, without: tuple[str, ...] = ()) -> np.ndarray:
+def packed_from(tracklet: BenchmarkTracklet, without: tuple[str, ...] = ()) -> np.ndarray:
     return pack_frames([read_picture(path) for path in tracklet.paths if path.name not in without])
 
 
@@ -228,7 +228,9 @@ if __name__ == "__main__":
 def many(root: Path) -> Benchmark:
     """The tracklet of one folder, forty times over."""
     files = tuple(sorted(file.name for file in root.iterdir()))
-    tracklets = tuple(Tracklet(f"{number}", number, 1, root, files) for number in range(1, 41))
+    tracklets = tuple(
+        BenchmarkTracklet(f"{number}", number, 1, root, files) for number in range(1, 41)
+    )
     return Benchmark("folder", tracklets, (Split(tuple(range(40)), (), ()),))
 
 

@@ -8,15 +8,15 @@ from reseen.data.tracklet import (
     DISTRACTOR,
     JUNK,
     Benchmark,
+    BenchmarkTracklet,
     Split,
-    Tracklet,
     natural_sorted,
 )
 from reseen.errors import ReseenError
 
 
-def tracklet(person: int, camera: int, name: str = "") -> Tracklet:
-    return Tracklet(name or f"{person}/{camera}", person, camera, Path("root"), ("1.png",))
+def tracklet(person: int, camera: int, name: str = "") -> BenchmarkTracklet:
+    return BenchmarkTracklet(name or f"{person}/{camera}", person, camera, Path("root"), ("1.png",))
 
 
 def test_numbers_in_names_sort_by_value():
@@ -43,11 +43,11 @@ def test_the_order_does_not_depend_on_the_order_before(names: list[str]):
 
 def test_a_tracklet_without_frames_is_refused():
     with pytest.raises(ReseenError, match="person/cam in root has no frame"):
-        Tracklet("person/cam", 1, 1, Path("root"), ())
+        BenchmarkTracklet("person/cam", 1, 1, Path("root"), ())
 
 
 def test_a_tracklet_knows_its_pictures_in_time_order():
-    found = Tracklet("1/1", 1, 1, Path("root"), ("2.png", "10.png"))
+    found = BenchmarkTracklet("1/1", 1, 1, Path("root"), ("2.png", "10.png"))
     assert len(found) == 2
     assert list(found.paths) == [Path("root/2.png"), Path("root/10.png")]
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from reseen.errors import ReseenError
-from reseen.evaluation.evaluate import default_protocol, evaluate, write_evaluation
-from reseen.evaluation.features import embed
+from reseen.evaluation.evaluate import default_protocol, evaluate
 from reseen.evaluation.report import Report
+from reseen.network.embed import embed
+from reseen.report.write import write_evaluation
 
 
 @pytest.fixture(scope="module")

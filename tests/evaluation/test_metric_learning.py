@@ -5,10 +5,10 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
+from reseen.data.embeddings import Embeddings
 from reseen.data.tracklet import Split
 from reseen.errors import ReseenError
 from reseen.evaluation import metric_learning
-from reseen.evaluation.embedding import Embeddings
 from reseen.evaluation.metric_learning import (
     LEARNED_METRICS,
     Metric,
@@ -19,7 +19,7 @@ from reseen.evaluation.metric_learning import (
     principal_components,
     xqda,
 )
-from reseen.evaluation.views import score_features
+from reseen.evaluation.scoring import score_features
 
 
 def embeddings(features, persons, cameras):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from reseen.data.embeddings import Embeddings
 from reseen.errors import ReseenError
-from reseen.evaluation.embedding import Embeddings
 from reseen.evaluation.metrics import plain_average_precision, score, trapezoid_average_precision
 from reseen.evaluation.protocol import PROTOCOLS, find_protocol, score_by_protocol
 from reseen.evaluation.reranking import reranked_distances

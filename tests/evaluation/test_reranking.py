@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from reseen.data.embeddings import Embeddings
 from reseen.errors import ReseenError
 from reseen.evaluation import reranking
-from reseen.evaluation.embedding import Embeddings
 from reseen.evaluation.metrics import score
 from reseen.evaluation.reranking import reranked_distances
-from reseen.evaluation.views import score_features
+from reseen.evaluation.scoring import score_features
 
 
 def tracklets(features, persons=None, cameras=None):

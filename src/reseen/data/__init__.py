@@ -1,1 +1,1 @@
-"""Find the same person again in another camera's video."""
+"""Crops to clips: data sets, flow, stores."""

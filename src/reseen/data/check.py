@@ -6,12 +6,12 @@ from pathlib import Path
 
 from reseen.data.counts import COUNTS, Fact
 from reseen.data.datasets import known_dataset, load
-from reseen.data.datasets.layout import entries, gaps
 from reseen.data.datasets.splits import cameras_of_people
-from reseen.data.parallel import in_parallel
+from reseen.data.layout import entries, gaps
 from reseen.data.pictures import read_picture
-from reseen.data.tracklet import Benchmark, Tracklet
+from reseen.data.tracklet import Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
+from reseen.parallel import in_parallel
 from reseen.progress import progress
 
 PICTURE_SIZES = {
@@ -94,7 +94,7 @@ def _bad_pictures(
     return sorted(problems)
 
 
-def _inspect(tracklet: Tracklet, size: tuple[int, int] | None) -> tuple[int, list[str]]:
+def _inspect(tracklet: BenchmarkTracklet, size: tuple[int, int] | None) -> tuple[int, list[str]]:
     """How many pictures a tracklet has, and what is wrong with them."""
     problems = []
     for path in tracklet.paths:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.datasets import ilids_vid, prid2011
-from reseen.data.datasets.layout import entries, gaps
 from reseen.data.datasets.published import find_split_file
 from reseen.data.datasets.splits import cameras_of_people
-from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, Tracklet
+from reseen.data.layout import entries, gaps
+from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, BenchmarkTracklet
 
 FRAMES_IN_A_CLIP = 16
 """Length T of a clip in the paper, section 3.2."""
@@ -108,7 +108,7 @@ def count_mars(_: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
     return (*_mars_train(train), *_mars_test(test), *_mars_query(query, test))
 
 
-def _mars_train(train: Sequence[Tracklet]) -> tuple[Fact, ...]:
+def _mars_train(train: Sequence[BenchmarkTracklet]) -> tuple[Fact, ...]:
     lengths = _lengths(train)
     cameras = Counter(map(len, _cameras(train)))
     spread = ", ".join(str(cameras[number]) for number in range(1, 7))
@@ -123,7 +123,7 @@ def _mars_train(train: Sequence[Tracklet]) -> tuple[Fact, ...]:
     )
 
 
-def _mars_test(test: Sequence[Tracklet]) -> tuple[Fact, ...]:
+def _mars_test(test: Sequence[BenchmarkTracklet]) -> tuple[Fact, ...]:
     lengths = _lengths(test)
     persons = Counter(tracklet.person for tracklet in test)
     return (
@@ -137,7 +137,9 @@ def _mars_test(test: Sequence[Tracklet]) -> tuple[Fact, ...]:
     )
 
 
-def _mars_query(query: Sequence[Tracklet], test: Sequence[Tracklet]) -> tuple[Fact, ...]:
+def _mars_query(
+    query: Sequence[BenchmarkTracklet], test: Sequence[BenchmarkTracklet]
+) -> tuple[Fact, ...]:
     names = {tracklet.name for tracklet in query}
     others = cameras_of_people([tracklet for tracklet in test if tracklet.name not in names])
     unmatched = sum(not others.get(one.person, set()) - {one.camera} for one in query)
@@ -170,7 +172,6 @@ COUNTS: dict[str, Callable[[Path, Benchmark], tuple[Fact, ...]]] = {
     "ilids-vid": count_ilids_vid,
     "mars": count_mars,
     "folder": count_people,
-    "synthetic": count_people,
 }
 """For each data set, its counts: the published ones beside those found in a folder."""
 
@@ -179,12 +180,12 @@ def _shown(value: int | str | None) -> str:
     return f"{value:,}" if isinstance(value, int) else value or ""
 
 
-def _cameras(tracklets: Sequence[Tracklet]) -> list[set[int]]:
+def _cameras(tracklets: Sequence[BenchmarkTracklet]) -> list[set[int]]:
     """For each person, the cameras."""
     return list(cameras_of_people(tracklets).values())
 
 
-def _lengths(tracklets: Sequence[Tracklet]) -> NDArray[np.int64]:
+def _lengths(tracklets: Sequence[BenchmarkTracklet]) -> NDArray[np.int64]:
     return np.array([len(tracklet) for tracklet in tracklets], dtype=np.int64)
 
 
@@ -199,7 +200,7 @@ def _short(lengths: NDArray[np.int64]) -> int:
     return int((lengths < FRAMES_IN_A_CLIP).sum())
 
 
-def _with_gaps(tracklets: Sequence[Tracklet]) -> int:
+def _with_gaps(tracklets: Sequence[BenchmarkTracklet]) -> int:
     return sum(bool(gaps(tracklet.files)) for tracklet in tracklets)
 
 

@@ -1,7 +1,9 @@
-"""Reading a picture from disk, and knowing a broken one."""
+"""Reading pictures from disk, one or many, and knowing a broken one."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import cv2
 import numpy as np
@@ -9,8 +11,11 @@ from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
 
+Picture = NDArray[np.uint8]
+"""(H, W, 3) uint8, RGB."""
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+
+def read_picture(path: Path) -> Picture:
     """Read a picture of any format that OpenCV knows.
 
     Returns:
@@ -26,7 +31,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     return decode_picture(content, str(path))
 
 
-def decode_picture(content: bytes, name: str) -> NDArray[np.uint8]:
+def decode_picture(content: bytes, name: str) -> Picture:
     """Decode a picture file's content.
 
     Args:
@@ -46,7 +51,7 @@ def decode_picture(content: bytes, name: str) -> NDArray[np.uint8]:
     picture = _decoded(content)
     if picture is None:
         raise ReseenError(f"{name} is not a picture")
-    rgb: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    rgb: Picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     return rgb
 
 
@@ -63,3 +68,31 @@ def _cut_short(content: bytes) -> bool:
         # The end mark must follow the last scan: a thumbnail inside has an end mark of its own.
         return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda") or b"\xff\xda" not in content
     return content.startswith(b"\x89PNG") and b"IEND" not in content
+
+
+@dataclass(frozen=True)
+class Pictures(Sequence[Picture]):
+    """Pictures that lie on disk until asked for, so that a long tracklet costs no memory."""
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Pictures": ...
+
+    def __getitem__(self, index: int | slice) -> "Picture | Pictures":
+        if isinstance(index, slice):
+            return Pictures(self.paths[index])
+        return read_picture(self.paths[index])
+
+
+def evenly(pictures: Sequence[Picture], most: int) -> list[Picture]:
+    """At most so many pictures, evenly spaced from the first to the last."""
+    wanted = min(most, len(pictures))
+    places = np.linspace(0, len(pictures) - 1, wanted).round().astype(int)
+    return [pictures[place] for place in places]

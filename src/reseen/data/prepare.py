@@ -13,13 +13,13 @@ import numpy as np
 
 from reseen.data.coding import FRAME_SHAPE, Picture, known_flow, packed
 from reseen.data.journal import JOURNAL_FILE, Journal, Outcome
-from reseen.data.parallel import in_parallel
 from reseen.data.pictures import read_picture
 from reseen.data.recipe import Recipe, check_unchanged, fingerprint, recipe_of
 from reseen.data.store import FORMAT, FRAMES_FILE, INDEX_FILE, FrameStore, read_index
-from reseen.data.tracklet import Benchmark, Split, Tracklet
+from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 from reseen.files import cannot_write, write_json
+from reseen.parallel import in_parallel
 from reseen.progress import progress
 
 PICTURES_AHEAD = 8
@@ -58,7 +58,11 @@ def prepare(
 
 
 def _pack_tracklets(
-    tracklets: tuple[Tracklet, ...], path: Path, flow: str, processes: int | None, journal: Journal
+    tracklets: tuple[BenchmarkTracklet, ...],
+    path: Path,
+    flow: str,
+    processes: int | None,
+    journal: Journal,
 ) -> None:
     """Pack those tracklets that the journal does not know yet."""
     *starts, total = accumulate(map(len, tracklets), initial=0)
@@ -116,7 +120,9 @@ def _offset(frames: int, row: int) -> int:
     return len(_header(frames)) + row * math.prod(FRAME_SHAPE)
 
 
-def _pack_tracklet(index: int, tracklet: Tracklet, path: Path, offset: int, flow: str) -> Outcome:
+def _pack_tracklet(
+    index: int, tracklet: BenchmarkTracklet, path: Path, offset: int, flow: str
+) -> Outcome:
     """Pack one tracklet into the frames file, holding a few pictures at a time."""
     broken: list[str] = []
     length = 0
@@ -133,7 +139,7 @@ def _pack_tracklet(index: int, tracklet: Tracklet, path: Path, offset: int, flow
     return Outcome(index, length, tuple(broken))
 
 
-def _readable(tracklet: Tracklet, broken: list[str]) -> Iterator[Picture]:
+def _readable(tracklet: BenchmarkTracklet, broken: list[str]) -> Iterator[Picture]:
     """The pictures of a tracklet; the names of those that cannot be read go into `broken`."""
     for path in tracklet.paths:
         try:

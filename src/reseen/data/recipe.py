@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reseen.data.store import FORMAT
-from reseen.data.tracklet import Benchmark, Tracklet
+from reseen.data.tracklet import Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
 
 Recipe = dict[str, Any]
@@ -66,7 +66,7 @@ def _changed_source(written: dict[str, str], wanted: dict[str, str]) -> str:
     return f"from other pictures of tracklet {name}, which have changed since"
 
 
-def _source(tracklet: Tracklet) -> str:
+def _source(tracklet: BenchmarkTracklet) -> str:
     folder = str(tracklet.folder)
     # Paths as text: a `Path` for each of a million files is slow.
     stamps = [_stamp(f"{folder}{os.sep}{file}") for file in tracklet.files]

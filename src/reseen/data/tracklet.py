@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reseen.data.pictures import Pictures
 from reseen.errors import ReseenError
 
 JUNK = -1
@@ -17,7 +18,44 @@ DISTRACTOR = 0
 
 @dataclass(frozen=True, slots=True)
 class Tracklet:
-    """The frames of one person in one camera, in time order.
+    """The crops of somebody in one camera, in time order: what `track` writes and a gallery takes.
+
+    Attributes:
+        id: unique in its gallery.
+        camera: the camera's name.
+        start, end: when the person was seen, in seconds: since 1970 where the recording's
+            start is known, else since its beginning. None where nothing is known.
+        source: the video or folder that it comes from.
+        paths: the crops' files; never empty.
+
+    Raises:
+        ReseenError: there is no picture, no id or no camera, or the end lies before the start.
+    """
+
+    id: str
+    camera: str
+    start: float | None
+    end: float | None
+    source: str
+    paths: tuple[Path, ...]
+
+    def __post_init__(self) -> None:
+        if not self.id or not self.camera:
+            raise ReseenError(f"a tracklet of {self.source} has no id or no camera")
+        if not self.paths:
+            raise ReseenError(f"tracklet {self.id} of {self.source} has no picture")
+        if self.start is not None and self.end is not None and self.end < self.start:
+            raise ReseenError(f"tracklet {self.id} of {self.source} ends before it starts")
+
+    @property
+    def pictures(self) -> Pictures:
+        """The crops, read from disk when asked for."""
+        return Pictures(self.paths)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkTracklet:
+    """A tracklet of a data set, whose person is known.
 
     Attributes:
         name: unique in its benchmark, as a person would look it up: "0001/cam_a".
@@ -79,7 +117,7 @@ class Benchmark:
     """
 
     dataset: str
-    tracklets: tuple[Tracklet, ...]
+    tracklets: tuple[BenchmarkTracklet, ...]
     splits: tuple[Split, ...]
     notes: tuple[str, ...] = field(default=())
 

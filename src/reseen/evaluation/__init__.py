@@ -1,1 +1,1 @@
-"""Find the same person again in another camera's video."""
+"""Embeddings to numbers."""

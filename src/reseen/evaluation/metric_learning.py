@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from reseen.data.embeddings import Embeddings
 from reseen.data.tracklet import DISTRACTOR, Split
 from reseen.errors import ReseenError
-from reseen.evaluation.embedding import Embeddings
 from reseen.evaluation.metrics import Floats
 
 Matrix = NDArray[np.float64]

@@ -7,9 +7,9 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
+from reseen.data.embeddings import Embeddings
 from reseen.data.tracklet import JUNK
 from reseen.errors import ReseenError
-from reseen.evaluation.embedding import Embeddings
 from reseen.evaluation.metrics import (
     AveragePrecision,
     Scores,
@@ -19,7 +19,7 @@ from reseen.evaluation.metrics import (
     trapezoid_average_precision,
 )
 from reseen.evaluation.reranking import reranked_distances
-from reseen.evaluation.views import Distance, Views, as_views, score_features
+from reseen.evaluation.scoring import Distance, Views, as_views, score_features
 
 Selection = Callable[[Embeddings, Embeddings], NDArray[np.bool_]]
 """From the queries and a gallery of G tracklets to the (G,) bool of those that are searched."""

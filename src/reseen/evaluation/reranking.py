@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
-from reseen.evaluation.embedding import Embeddings, joined
+from reseen.data.embeddings import Embeddings, joined
 from reseen.evaluation.metrics import Floats
-from reseen.evaluation.views import DISTANCES_AT_ONCE, Views, paired_views, view_distances
+from reseen.evaluation.scoring import DISTANCES_AT_ONCE, Views, paired_views, view_distances
 
 Indices = NDArray[np.int64]
 

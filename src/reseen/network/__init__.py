@@ -1,1 +1,1 @@
-"""Find the same person again in another camera's video."""
+"""Clips to embeddings: the paper's network and its training."""

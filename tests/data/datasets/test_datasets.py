@@ -13,7 +13,6 @@ def test_every_data_set_has_its_loader():
         "ilids-vid",
         "mars",
         "folder",
-        "synthetic",
     ]
 
 
@@ -26,7 +25,7 @@ def test_an_unknown_name_gets_the_nearest_known_one(wrong: str, near: str):
         load(wrong, Path())
 
 
-@pytest.mark.parametrize("dataset", [name for name in DATASETS if name != "synthetic"])
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_a_missing_and_an_empty_folder_are_explained(dataset: str, tmp_path: Path):
     with pytest.raises(ReseenError, match="nowhere"):
         load(dataset, tmp_path / "nowhere")

@@ -9,7 +9,7 @@ import scipy.io
 
 from reseen.data.datasets import mars
 from reseen.data.datasets.splits import cameras_of_people, first_tracklets
-from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, Tracklet
+from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
 
 Plant = Callable[..., Path]
@@ -202,7 +202,9 @@ def full(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Benchma
     return mars.load(root)
 
 
-def parts(benchmark: Benchmark) -> tuple[list[Tracklet], list[Tracklet], list[Tracklet]]:
+def parts(
+    benchmark: Benchmark,
+) -> tuple[list[BenchmarkTracklet], list[BenchmarkTracklet], list[BenchmarkTracklet]]:
     (split,) = benchmark.splits
     train, query, gallery = (
         [benchmark.tracklets[index] for index in part]

@@ -3,19 +3,19 @@ from pathlib import Path
 import pytest
 
 from reseen.data.datasets.splits import random_half_splits, split_by_people
-from reseen.data.tracklet import DISTRACTOR, JUNK, Split, Tracklet
+from reseen.data.tracklet import DISTRACTOR, JUNK, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 
 
-def tracklet(person: int, camera: int, number: int = 1) -> Tracklet:
-    return Tracklet(f"{person}/{camera}/{number}", person, camera, Path(), ("1.png",))
+def tracklet(person: int, camera: int, number: int = 1) -> BenchmarkTracklet:
+    return BenchmarkTracklet(f"{person}/{camera}/{number}", person, camera, Path(), ("1.png",))
 
 
-def two_cameras(people: int) -> list[Tracklet]:
+def two_cameras(people: int) -> list[BenchmarkTracklet]:
     return [tracklet(person, camera) for person in range(1, people + 1) for camera in (1, 2)]
 
 
-def people_of(tracklets: list[Tracklet], indices: tuple[int, ...]) -> set[int]:
+def people_of(tracklets: list[BenchmarkTracklet], indices: tuple[int, ...]) -> set[int]:
     return {tracklets[index].person for index in indices}
 
 

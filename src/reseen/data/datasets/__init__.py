@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
-from reseen.data.datasets import folder, ilids_vid, mars, prid2011, synthetic
+from reseen.data.datasets import folder, ilids_vid, mars, prid2011
 from reseen.data.tracklet import Benchmark
 from reseen.errors import ReseenError
 
@@ -14,7 +14,6 @@ DATASETS: dict[str, Callable[[Path], Benchmark]] = {
     "ilids-vid": ilids_vid.load,
     "mars": mars.load,
     "folder": folder.load,
-    "synthetic": synthetic.load,
 }
 
 

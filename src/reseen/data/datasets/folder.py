@@ -4,16 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reseen.data.datasets.layout import entries, enumerate_names, is_picture, shortened
 from reseen.data.datasets.splits import cameras_of_people, random_half_splits, split_by_people
-from reseen.data.tracklet import Benchmark, Split, Tracklet
+from reseen.data.layout import entries, enumerate_names, is_picture, shortened
+from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
+from reseen.files import read_json
 
 LAYOUT = (
     "ROOT/<person>/<camera>/*.jpg or ROOT/<person>/<camera>/<tracklet>/*.jpg, "
     "with or without train/ and test/ above the persons"
 )
 HALVES = ("train", "test")
+SYNTHETIC_FILE = "synthetic.json"
+"""Lies beside people whom the program has drawn, and says how."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,26 @@ def load(root: Path) -> Benchmark:
         raise ReseenError(f"no picture of a person in {root}; the layout must be {LAYOUT}")
     tracklets = _numbered(found)
     splits = random_half_splits(tracklets) if halves == ("",) else _given_split(found, tracklets)
-    notes = (*left_out.notes(), *_one_camera_note(tracklets))
+    drawn = _synthetic_note(root, len(tracklets)) if (root / SYNTHETIC_FILE).is_file() else ()
+    notes = (*drawn, *left_out.notes(), *_one_camera_note(tracklets))
     return Benchmark("folder", tracklets, splits, notes)
+
+
+def _synthetic_note(root: Path, found: int) -> Iterator[str]:
+    """Say how synthetic people were drawn, and that none of them is missing."""
+    settings = read_json(root / SYNTHETIC_FILE)
+    try:
+        drawn = settings["people"] * settings["cameras"]
+        told = settings | settings["difficulty"]
+    except (TypeError, KeyError) as error:
+        raise ReseenError(f"{root / SYNTHETIC_FILE} is damaged; draw the people again") from error
+    if found != drawn:
+        raise ReseenError(
+            f"{root} holds {found} of its {drawn} synthetic tracklets; "
+            "remove the folder and draw it again"
+        )
+    del told["difficulty"]
+    yield "synthetic people: " + ", ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _halves(root: Path, left_out: _LeftOut) -> tuple[str, ...]:
@@ -80,7 +101,7 @@ def _halves(root: Path, left_out: _LeftOut) -> tuple[str, ...]:
 
 def _persons(root: Path, half: str, left_out: _LeftOut) -> Iterator[_Found]:
     persons, files = entries(root / half)
-    left_out.files.extend(_joined(half, name) for name in files)
+    left_out.files.extend(_joined(half, name) for name in files if name != SYNTHETIC_FILE)
     for person in persons:
         person_path = _joined(half, person)
         cameras, files = entries(root / person_path)
@@ -108,16 +129,16 @@ def _camera_tracklets(
             left_out.folders.append(name)
 
 
-def _numbered(found: list[_Found]) -> tuple[Tracklet, ...]:
+def _numbered(found: list[_Found]) -> tuple[BenchmarkTracklet, ...]:
     persons = enumerate_names(one.person for one in found)
     cameras = enumerate_names(one.camera for one in found)
     return tuple(
-        Tracklet(one.name, persons[one.person], cameras[one.camera], one.folder, one.files)
+        BenchmarkTracklet(one.name, persons[one.person], cameras[one.camera], one.folder, one.files)
         for one in found
     )
 
 
-def _given_split(found: list[_Found], tracklets: tuple[Tracklet, ...]) -> tuple[Split]:
+def _given_split(found: list[_Found], tracklets: tuple[BenchmarkTracklet, ...]) -> tuple[Split]:
     in_half = {half: {one.person for one in found if _is_in(one, half)} for half in HALVES}
     both = sorted(in_half["train"] & in_half["test"])
     if both:
@@ -131,7 +152,7 @@ def _is_in(one: _Found, half: str) -> bool:
     return one.name.startswith(f"{half}/")
 
 
-def _one_camera_note(tracklets: tuple[Tracklet, ...]) -> Iterator[str]:
+def _one_camera_note(tracklets: tuple[BenchmarkTracklet, ...]) -> Iterator[str]:
     single = sum(len(cameras) == 1 for cameras in cameras_of_people(tracklets).values())
     if single:
         yield f"people seen by one camera only, who cannot be searched for: {single}"

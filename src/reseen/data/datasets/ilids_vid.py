@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from reseen.data.datasets.layout import entries, enumerate_names, folder_with
 from reseen.data.datasets.two_cameras import load_two_cameras
+from reseen.data.layout import entries, enumerate_names, folder_with
 from reseen.data.tracklet import Benchmark
 from reseen.errors import ReseenError
 

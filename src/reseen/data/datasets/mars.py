@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from reseen.data.datasets.layout import entries, folder_with, shortened
 from reseen.data.datasets.matlab import read_table
 from reseen.data.datasets.splits import first_tracklets
-from reseen.data.tracklet import JUNK, Benchmark, Split, Tracklet
+from reseen.data.layout import entries, folder_with, shortened
+from reseen.data.tracklet import JUNK, Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 
 LAYOUT = (
@@ -48,7 +48,7 @@ def _load_by_tables(home: Path) -> Benchmark:
     return Benchmark("mars", (*train, *test), (_split(len(train), len(test), query),))
 
 
-def _tracklets_by_table(home: Path, part: str) -> list[Tracklet]:
+def _tracklets_by_table(home: Path, part: str) -> list[BenchmarkTracklet]:
     names = _read_names(home / "info" / f"{part}_name.txt")
     path = home / "info" / f"tracks_{part}_info.mat"
     table = read_table(path, f"track_{part}_info")
@@ -77,13 +77,13 @@ def _read_names(path: Path) -> list[str]:
         raise ReseenError(f"cannot read {path}, nor {zipped.name} there: {error}") from error
 
 
-def _tracklet(folder: Path, names: Sequence[str]) -> Tracklet:
+def _tracklet(folder: Path, names: Sequence[str]) -> BenchmarkTracklet:
     """The tracklet whose frames have these names; name, person and camera stand in each."""
     matches = sorted(map(_parsed, names), key=lambda match: int(match["frame"]))
     if len({match["tracklet"] for match in matches}) != 1:
         raise ReseenError(f"the frames {shortened(names)} are not of one tracklet")
     first = matches[0]
-    return Tracklet(
+    return BenchmarkTracklet(
         name=first["tracklet"],
         person=JUNK if first["person"] == "00-1" else int(first["person"]),
         camera=int(first["camera"]),
@@ -114,7 +114,7 @@ def _load_by_names(home: Path) -> Benchmark:
     return Benchmark("mars", tracklets, (split,), tuple(notes))
 
 
-def _tracklets_by_names(folder: Path, strangers: list[str]) -> list[Tracklet]:
+def _tracklets_by_names(folder: Path, strangers: list[str]) -> list[BenchmarkTracklet]:
     """The tracklets in the folders of persons; other files' names are added to `strangers`."""
     names: defaultdict[str, list[str]] = defaultdict(list)
     for person in entries(folder)[0]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from reseen.data.datasets.layout import folder_with
 from reseen.data.datasets.two_cameras import load_two_cameras
+from reseen.data.layout import folder_with
 from reseen.data.tracklet import Benchmark
 
 LAYOUT = "ROOT/multi_shot/cam_a/person_0001/0001.png, and cam_b beside cam_a"

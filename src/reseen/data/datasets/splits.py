@@ -5,7 +5,7 @@ from collections.abc import Container, Sequence
 
 import numpy as np
 
-from reseen.data.tracklet import Split, Tracklet
+from reseen.data.tracklet import BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 
 FEWEST_PEOPLE = 4
@@ -13,7 +13,7 @@ FEWEST_PEOPLE = 4
 
 
 def random_half_splits(
-    tracklets: Sequence[Tracklet], trials: int = 10, seed: int = 0
+    tracklets: Sequence[BenchmarkTracklet], trials: int = 10, seed: int = 0
 ) -> tuple[Split, ...]:
     """Divide the people at random, half for training and half for scoring, once for each trial.
 
@@ -54,7 +54,7 @@ def _random_half(people: Sequence[int], bits: np.random.PCG64) -> list[int]:
     return [people[index] for index in order[: len(people) // 2]]
 
 
-def split_by_people(tracklets: Sequence[Tracklet], training: Container[int]) -> Split:
+def split_by_people(tracklets: Sequence[BenchmarkTracklet], training: Container[int]) -> Split:
     """Train on the people in `training` and score all others.
 
     Where the data set has two cameras and one tracklet in each (PRID-2011, iLIDS-VID), the
@@ -83,7 +83,9 @@ def split_by_people(tracklets: Sequence[Tracklet], training: Container[int]) -> 
     return Split(train, query, tuple(sorted(set(scored) - set(query))))
 
 
-def first_tracklets(tracklets: Sequence[Tracklet], among: Sequence[int]) -> tuple[int, ...]:
+def first_tracklets(
+    tracklets: Sequence[BenchmarkTracklet], among: Sequence[int]
+) -> tuple[int, ...]:
     """Choose one query for each person in each camera: their first tracklet there.
 
     Junk, distractors and people seen by one camera only cannot be searched for.
@@ -104,7 +106,7 @@ def first_tracklets(tracklets: Sequence[Tracklet], among: Sequence[int]) -> tupl
     return tuple(first.values())
 
 
-def cameras_of_people(tracklets: Sequence[Tracklet]) -> dict[int, set[int]]:
+def cameras_of_people(tracklets: Sequence[BenchmarkTracklet]) -> dict[int, set[int]]:
     """The cameras that have seen each person; junk and distractors are no persons."""
     cameras: defaultdict[int, set[int]] = defaultdict(set)
     for tracklet in tracklets:
@@ -113,7 +115,7 @@ def cameras_of_people(tracklets: Sequence[Tracklet]) -> dict[int, set[int]]:
     return dict(cameras)
 
 
-def _is_single_shot(tracklets: Sequence[Tracklet]) -> bool:
+def _is_single_shot(tracklets: Sequence[BenchmarkTracklet]) -> bool:
     views = Counter((t.person, t.camera) for t in tracklets if t.person > 0)
     cameras = {camera for _, camera in views}
     return len(cameras) == 2 and max(views.values()) == 1

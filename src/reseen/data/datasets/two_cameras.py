@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reseen.data.datasets.layout import entries, is_picture, shortened
 from reseen.data.datasets.published import find_split_file, read_split_file
 from reseen.data.datasets.splits import random_half_splits, split_by_people
-from reseen.data.tracklet import Benchmark, Split, Tracklet
+from reseen.data.layout import entries, is_picture, shortened
+from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 
 
@@ -50,7 +50,7 @@ def load_two_cameras(
 
 def _read_tracklets(
     folder: Path, cameras: Sequence[str], people: Mapping[str, int]
-) -> tuple[tuple[Tracklet, ...], list[str]]:
+) -> tuple[tuple[BenchmarkTracklet, ...], list[str]]:
     """The tracklets, and the names of those that are missing or empty."""
     tracklets, missing = [], []
     for person, number in people.items():
@@ -58,14 +58,14 @@ def _read_tracklets(
             name, place = f"{person}/{camera}", folder / camera / person
             files = tuple(filter(is_picture, entries(place)[1])) if place.is_dir() else ()
             if files:
-                tracklets.append(Tracklet(name, number, camera_number, place, files))
+                tracklets.append(BenchmarkTracklet(name, number, camera_number, place, files))
             else:
                 missing.append(name)
     return tuple(tracklets), missing
 
 
 def _published_splits(
-    tracklets: Sequence[Tracklet], split_file: Path, people: Mapping[str, int]
+    tracklets: Sequence[BenchmarkTracklet], split_file: Path, people: Mapping[str, int]
 ) -> tuple[Split, ...]:
     trainings = read_split_file(split_file, list(people))
     return tuple(

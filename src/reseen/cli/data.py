@@ -1,0 +1,79 @@
+"""The commands about people in folders: draw, check, prepare."""
+
+from pathlib import Path
+from typing import Literal
+
+from reseen.printing import make_table, print_notes, print_table
+
+
+def synthesize(
+    out: Path,
+    *,
+    people: int = 60,
+    cameras: int = 2,
+    twins: float = 0.2,
+    same_gait: bool = False,
+    seed: int = 0,
+) -> None:
+    """Draw walking people as image folders.
+
+    Args:
+        out: Folder to draw to, as OUT/PERSON/CAMERA/FRAME.png.
+        people: How many people.
+        cameras: How many cameras see each of them.
+        twins: Share of people who look the same and differ only in how they move.
+        same_gait: Let everybody move the same, so that people differ only in how they look.
+        seed: The same seed gives the same pixels.
+    """
+    from reseen.synthetic.synthesize import synthesize
+
+    synthesize(out, people, cameras, twins, seed, same_gait)
+
+
+def check(dataset: str, root: Path) -> int:
+    """Compare a data set's folder with what it must hold.
+
+    Ends with 0 when all is right, with 1 and the list of problems when not.
+
+    Args:
+        dataset: prid2011, prid2011-178, ilids-vid, mars, folder or synthetic.
+        root: Its folder.
+    """
+    from reseen.data.check import check
+
+    result = check(dataset, root)
+    rows = [fact.row for fact in result.facts]
+    print_table(make_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
+    print_notes(result.notes)
+    for problem in result.problems:
+        print(problem)
+    return 0 if result.ok else 1
+
+
+def prepare(
+    dataset: str,
+    root: Path,
+    *,
+    out: Path,
+    flow: Literal["lucas-kanade", "dis"] = "lucas-kanade",
+) -> None:
+    """Decode a data set, compute its optical flow and pack both for training.
+
+    Stopped and started again, it goes on where it was.
+
+    Args:
+        dataset: prid2011, prid2011-178, ilids-vid, mars, folder or synthetic.
+        root: Its folder.
+        out: The store to make.
+        flow: Lucas-Kanade as in the paper's baseline, or OpenCV's DIS.
+    """
+    from reseen.data.datasets import load
+    from reseen.data.prepare import prepare
+
+    store = prepare(load(dataset, root), out, flow)
+    people = len({person for person in store.persons.tolist() if person > 0})
+    print(
+        f"{out}: {len(store.frames):,} frames, {len(store):,} tracklets, {people:,} people, "
+        f"{len(store.splits)} {'split' if len(store.splits) == 1 else 'splits'}"
+    )
+    print_notes((*store.notes, *store.left_out))

@@ -1,0 +1,112 @@
+"""The commands that score: demo, evaluate, reproduce."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from reseen.cli.network import with_updates
+from reseen.cli.options import ConfigOverrides
+from reseen.printing import print_notes, print_table
+
+
+def demo(out: Path = Path("demo"), *, seed: int = 0) -> None:
+    """Draw people, train the tuned network on some, find the others again.
+
+    Args:
+        out: Folder for the people, the run, report.html and report.json.
+        seed: Every random number follows from it.
+    """
+    from reseen.experiments.demo import run_demo
+
+    report = run_demo(out, seed)
+    print_table(report.table())
+    print(f"{out / 'report.html'}")
+
+
+def evaluate(
+    run: Path,
+    store: Path,
+    *,
+    protocol: str | None = None,
+    rerank: bool = False,
+    out: Path | None = None,
+    json: Path | None = None,
+) -> None:
+    """Score a run on the test people: CMC and mAP for every feature.
+
+    Args:
+        run: What `reseen train` made.
+        store: What `reseen prepare` made.
+        protocol: cross-camera, mars-official, mars-field or mars-torchreid; by default the data
+            set's own.
+        rerank: Order the gallery anew by k-reciprocal neighbours.
+        out: Folder for report.html, report.json, cmc.png and ranked.png; by default RUN.
+        json: Where else to write the JSON report.
+    """
+    from reseen.data.store import FrameStore
+    from reseen.evaluation.evaluate import evaluate
+    from reseen.network.checkpoint import Run
+    from reseen.report.write import write_evaluation
+
+    opened = Run.open(run)
+    frames = FrameStore.open(store)
+    evaluation = evaluate(opened, frames, protocol, reranked=rerank)
+    folder = out or run
+    report = write_evaluation(folder, evaluation, opened, frames)
+    if json is not None:
+        report.save(json)
+    print_table(report.table())
+    print_notes(evaluation.notes)
+    print(folder / "report.html")
+
+
+def reproduce(
+    store: Path,
+    *,
+    out: Path,
+    trials: int = 10,
+    variants: Annotated[list[str] | None, Parameter(negative="--no-variants")] = None,
+    part: Literal["full", "all"] = "all",
+    preset: Literal["paper", "quick", "tuned", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
+    config: Path | None = None,  # noqa: ARG001 _fill_settings
+    updates: int | None = None,
+    seed: int = 0,
+    settings: ConfigOverrides = None,
+) -> None:
+    """Run the paper's experiments: every table and figure, over several trials.
+
+    Stopped and started again, it goes on with what is finished.
+
+    Args:
+        store: What `reseen prepare` made.
+        out: Folder for the runs, report.html, report.md and report.json.
+        trials: How many of the store's splits.
+        variants: Networks to compare with the paper's: mclaughlin, tuned, tanh, no-dropout, tied,
+            hadsell, hinge, unit, strong-flow, no-flow; by default all. Repeat the option for
+            several.
+        part: full: without the body parts, whose three networks take most of the time.
+        preset: Settings to start from.
+        config: TOML file with settings that replace the preset's.
+        updates: Steps of the optimiser for each network.
+        seed: Every random number follows from it.
+        settings: Single settings, over preset and file.
+    """
+    from reseen.data.store import FrameStore
+    from reseen.experiments.plan import VARIANTS
+    from reseen.experiments.reproduce import reproduce
+    from reseen.network.model import PartFusion
+
+    chosen = with_updates(settings, updates)
+    names = list(VARIANTS) if variants is None else variants
+    results = reproduce(
+        FrameStore.open(store),
+        out,
+        chosen,
+        trials=trials,
+        variants=names,
+        parts=PartFusion.PARTS if part == "all" else ("full",),
+        seed=seed,
+    )
+    print_table(results.variants["paper"].table())
+    print(out / "report.html")

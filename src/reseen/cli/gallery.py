@@ -1,0 +1,376 @@
+"""The commands about a gallery: fill, list, clean, search, calibrate."""
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from reseen.errors import ReseenError
+from reseen.printing import make_table, print_notes, print_table
+
+if TYPE_CHECKING:
+    from reseen.gallery.describe import Describer
+    from reseen.gallery.gallery import Gallery
+    from reseen.gallery.records import Entry, Filter, Match, Query
+
+gallery_app = App(name="gallery", help="Fill, look at and clean a gallery of tracklets.")
+
+Box = Annotated[tuple[int, int, int, int] | None, Parameter(negative="")]
+
+
+@gallery_app.command
+def add(
+    gallery: str,
+    folder: Path,
+    *,
+    model: str = "stripes",
+    camera: str | None = None,
+    heads: bool = False,
+    keep_days: float | None = None,
+) -> None:
+    """Add the tracklets of a folder; what is there already is not added twice.
+
+    Args:
+        gallery: The gallery's folder or object-store URL; made when missing.
+        folder: What `reseen track` made, or ROOT/PERSON/CAMERA or ROOT/PERSON/CAMERA/TRACKLET of
+            pictures.
+        model: A run folder, or stripes: colours only, without training.
+        camera: The view's name, where the folder does not tell.
+        heads: Store thumbnails with heads as they are; they are pixelated otherwise.
+        keep_days: Forget these tracklets after so many days.
+    """
+    import time
+
+    from reseen.data.tracked import tracklets_in
+    from reseen.gallery.gallery import Gallery
+    from reseen.gallery.network_describer import open_describer
+    from reseen.progress import progress
+
+    tracklets = tracklets_in(folder, camera)
+    keep_until = None if keep_days is None else time.time() + keep_days * 86_400
+    opened = Gallery.open(gallery, create=True)
+    with progress("adding", len(tracklets), "tracklets") as advance:
+        added = opened.add(
+            tracklets,
+            open_describer(model),
+            pixelate_heads=not heads,
+            keep_until=keep_until,
+            advance=advance,
+        )
+    print(f"{gallery}: {added.added:,} added, {added.present:,} were there before")
+    print_notes(added.left_out)
+
+
+@gallery_app.command(name="list")
+def list_(
+    gallery: str,
+    *,
+    model: str | None = None,
+    camera: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    limit: int = 50,
+    json: Path | None = None,
+) -> None:
+    """List tracklets by time.
+
+    Args:
+        gallery: The gallery.
+        model: Whose features; needed only where there are several models.
+        camera: Only this camera.
+        since: Only from then on: seconds, or a date such as 2026-05-01T12:00.
+        until: Only up to then.
+        limit: How many at most.
+        json: Where to write the list.
+    """
+    from reseen.files import write_json
+    from reseen.gallery.contact_sheet import time_text
+    from reseen.gallery.gallery import Gallery
+
+    opened = Gallery.open(gallery)
+    chosen, where = opened.model(model), _filter(camera, None, since, until)
+    entries = opened.entries(chosen, where, limit=limit)
+    if json is not None:
+        write_json(json, [asdict(entry) for entry in entries])
+    rows = [
+        (entry.id, entry.camera, time_text(entry.start), f"{entry.frames:,}") for entry in entries
+    ]
+    count = opened.count(chosen, where)
+    title = f"{len(rows):,} of {count:,} tracklets, model {chosen}"
+    print_table(make_table(title, ("tracklet", "camera", "from", "frames"), rows))
+
+
+@gallery_app.command
+def stats(gallery: str, *, json: Path | None = None) -> None:
+    """Count what a gallery holds.
+
+    Args:
+        gallery: The gallery.
+        json: Where to write the counts.
+    """
+    from reseen.files import write_json
+    from reseen.gallery.contact_sheet import time_text
+    from reseen.gallery.gallery import Gallery
+
+    found = Gallery.open(gallery).stats()
+    if json is not None:
+        write_json(json, asdict(found))
+    kept = "for ever" if found.retention_days is None else f"{found.retention_days:g} days"
+    rows = [
+        *((f"model {name}", f"{count:,}") for name, count in found.models.items()),
+        *((f"camera {name}", f"{count:,}") for name, count in found.cameras.items()),
+        ("first seen", time_text(found.start)),
+        ("last seen", time_text(found.end)),
+        ("megabytes", f"{found.size / 1e6:,.1f}"),
+        ("kept", kept),
+    ]
+    print_table(make_table(gallery, ("", ""), rows))
+
+
+@gallery_app.command
+def forget(
+    gallery: str,
+    *,
+    ids: tuple[str, ...] = (),
+    camera: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    like: str | None = None,
+    distance: float | None = None,
+    model: str | None = None,
+) -> None:
+    """Remove tracklets, and their data from the disk.
+
+    Args:
+        gallery: The gallery.
+        ids: These tracklets.
+        camera: All of this camera.
+        since: All from then on: seconds, or a date such as 2026-05-01T12:00.
+        until: All up to then.
+        like: All that look like this tracklet, itself included, up to --distance.
+        distance: How far from --like; look at a search first.
+        model: Whose features --like compares.
+    """
+    from reseen.gallery.gallery import Gallery
+
+    opened = Gallery.open(gallery)
+    where = _filter(camera, None, since, until, ids)
+    if like is not None:
+        if distance is None:
+            raise ReseenError("--like needs --distance; a search shows which distances are near")
+        query = opened.query(like, opened.model(model))
+        alike = [match.entry.id for match in opened.alike(query, distance, where)]
+        where = _filter(None, None, None, None, (like, *alike))
+    gone = opened.forget(where)
+    print(f"{gallery}: {len(gone):,} tracklets forgotten")
+
+
+@gallery_app.command
+def keep(gallery: str, days: float | None = None) -> None:
+    """Set for how many days tracklets are kept; without a number, for ever.
+
+    Args:
+        gallery: The gallery.
+        days: Days after which a tracklet is forgotten.
+    """
+    from reseen.gallery.gallery import Gallery
+
+    opened = Gallery.open(gallery)
+    opened.notes.set_retention_days(days)
+    gone = opened.expire()
+    kept = "for ever" if days is None else f"for {days:g} days"
+    print(f"{gallery}: tracklets are kept {kept}; {len(gone):,} forgotten now")
+
+
+def search(
+    gallery: str,
+    tracklet: str | None = None,
+    *,
+    crops: Path | None = None,
+    video: Path | None = None,
+    at: float = 0.0,
+    box: Box = None,
+    model: str | None = None,
+    camera: str | None = None,
+    not_camera: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    count: int = 20,
+    json: Path | None = None,
+    sheet: Path | None = None,
+) -> None:
+    """Find the tracklets that look most like a person.
+
+    Args:
+        gallery: The gallery.
+        tracklet: One of its tracklets.
+        crops: Or a folder with pictures of the person.
+        video: Or a video, with --at and --box.
+        at: Second of the video.
+        box: Left, top, width and height of the person in it, in pixels.
+        model: Run folder or stripes; for a tracklet, the model's id where there are several.
+        camera: Only this camera.
+        not_camera: Every camera but this one.
+        since: Only from then on: seconds, or a date such as 2026-05-01T12:00.
+        until: Only up to then.
+        count: How many matches.
+        json: Where to write them.
+        sheet: PNG file for the query and its matches, side by side.
+    """
+    from reseen.files import write_json
+    from reseen.gallery.contact_sheet import contact_sheet
+    from reseen.gallery.gallery import Gallery
+
+    opened = Gallery.open(gallery)
+    where = _filter(camera, not_camera, since, until)
+    query, strip = _query(opened, tracklet, crops, video, at, box, model)
+    matches = opened.search(query, count, where)
+    if json is not None:
+        write_json(json, [_document(match) for match in matches])
+    if sheet is not None:
+        thumbnails = opened.thumbnails([match.entry.id for match in matches])
+        contact_sheet(query, strip, matches, thumbnails, sheet)
+        print(sheet)
+    print_table(
+        make_table(f"{query.name}, model {query.model}", MATCH_COLUMNS, map(_match_row, matches))
+    )
+    if any(match.chance is None for match in matches):
+        print_notes(["no chances are given: this model has no calibration; see reseen calibrate"])
+
+
+MATCH_COLUMNS = ("tracklet", "distance", "chance", "stripes", "camera", "from")
+
+
+def calibrate(
+    gallery: str,
+    *,
+    model: str = "stripes",
+    dataset: str = "folder",
+    root: Path,
+    prior: float | None = None,
+) -> None:
+    """Fit the chance of being the same person on labelled people, for one model.
+
+    Args:
+        gallery: The gallery whose searches will give chances; made when missing.
+        model: A run folder, or stripes.
+        dataset: folder, prid2011, ilids-vid, mars or synthetic.
+        root: Its folder: people whom the model was not trained on.
+        prior: Share of same-person pairs where the chances will be used; by default that of the
+            data.
+    """
+    from reseen.data.datasets import load
+    from reseen.gallery.calibration import calibrate
+    from reseen.gallery.describe import describe_tracklets
+    from reseen.gallery.gallery import Gallery
+    from reseen.gallery.network_describer import open_describer
+
+    opened, describer = Gallery.open(gallery, create=True), open_describer(model)
+    embeddings = describe_tracklets(load(dataset, root).tracklets, describer)
+    fitted = calibrate(embeddings, describer.model_id, prior)
+    opened.notes.keep_calibration(fitted)
+    rows = [tuple(f"{value:.3f}" for value in asdict(rates).values()) for rates in fitted.rates]
+    title = (
+        f"{describer.model_id}: {fitted.people} people, {fitted.same_pairs:,} pairs of one person, "
+        f"{fitted.different_pairs:,} of two; equal error rate {fitted.equal_error_rate:.3f}"
+    )
+    columns = [name.replace("_", " ") for name in asdict(fitted.rates[0])]
+    print_table(make_table(title, columns, rows))
+    if fitted.held_out is None:
+        print_notes(["too few people to check the chances on others"])
+    else:
+        print(", ".join(f"{key} {value}" for key, value in asdict(fitted.held_out).items()))
+
+
+def _query(
+    gallery: "Gallery",
+    tracklet: str | None,
+    crops: Path | None,
+    video: Path | None,
+    at: float,
+    box: tuple[int, int, int, int] | None,
+    model: str | None,
+) -> "tuple[Query, bytes | None]":
+    """Who is searched for, and their thumbnail."""
+    from reseen.gallery.query import Box, pictures_in, pictures_in_video, query_from_pictures
+    from reseen.gallery.thumbnail import make_thumbnail
+
+    if [tracklet, crops, video].count(None) != 2:
+        raise ReseenError("name one of: a tracklet, --crops FOLDER, or --video FILE with --box")
+    if tracklet is not None:
+        chosen = gallery.model(model)
+        return gallery.query(tracklet, chosen), gallery.thumbnails([tracklet]).get(tracklet)
+    describer = _describer(gallery, model)
+    if crops is not None:
+        pictures = list(pictures_in(crops))
+    elif video is not None and box is not None:
+        pictures = pictures_in_video(video, at, Box(*box))
+    else:
+        raise ReseenError("--video needs --box LEFT TOP WIDTH HEIGHT")
+    name = str(crops or video)
+    strip = make_thumbnail(pictures, pixelate_heads=True)
+    return query_from_pictures(pictures, describer, name), strip
+
+
+def _describer(gallery: "Gallery", model: str | None) -> "Describer":
+    """The describer of pictures from outside the gallery, whose features it must hold."""
+    from reseen.gallery.network_describer import open_describer
+
+    if model is None and gallery.model() != "stripes":
+        raise ReseenError(f"name the run that made the features, --model RUN ({gallery.model()})")
+    describer = open_describer(model or "stripes")
+    gallery.model(describer.model_id)
+    return describer
+
+
+def _filter(
+    camera: str | None,
+    not_camera: str | None,
+    since: str | None,
+    until: str | None,
+    ids: tuple[str, ...] = (),
+) -> "Filter":
+    from reseen.gallery.records import Filter
+
+    return Filter(ids, camera, not_camera, _seconds(since), _seconds(until))
+
+
+def _seconds(text: str | None) -> float | None:
+    """Seconds of a time given as a number or as a date."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise ReseenError(
+            f"{text!r} is no time; write seconds, or a date such as 2026-05-01T12:00"
+        ) from error
+
+
+def _match_row(match: "Match") -> tuple[str, ...]:
+    from reseen.gallery.contact_sheet import time_text
+
+    entry: Entry = match.entry
+    return (
+        entry.id,
+        f"{match.distance:.3f}",
+        "-" if match.chance is None else f"{match.chance:.0%}",
+        "-" if match.stripes_distance is None else f"{match.stripes_distance:.3f}",
+        entry.camera,
+        time_text(entry.start),
+    )
+
+
+def _document(match: "Match") -> dict[str, object]:
+    scores = {
+        "distance": match.distance,
+        "stripes_distance": match.stripes_distance,
+        "chance": match.chance,
+    }
+    return {**asdict(match.entry), **scores}

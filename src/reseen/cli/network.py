@@ -1,0 +1,96 @@
+"""The commands about the network: train, embed, export."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from reseen.cli.options import BodyParts, ConfigOverrides
+from reseen.network.config import Config
+
+
+def train(
+    store: Path,
+    *,
+    out: Path,
+    preset: Literal["paper", "quick", "tuned", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
+    config: Path | None = None,  # noqa: ARG001 _fill_settings
+    updates: int | None = None,
+    seed: int = 0,
+    part: BodyParts = "full",
+    trial: int = 0,
+    resume: bool = False,
+    precision: Literal["32-true", "bf16-mixed"] = "32-true",
+    settings: ConfigOverrides = None,
+) -> None:
+    """Train the network on a store, or three of them and the weights of their fusion.
+
+    Args:
+        store: What `reseen prepare` made.
+        out: The run folder.
+        preset: Settings to start from.
+        config: TOML file with settings that replace the preset's.
+        updates: Steps of the optimiser.
+        seed: Every random number follows from it.
+        part: Body part to train on; all: the three networks and the weights of eq. (10).
+        trial: Which of the store's splits.
+        resume: Go on with the run in OUT.
+        precision: bf16-mixed: forward and backward pass in bfloat16.
+        settings: Single settings, over preset and file.
+    """
+    from reseen.data.store import FrameStore
+    from reseen.network.model import PartFusion
+    from reseen.network.training import train
+
+    parts = PartFusion.PARTS if part == "all" else (part,)
+    run = train(
+        FrameStore.open(store),
+        out,
+        with_updates(settings, updates),
+        parts,
+        trial=trial,
+        seed=seed,
+        resume=resume,
+        precision=precision,
+    )
+    print(f"{run.path}: trained on {len(run.facts.people)} people, weights {run.identity}")
+
+
+def embed(run: Path, store: Path, *, out: Path, feature: str | None = None) -> None:
+    """Write the features of all tracklets of a store as Parquet.
+
+    Args:
+        run: What `reseen train` made.
+        store: What `reseen prepare` made.
+        out: The Parquet file: name, person, camera, feature.
+        feature: spatial, temporal, fused, upper, lower or parts; by default the run's final
+            feature.
+    """
+    from reseen.data.store import FrameStore
+    from reseen.network.checkpoint import Run
+    from reseen.network.embed import embed_all
+
+    embeddings = embed_all(Run.open(run), FrameStore.open(store), feature)
+    embeddings.save(out)
+    print(f"{out}: {len(embeddings):,} features")
+
+
+def export(run: Path, *, out: Path) -> None:
+    """Write a run as ONNX, normalisation inside, and check it against PyTorch.
+
+    Args:
+        run: What `reseen train` made.
+        out: The ONNX file: frames (batch, 16, 5, 64, 48) uint8 in, feature (batch, 128) out.
+    """
+    from reseen.network.checkpoint import Run
+    from reseen.network.export import export_onnx
+
+    difference = export_onnx(Run.open(run), out)
+    print(f"{out}: differs from PyTorch by {difference:.1e} at most")
+
+
+def with_updates(settings: Config | None, updates: int | None) -> Config:
+    """The settings, with this number of optimiser steps where one is given."""
+    chosen = settings or Config()
+    if updates is None:
+        return chosen
+    return replace(chosen, train=replace(chosen.train, updates=updates))

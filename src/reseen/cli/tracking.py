@@ -1,0 +1,62 @@
+"""The command from video to tracklets."""
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from reseen.printing import print_notes
+
+
+def track(
+    source: str,
+    *,
+    camera: str,
+    out: Path,
+    detector: str = "hog",
+    boxes: Path | None = None,
+    start: datetime | None = None,
+    fps: float = 25.0,
+    min_length: int = 8,
+    json: Path | None = None,
+) -> None:
+    """Find, follow and cut out the people in a video.
+
+    Args:
+        source: A video file, a folder of pictures, or the URL of a camera.
+        camera: A name for the view.
+        out: Folder for the tracklets.
+        detector: hog (built in, needs no download), the path of an ONNX person detector, or
+            package.module:function.
+        boxes: Boxes that another tool found, as MOT text or JSON, instead of a detector.
+        start: When the recording began, 2026-05-01T12:00:00, so that cameras can be compared.
+        fps: Frames per second of a folder of pictures.
+        min_length: Who is seen in fewer frames is left out.
+        json: Where to write the counts.
+    """
+    from reseen.files import write_json
+    from reseen.tracking.track import track
+
+    report = track(
+        source,
+        camera,
+        out,
+        detector=detector,
+        boxes=boxes,
+        start=start,
+        fps=fps,
+        min_length=min_length,
+    )
+    if json is not None:
+        write_json(json, {**asdict(report), "out": str(report.out)})
+    expected = report.expected_frames
+    cut_off = expected is not None and report.frames + report.broken_frames < expected
+    frames = f"{report.frames:,} of {expected:,} frames" if cut_off else f"{report.frames:,} frames"
+    print(f"{out}: {report.tracklets} tracklets, {report.crops:,} crops, {frames}")
+    counts = {
+        "broken frames skipped": report.broken_frames,
+        "times the camera was lost and found": report.reconnects,
+        "boxes outside the picture dropped": report.boxes_dropped,
+        "boxes that are no people ignored": report.boxes_ignored,
+        "people seen in too few frames": report.too_short,
+    }
+    print_notes([f"{what}: {count:,}" for what, count in counts.items() if count])

@@ -1,0 +1,94 @@
+"""Tracklets on disk: what `track` wrote into a folder, and folders of pictures."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from reseen.data.layout import entries, is_picture
+from reseen.data.tracklet import Tracklet
+from reseen.errors import ReseenError
+from reseen.files import read_json
+
+TRACKLETS_FILE = "tracklets.json"
+"""What `track` writes at the very end of a folder of tracklets."""
+
+
+def tracklets_in(root: Path, camera: str | None = None) -> list[Tracklet]:
+    """The tracklets in a folder.
+
+    In a folder of pictures, or of folders of pictures, each folder that holds pictures is one
+    tracklet of unknown time; its path, beginning with the name of `root`, is its id.
+
+    Args:
+        root: what `track` wrote, a folder of one person's pictures, or
+            `ROOT/<person>/<camera>[/<tracklet>]`.
+        camera: the view's name; None takes what `track` was told, or the second folder's name.
+
+    Raises:
+        ReseenError: there is no picture, or the camera cannot be told from the folders.
+    """
+    root = root.resolve()
+    if (root / TRACKLETS_FILE).exists():
+        return load_tracks(root, camera)
+    found = [_in_folder(root, folder, files, camera) for folder, files in _picture_folders(root)]
+    if not found:
+        raise ReseenError(f"no picture in {root} or the folders below it")
+    return found
+
+
+def load_tracks(out: Path, camera: str | None = None) -> list[Tracklet]:
+    """The tracklets that `track` wrote into a folder, in the order in which they were found.
+
+    Args:
+        out: the folder.
+        camera: another name for the camera; None keeps what `track` was told.
+
+    Raises:
+        ReseenError: the folder was not finished, or crops are missing from it.
+    """
+    if not (out / TRACKLETS_FILE).is_file():
+        raise ReseenError(f"{out} holds no finished tracklets; run reseen track first")
+    document = read_json(out / TRACKLETS_FILE)
+    try:
+        begun = datetime.fromisoformat(document["start"]).timestamp() if document["start"] else 0.0
+        return [_loaded(out, entry, begun, camera) for entry in document["tracklets"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReseenError(f"{out / TRACKLETS_FILE} is damaged: {error!r}") from error
+
+
+def _loaded(out: Path, entry: dict[str, Any], begun: float, camera: str | None) -> Tracklet:
+    folder = out / entry["id"]
+    files = [name for name in entries(folder)[1] if is_picture(name)]
+    if len(files) < entry["crops"]:
+        raise ReseenError(f"{folder} holds {len(files)} of {entry['crops']} crops")
+    return Tracklet(
+        id=entry["id"],
+        camera=camera or entry["camera"],
+        start=begun + entry["start_seconds"],
+        end=begun + entry["end_seconds"],
+        source=entry["source"],
+        paths=tuple(folder / file for file in files),
+    )
+
+
+def _in_folder(root: Path, folder: Path, files: list[str], camera: str | None) -> Tracklet:
+    below = folder.relative_to(root).parts
+    if camera is None and len(below) < 2:
+        raise ReseenError(
+            f"cannot tell the camera of {folder} from its place; "
+            "name the camera, or lay the folders out as ROOT/<person>/<camera>"
+        )
+    paths = tuple(folder / file for file in files)
+    return Tracklet(
+        "/".join((root.name, *below)), camera or below[1], None, None, str(folder), paths
+    )
+
+
+def _picture_folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    folders, files = entries(folder)
+    pictures = [file for file in files if is_picture(file)]
+    if pictures:
+        yield folder, pictures
+    for name in folders:
+        yield from _picture_folders(folder / name)

@@ -1,0 +1,152 @@
+"""Features scored and ranked, seen through one test-time view or several."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.data.embeddings import Embeddings
+from reseen.errors import ReseenError
+from reseen.evaluation.metrics import (
+    AveragePrecision,
+    Floats,
+    Scores,
+    euclidean_distances,
+    plain_average_precision,
+    right_and_wrong,
+    score_chunks,
+)
+
+DISTANCES_AT_ONCE = 1 << 24
+"""Distances held in memory at a time when scoring features: 64 MiB."""
+
+Distance = Callable[[Floats, Floats], Floats]
+"""From features (Q, D) and (G, D) to distances (Q, G)."""
+Views = Embeddings | Sequence[Embeddings]
+"""One feature per tracklet, or several: one for each test-time view."""
+
+
+def score_features(
+    query: Views,
+    gallery: Views,
+    average_precision: AveragePrecision = plain_average_precision,
+    distance: Distance = euclidean_distances,
+) -> Scores:
+    """Score features under the camera rule of this module, some queries at a time.
+
+    Args:
+        query, gallery: who is searched for and what is searched.
+        average_precision: `plain_average_precision` or `trapezoid_average_precision`.
+        distance: `euclidean_distances`, or the `distances` of a learned metric.
+
+    Raises:
+        ReseenError: views differ in their tracklets, a distance is not finite, or no query has
+            a match.
+    """
+    wanted, searched = as_views(query)[0], as_views(gallery)[0]
+    step = max(1, DISTANCES_AT_ONCE // len(searched))
+    chunks = (
+        view_distances(query, gallery, slice(start, start + step), distance)
+        for start in range(0, len(wanted), step)
+    )
+    people = (wanted.persons, wanted.cameras, searched.persons, searched.cameras)
+    return score_chunks(chunks, *people, average_precision)
+
+
+def as_views(views: Views) -> tuple[Embeddings, ...]:
+    """One or several views as a tuple, checked to be of the same tracklets.
+
+    Raises:
+        ReseenError: there is no view, no tracklet, or the views' tracklets differ.
+    """
+    every = (views,) if isinstance(views, Embeddings) else tuple(views)
+    if not every or not len(every[0]):
+        raise ReseenError("there is no tracklet to search for or to search in")
+    for number, view in enumerate(every):
+        if view.names != every[0].names:
+            raise ReseenError(
+                f"view {number} has {len(view)} tracklets that are not, in order, "
+                f"the {len(every[0])} of view 0"
+            )
+    return every
+
+
+def view_distances(
+    query: Views,
+    gallery: Views,
+    queries: slice = slice(None),
+    distance: Distance = euclidean_distances,
+) -> Floats:
+    """Distances (Q, G) of some queries to the gallery, summed over views.
+
+    Features are compared within a view only: "the same data augmentation is done on the probe
+    and gallery data" (section 3.2 of the paper).
+
+    Raises:
+        ReseenError: what `paired_views` raises.
+    """
+    (wanted, searched), *others = paired_views(query, gallery)
+    total = distance(wanted.features[queries], searched.features)
+    for wanted, searched in others:
+        total += distance(wanted.features[queries], searched.features)
+    return total
+
+
+def paired_views(query: Views, gallery: Views) -> list[tuple[Embeddings, Embeddings]]:
+    """Query and gallery, view by view.
+
+    Raises:
+        ReseenError: they differ in their number of views, views in their tracklets, or
+            features in their length.
+    """
+    wanted, searched = as_views(query), as_views(gallery)
+    if len(wanted) != len(searched):
+        raise ReseenError(f"the query has {len(wanted)} views but the gallery {len(searched)}")
+    lengths = {view.features.shape[1] for view in (*wanted, *searched)}
+    if len(lengths) > 1:
+        raise ReseenError(f"features of {min(lengths)} and of {max(lengths)} numbers are compared")
+    return list(zip(wanted, searched, strict=True))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The nearest gallery tracklets of one query, nearest first.
+
+    Attributes:
+        query: the query's name.
+        names: the gallery tracklets' names.
+        distances: (K,) to the query, rising.
+        right: (K,) bool, which are the same person in another camera.
+    """
+
+    query: str
+    names: tuple[str, ...]
+    distances: Floats
+    right: NDArray[np.bool_]
+
+
+def ranking(
+    query: Views,
+    gallery: Views,
+    index: int,
+    length: int = 10,
+    distance: Distance = euclidean_distances,
+) -> Ranking:
+    """What the query at `index` finds, under the camera rule of this module.
+
+    Args:
+        query, gallery: who is searched for and what is searched.
+        index: which of the queries.
+        length: how many gallery tracklets to list; fewer where the gallery has fewer.
+        distance: `euclidean_distances`, or the `distances` of a learned metric.
+    """
+    wanted, searched = as_views(query)[0], as_views(gallery)[0]
+    row = view_distances(query, gallery, slice(index, index + 1), distance)[0]
+    right, wrong = right_and_wrong(
+        wanted.persons[index], wanted.cameras[index], searched.persons, searched.cameras
+    )
+    nearest = np.lexsort((right, row))
+    nearest = nearest[(right | wrong)[nearest]][:length]
+    names = tuple(searched.names[item] for item in nearest)
+    return Ranking(wanted.names[index], names, row[nearest], right[nearest])

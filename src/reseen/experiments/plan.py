@@ -1,0 +1,208 @@
+"""What `reproduce` trains: the paper's network, the baseline, and one change at a time."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reseen.data.clips import BodyPart
+from reseen.data.store import FrameStore
+from reseen.errors import ReseenError
+from reseen.files import write_json
+from reseen.network.checkpoint import CHECKPOINT_FILE, RUN_FILE, WEIGHTS_FILE, Run
+from reseen.network.config import Config, nearest
+from reseen.network.model import PartFusion
+from reseen.network.training import fit, job_of, make_fabric, plan_run, train_part
+from reseen.parallel import in_parallel, report
+from reseen.progress import Advance, progress
+
+BUDGETS = (4, 2)
+"""Also scored after a quarter and half of the updates: what a smaller budget would have given."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network to compare.
+
+    Attributes:
+        label: how the report calls it.
+        changes: settings that differ from the plan's.
+        parts: body parts trained.
+    """
+
+    label: str
+    changes: Mapping[str, Mapping[str, Any]]
+    parts: tuple[BodyPart, ...] = ("full",)
+
+    def config(self, plan: Config) -> Config:
+        """The settings of this variant under those of a plan."""
+        return Config.from_mapping(self.changes, self.label, plan)
+
+
+def _preset(name: str) -> dict[str, dict[str, Any]]:
+    """Network, clips and loss of a preset; optimiser and budget stay the plan's."""
+    settings = asdict(Config.preset(name))
+    return {table: settings[table] for table in ("network", "clips", "loss")}
+
+
+VARIANTS: dict[str, Variant] = {
+    "paper": Variant("paper", {}, PartFusion.PARTS),
+    "mclaughlin": Variant("McLaughlin et al. baseline", _preset("mclaughlin")),
+    "tuned": Variant("the tuned preset", _preset("tuned")),
+    "tanh": Variant("tanh for ReLU", {"network": {"activation": "tanh"}}),
+    "no-dropout": Variant(
+        "without dropout", {"network": {"dropout": 0.0, "recurrent_dropout": 0.0}}
+    ),
+    "tied": Variant("W_i tied to the identity", {"network": {"recurrent_input": "tied"}}),
+    "hadsell": Variant("eq. 7 on the distance (Hadsell)", {"loss": {"siamese": "hadsell"}}),
+    "hinge": Variant("eq. 7 as the baseline's hinge", {"loss": {"siamese": "hinge"}}),
+    "unit": Variant("normalised by σ for √σ", {"clips": {"normalise": "unit"}}),
+    "strong-flow": Variant("flow eight times as strong", {"clips": {"flow_unit": 4.0}}),
+    "no-flow": Variant("without optical flow", {"clips": {"flow": False}}),
+}
+
+
+def known_variants(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, with the paper's own first.
+
+    Raises:
+        ReseenError: there is no such variant; the nearest is named.
+    """
+    for name in names:
+        if name not in VARIANTS:
+            raise ReseenError(f"there is no variant {name!r}{nearest(name, VARIANTS)}")
+    return ("paper", *(name for name in VARIANTS if name in names and name != "paper"))
+
+
+def plan_runs(
+    store: FrameStore,
+    out: Path,
+    config: Config,
+    trials: int,
+    variants: Sequence[str],
+    seed: int,
+    parts: tuple[BodyPart, ...] = PartFusion.PARTS,
+) -> dict[tuple[int, str], Run]:
+    """Make the run folder of every trial and variant, or find it again.
+
+    Args:
+        store, out, config, trials, variants, seed: as for `reproduce`.
+        parts: body parts of the paper's network.
+
+    All variants of a trial are trained on the same people: those whom the paper's networks see,
+    without the ones held out for the parts' weights.
+
+    Raises:
+        ReseenError: the store has too few trials or people, or a folder holds another run.
+    """
+    store.split(trials - 1)  # raises before anything is made
+    chosen = {name: VARIANTS[name] for name in variants}
+    chosen["paper"] = replace(VARIANTS["paper"], parts=parts)
+    return {
+        (trial, name): _plan_run(store, out, config, trial, chosen[name], name, seed)
+        for trial in range(trials)
+        for name in variants
+    }
+
+
+def _plan_run(
+    store: FrameStore, out: Path, plan: Config, trial: int, variant: Variant, name: str, seed: int
+) -> Run:
+    config = variant.config(plan)
+    everyone = plan_run(store, PartFusion.PARTS, trial, seed, config)
+    facts = replace(everyone, parts=variant.parts)
+    if len(variant.parts) == 1:
+        facts = replace(facts, held_out=())
+    path = out / f"trial_{trial}" / name
+    if not (path / RUN_FILE).exists():
+        return Run.create(path, config, facts)
+    run = Run.open(path)
+    if (run.config, run.facts) != (config, facts):
+        raise ReseenError(f"{path} holds a run of other settings or data; choose another --out")
+    return run
+
+
+def snapshots(config: Config) -> tuple[int, ...]:
+    """Updates after which a smaller budget is scored."""
+    return tuple(config.train.updates // share for share in BUDGETS)
+
+
+def train_runs(store: FrameStore, runs: Mapping[tuple[int, str], Run], out: Path) -> None:
+    """Train every network of a plan that is not trained yet.
+
+    On an accelerator the networks of one variant are stacked and trained together; on the CPU
+    they are trained one by one, as many at a time as there are cores.
+    """
+    networks = [(run, part) for run in runs.values() for part in run.facts.parts]
+    total = sum(run.config.train.updates for run, _ in networks)
+    with progress(f"training {len(networks)} networks", total, "updates") as advance:
+        if torch.cuda.is_available():
+            _train_stacked(store, runs, out, advance)
+        else:
+            tasks = ((store.path, run, part) for run, part in networks)
+            for _ in in_parallel(_train_alone, tasks, os.cpu_count(), advance):
+                pass
+
+
+def _train_alone(store: Path, run: Run, part: BodyPart) -> None:
+    """One network in a process of its own, on one core."""
+    torch.set_num_threads(1)
+    train_part(
+        make_fabric(),
+        FrameStore.open(store),
+        run,
+        part,
+        report,
+        snapshots=snapshots(run.config) if part == "full" else (),
+    )
+
+
+def _train_stacked(
+    store: FrameStore, runs: Mapping[tuple[int, str], Run], out: Path, advance: Advance
+) -> None:
+    fabric = make_fabric()
+    for name in sorted({name for _, name in runs}):
+        chosen = [run for (_, variant), run in runs.items() if variant == name]
+        jobs = [(run, part) for run in chosen for part in run.facts.parts]
+        config = chosen[0].config
+
+        def together(updates: int, networks: int = len(jobs)) -> None:
+            advance(updates * networks)
+
+        if all((run.path / part / WEIGHTS_FILE).exists() for run, part in jobs):
+            together(config.train.updates)
+            continue
+        fit(
+            fabric,
+            store,
+            config,
+            [job_of(run, store, part) for run, part in jobs],
+            out / f"{name}-{CHECKPOINT_FILE}",
+            together,
+            snapshots=snapshots(config),
+        )
+
+
+def claim(
+    out: Path, store: FrameStore, config: Config, seed: int, read: Mapping[str, Any] | None
+) -> None:
+    """Mark a folder as the reproduction on this store, or check that it is.
+
+    Args:
+        out: the folder.
+        store, config, seed: what the reproduction is of.
+        read: what an earlier call has written; None where there is nothing.
+
+    Raises:
+        ReseenError: the folder belongs to another store or other settings.
+    """
+    mine = {"store": store.fingerprint, "seed": seed, "settings": config.to_toml()}
+    if read is None:
+        write_json(out / "plan.json", mine)
+        return
+    for name, value in mine.items():
+        if read.get(name) != value:
+            raise ReseenError(f"{out} belongs to another {name}; choose another --out")

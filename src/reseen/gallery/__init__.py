@@ -1,0 +1,1 @@
+"""Tracklets to a found person: embedded, searched, calibrated, forgotten."""

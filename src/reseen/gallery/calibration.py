@@ -1,0 +1,282 @@
+"""From a distance to the chance of being the same person, fitted on labelled tracklets."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from reseen.data.embeddings import Embeddings
+from reseen.data.tracklet import DISTRACTOR
+from reseen.errors import ReseenError
+from reseen.evaluation.metrics import euclidean_distances
+from reseen.files import read_json, write_json
+
+FORMAT = 1
+FEWEST_PAIRS = 10
+FALSE_ACCEPT_RATES = (0.0001, 0.001, 0.01, 0.1)
+MOST_TRACKLETS = 2_000
+GROUPS = 10
+
+Numbers = NDArray[np.float64]
+Truths = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What happens when every pair up to a distance is taken for the same person.
+
+    Attributes:
+        distance: the threshold.
+        chance: the calibrated chance at the threshold.
+        false_accept: share of the pairs of different people that are taken for the same.
+        false_reject: share of the pairs of the same person that are not.
+    """
+
+    distance: float
+    chance: float
+    false_accept: float
+    false_reject: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """How well chances hold for people who were not fitted on: half fitted, half checked, twice.
+
+    Attributes:
+        brier: mean squared difference between the chance and the truth (0 or 1).
+        brier_of_prior: the same for someone who always says the prior.
+        calibration_error: mean difference, over ten equally filled groups of pairs, between the
+            mean chance and the share of pairs that are the same person.
+    """
+
+    brier: float
+    brier_of_prior: float
+    calibration_error: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The chance that two tracklets of different cameras show the same person.
+
+    `chance = 1 / (1 + exp(slope * distance - intercept))`, Platt's logistic fit, with a slope
+    of at least 0: a larger distance is never a larger chance.
+
+    Attributes:
+        model: the model whose distances these are; for no other does this hold.
+        intercept, slope: of the fit.
+        prior: the share of pairs that show the same person where the chances hold.
+        people: persons fitted on.
+        same_pairs, different_pairs: pairs fitted on, across cameras.
+        equal_error_rate: false accepts and false rejects where both are as many.
+        rates: at thresholds of interest, nearest first.
+        held_out: the check on other people; None where half of them make too few pairs.
+    """
+
+    model: str
+    intercept: float
+    slope: float
+    prior: float
+    people: int
+    same_pairs: int
+    different_pairs: int
+    equal_error_rate: float
+    rates: tuple[Rates, ...]
+    held_out: HeldOut | None
+
+    def chances(self, distances: NDArray[np.floating[Any]]) -> Numbers:
+        """Chances of the distances, in the same shape."""
+        return _chances(np.asarray(distances, dtype=np.float64), self.intercept, self.slope)
+
+    def save(self, path: Path) -> None:
+        """Write JSON.
+
+        Raises:
+            ReseenError: the file cannot be written.
+        """
+        write_json(path, {"format": FORMAT, **asdict(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Calibration":
+        """Read what `save` wrote.
+
+        Raises:
+            ReseenError: the file is missing, damaged or of another format.
+        """
+        document = read_json(path)
+        try:
+            if document.pop("format") != FORMAT:
+                raise ValueError("another format")
+            rates = tuple(Rates(**rate) for rate in document.pop("rates"))
+            checked = document.pop("held_out")
+            held_out = None if checked is None else HeldOut(**checked)
+            return cls(**document, rates=rates, held_out=held_out)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ReseenError(f"{path} is not a calibration of this version: {error}") from error
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """P pairs of tracklets of different cameras.
+
+    Attributes:
+        distances: (P,) between their features.
+        same: (P,) whether they show the same person.
+    """
+
+    distances: Numbers
+    same: Truths
+
+
+def calibrate(embeddings: Embeddings, model: str, prior: float | None = None) -> Calibration:
+    """Fit the chance of being the same person on labelled tracklets.
+
+    All pairs of tracklets from different cameras are used, junk and distractors left out, of
+    at most 2,000 tracklets. The labelled people should not be those the model was trained on:
+    on these, every model looks better than it is.
+
+    Args:
+        embeddings: features of labelled tracklets.
+        model: id of the model that made them.
+        prior: the share of same-person pairs where the chances will be used; None takes the
+            share among the labelled pairs. A gallery in which one tracklet in a thousand is the
+            right one has a prior of 0.001.
+
+    Raises:
+        ReseenError: there are too few pairs, or the prior is not between 0 and 1.
+    """
+    labelled = _labelled(embeddings)
+    pairs = _pairs(labelled)
+    _require_enough(pairs)
+    prior = float(pairs.same.mean()) if prior is None else prior
+    if not 0 < prior < 1:
+        raise ReseenError(f"the prior must lie between 0 and 1, not at {prior}")
+    intercept, slope = fit(pairs, prior)
+    return Calibration(
+        model=model,
+        intercept=intercept,
+        slope=slope,
+        prior=prior,
+        people=len(np.unique(labelled.persons)),
+        same_pairs=int(pairs.same.sum()),
+        different_pairs=int((~pairs.same).sum()),
+        equal_error_rate=equal_error_rate(pairs),
+        rates=_rates(pairs, intercept, slope),
+        held_out=_held_out(labelled),
+    )
+
+
+def _labelled(embeddings: Embeddings) -> Embeddings:
+    """The tracklets of known people; of very many, those of people drawn at random."""
+    random = np.random.default_rng(0)
+    people, counts = np.unique(embeddings.persons, return_counts=True)
+    order = random.permutation(np.flatnonzero(people > DISTRACTOR))
+    drawn = people[order[np.cumsum(counts[order]) <= MOST_TRACKLETS]]
+    return embeddings.take(np.flatnonzero(np.isin(embeddings.persons, drawn)))
+
+
+def _pairs(labelled: Embeddings) -> Pairs:
+    if not len(labelled):
+        return Pairs(np.zeros(0), np.zeros(0, dtype=np.bool_))
+    first, second = np.triu_indices(len(labelled), 1)
+    across = labelled.cameras[first] != labelled.cameras[second]
+    first, second = first[across], second[across]
+    distances = euclidean_distances(labelled.features, labelled.features)[first, second]
+    same = labelled.persons[first] == labelled.persons[second]
+    return Pairs(distances.astype(np.float64), same)
+
+
+def _require_enough(pairs: Pairs) -> None:
+    for found, what in ((pairs.same, "the same person"), (~pairs.same, "different people")):
+        if found.sum() < FEWEST_PAIRS:
+            raise ReseenError(
+                f"only {found.sum()} pairs of tracklets show {what} in two cameras; a calibration "
+                f"needs at least {FEWEST_PAIRS}, and some hundreds to be worth something"
+            )
+
+
+def fit(pairs: Pairs, prior: float) -> tuple[float, float]:
+    """Fit intercept and slope, and shift them from the pairs' own share to the prior.
+
+    The targets are Platt's, a little off 0 and 1, so that well separated pairs do not drive
+    the slope to infinity.
+    """
+    scale = max(float(pairs.distances.std()), 1e-12)
+    same, different = pairs.same.sum(), (~pairs.same).sum()
+    targets = np.where(pairs.same, (same + 1) / (same + 2), 1 / (different + 2))
+    scaled = pairs.distances / scale
+
+    def loss(parameters: Numbers) -> tuple[float, Numbers]:
+        logits = parameters[0] - parameters[1] * scaled
+        wrong = expit(logits) - targets
+        value = np.mean(np.logaddexp(0, logits) - targets * logits)
+        return float(value), np.array([wrong.mean(), -(wrong * scaled).mean()])
+
+    start = np.array([_logit(pairs.same.mean()) + 1, 1.0])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(None, None), (0, None)])
+    shift = _logit(prior) - _logit(pairs.same.mean())
+    return float(found.x[0] + shift), float(found.x[1] / scale)
+
+
+def _chances(distances: Numbers, intercept: float, slope: float) -> Numbers:
+    return np.asarray(expit(intercept - slope * distances))
+
+
+def equal_error_rate(pairs: Pairs) -> float:
+    """The errors at the threshold where false accepts and false rejects are closest."""
+    thresholds = np.unique(pairs.distances)
+    accepts, rejects = _errors(pairs, thresholds)
+    crossing = int(np.argmin(np.abs(accepts - rejects)))
+    return float((accepts[crossing] + rejects[crossing]) / 2)
+
+
+def _errors(pairs: Pairs, thresholds: Numbers) -> tuple[Numbers, Numbers]:
+    """False accept and false reject rates when distances up to each threshold are accepted."""
+    same, different = np.sort(pairs.distances[pairs.same]), np.sort(pairs.distances[~pairs.same])
+    accepted = np.searchsorted(different, thresholds, side="right") / len(different)
+    rejected = 1 - np.searchsorted(same, thresholds, side="right") / len(same)
+    return accepted, rejected
+
+
+def _rates(pairs: Pairs, intercept: float, slope: float) -> tuple[Rates, ...]:
+    """The errors at the largest thresholds that keep false accepts at or below round rates."""
+    different = np.sort(pairs.distances[~pairs.same])
+    allowed = [int(rate * len(different)) for rate in FALSE_ACCEPT_RATES]
+    thresholds = np.array([np.nextafter(different[many], 0) for many in allowed if many])
+    accepts, rejects = _errors(pairs, thresholds)
+    columns = (thresholds, _chances(thresholds, intercept, slope), accepts, rejects)
+    return tuple(Rates(*map(float, row)) for row in zip(*columns, strict=True))
+
+
+def _held_out(labelled: Embeddings) -> HeldOut | None:
+    people = np.random.default_rng(1).permutation(np.unique(labelled.persons))
+    halves = [
+        _pairs(labelled.take(np.flatnonzero(np.isin(labelled.persons, half))))
+        for half in (people[::2], people[1::2])
+    ]
+    if any(min(half.same.sum(), (~half.same).sum()) < FEWEST_PAIRS for half in halves):
+        return None
+    checks = []
+    for fitted, checked in (halves, halves[::-1]):
+        prior = float(fitted.same.mean())
+        chances = _chances(checked.distances, *fit(fitted, prior))
+        checks.append((chances, np.full(len(chances), prior), checked.same))
+    chances, priors, truths = (np.concatenate(column) for column in zip(*checks, strict=True))
+    return HeldOut(
+        brier=float(np.mean((chances - truths) ** 2)),
+        brier_of_prior=float(np.mean((priors - truths) ** 2)),
+        calibration_error=_calibration_error(chances, truths),
+    )
+
+
+def _calibration_error(chances: Numbers, truths: Truths) -> float:
+    groups = np.array_split(np.argsort(chances, kind="stable"), GROUPS)
+    gaps = [abs(chances[group].mean() - truths[group].mean()) for group in groups if len(group)]
+    return float(np.mean(gaps))
+
+
+def _logit(share: float) -> float:
+    return float(np.log(share / (1 - share)))

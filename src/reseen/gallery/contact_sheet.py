@@ -1,0 +1,94 @@
+"""A search on one page: the person searched for on top, below who was found."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reseen.gallery.describe import STRIPES
+from reseen.gallery.records import Match, Query
+from reseen.gallery.thumbnail import FRAMES, HEIGHT, WIDTH, read_thumbnail
+from reseen.report.plots import INK, save
+
+STRIP, TEXT, GAP = FRAMES * WIDTH, 240, 10
+"""Widths of a row's pictures and of its text, and the room around them, in pixels."""
+
+FIRST_UNIX_TIME = 315_532_800
+"""1980: a time from then on is taken for a date, an earlier one for the place in a recording."""
+
+
+def contact_sheet(
+    query: Query,
+    pictures: bytes | None,
+    matches: Sequence[Match],
+    thumbnails: Mapping[str, bytes],
+    path: Path,
+) -> None:
+    """Draw a search's result as PNG: pictures, distance, chance, camera and time of each match.
+
+    Beside the model's distance stands the training-free one, so that nobody takes an untrained
+    network for a good one.
+
+    Args:
+        query: who was searched for.
+        pictures: the query's thumbnail; None leaves its place empty.
+        matches: who was found, nearest first.
+        thumbnails: of the matches, by id.
+        path: the file.
+
+    Raises:
+        ReseenError: the file cannot be written.
+    """
+    row = HEIGHT + GAP
+    across, down = STRIP + TEXT + 3 * GAP, row * (len(matches) + 1) + 3 * GAP
+    figure = Figure(figsize=(across / 100, down / 100))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    _draw_row(axes, GAP, pictures, ["searched for", query.name, f"model {query.model}"])
+    axes.axhline(row + GAP, color=INK["muted"], linewidth=0.8)
+    for rank, match in enumerate(matches, start=1):
+        strip = thumbnails.get(match.entry.id)
+        _draw_row(axes, row * rank + 2 * GAP, strip, _lines(rank, match))
+    axes.set(xlim=(0, across), ylim=(down, 0))
+    save(figure, path)
+
+
+def time_text(seconds: float | None) -> str:
+    """A time as people read it: a date in UTC, or hours, minutes and seconds of a recording."""
+    if seconds is None:
+        return "time unknown"
+    if seconds >= FIRST_UNIX_TIME:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    minutes, tenths = divmod(round(seconds * 10), 600)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{tenths / 10:04.1f}"
+
+
+def _lines(rank: int, match: Match) -> list[str]:
+    entry = match.entry
+    chance = "not calibrated" if match.chance is None else f"{100 * match.chance:.1f} %"
+    lines = [
+        f"{rank}.  distance {match.distance:.3f}   chance {chance}",
+        f"camera {entry.camera}   {time_text(entry.start)}",
+        entry.id,
+    ]
+    if match.stripes_distance is not None and entry.model != STRIPES:
+        lines.insert(1, f"     colour stripes {match.stripes_distance:.3f}")
+    return lines
+
+
+def _draw_row(axes: Axes, top: float, strip: bytes | None, lines: Sequence[str]) -> None:
+    if strip is not None:
+        axes.imshow(
+            read_thumbnail(strip), extent=(GAP, GAP + STRIP, top + HEIGHT, top), aspect="auto"
+        )
+    for number, line in enumerate(lines):
+        place = STRIP + 2 * GAP, top + 10 + 19 * number
+        axes.text(*place, _fitting(line), color=INK["ink"], fontsize=7, va="center")
+
+
+def _fitting(line: str) -> str:
+    """The line, its middle left out where it is too long for the room."""
+    most = 46
+    return line if len(line) <= most else f"{line[: most // 2]}…{line[-most // 2 + 1 :]}"

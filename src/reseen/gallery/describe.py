@@ -1,0 +1,164 @@
+"""Tracklets as features: a trained network's, or colour stripes where there is none."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.data.embeddings import Embeddings
+from reseen.data.pictures import Pictures, evenly
+from reseen.data.tracklet import BenchmarkTracklet, Tracklet
+from reseen.errors import ReseenError
+from reseen.gallery.records import Described
+from reseen.gallery.thumbnail import make_thumbnail
+
+Picture = NDArray[np.uint8]
+Matrix = NDArray[np.float32]
+Numbers = NDArray[np.floating[Any]]
+
+STRIPES = "stripes"
+"""Model id of the training-free descriptor, and what the command line calls it."""
+
+STRIPE_COUNT, HUES, BRIGHTNESSES = 8, 8, 8
+STRIPE_DIMENSIONS = STRIPE_COUNT * (HUES + BRIGHTNESSES)
+STRIPE_FRAMES = 16
+HEIGHT, WIDTH = 128, 48
+CENTRE_SPREAD = 0.2
+SATURATION_GAIN = 2.0
+DARKEST, BRIGHTEST = 2, 98
+
+
+class Describer(Protocol):
+    """What turns tracklets into features that can be compared by Euclidean distance."""
+
+    @property
+    def model_id(self) -> str:
+        """The model's exact name: features of two names never meet in one search."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """The length D of a feature."""
+        ...
+
+    def describe(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
+        """Compute the features (M, D) of M tracklets, each RGB pictures in time order."""
+
+
+class Stripes:
+    """Colour histograms of horizontal stripes: needs no training and knows no people.
+
+    Each picture is cut into 8 stripes from head to foot. In a stripe, colourful pixels count
+    towards one of 8 hues and the others towards one of 8 brightnesses, softly and more so in
+    the middle of the picture, where the person is. The light is evened out before: no colour
+    cast on average (gray world) and full contrast. The feature is the square root of the mean
+    histogram, so that Euclidean distance is Hellinger's, between 0 and the square root of 2.
+    """
+
+    model_id = STRIPES
+    dimensions = STRIPE_DIMENSIONS
+
+    def describe(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
+        """Features (M, 128) from at most 16 pictures of each tracklet, evenly spaced."""
+        features = [_stripes(evenly(pictures, STRIPE_FRAMES)) for pictures in tracklets]
+        return np.array(features, dtype=np.float32).reshape(-1, STRIPE_DIMENSIONS)
+
+
+def describe_tracklets(tracklets: Sequence[BenchmarkTracklet], describer: Describer) -> Embeddings:
+    """Features of a data set's tracklets, to calibrate or score a describer on.
+
+    Raises:
+        ReseenError: a picture is broken; names the file.
+    """
+    features = describer.describe(Pictures(tuple(one.paths)) for one in tracklets)
+    persons = np.array([one.person for one in tracklets], dtype=np.int64)
+    cameras = np.array([one.camera for one in tracklets], dtype=np.int64)
+    return Embeddings(features, persons, cameras, tuple(one.name for one in tracklets))
+
+
+def embed_tracklets(
+    tracklets: Sequence[Tracklet], describer: Describer, *, pixelate_heads: bool
+) -> tuple[Described, list[str]]:
+    """Describe the tracklets that can be read, by the describer and by stripes.
+
+    Returns:
+        Those, ready for a gallery, and for each of the others a line that says why not.
+    """
+    stripes = Stripes()
+    done: list[tuple[Tracklet, Matrix, Matrix, bytes]] = []
+    unreadable = []
+    for tracklet in tracklets:
+        pictures = tracklet.pictures
+        try:
+            (drawn,) = stripes.describe([pictures])
+            (feature,) = (
+                [drawn] if describer.model_id == STRIPES else describer.describe([pictures])
+            )
+            thumbnail = make_thumbnail(pictures, pixelate_heads=pixelate_heads)
+            done.append((tracklet, feature, drawn, thumbnail))
+        except ReseenError as error:
+            unreadable.append(f"{tracklet.id} left out: {error}")
+    read = [tracklet for tracklet, *_ in done]
+    return Described(
+        ids=[tracklet.id for tracklet in read],
+        cameras=[tracklet.camera for tracklet in read],
+        sources=[tracklet.source for tracklet in read],
+        starts=[tracklet.start for tracklet in read],
+        ends=[tracklet.end for tracklet in read],
+        frames=[len(tracklet.paths) for tracklet in read],
+        features=np.array([feature for _, feature, _, _ in done], np.float32),
+        stripes=np.array([drawn for _, _, drawn, _ in done], np.float32),
+        thumbnails=[thumbnail for *_, thumbnail in done],
+    ), unreadable
+
+
+def _stripes(pictures: Iterable[Picture]) -> Matrix:
+    mean: Matrix = np.mean([_histograms(picture) for picture in pictures], axis=0, dtype=np.float32)
+    return np.sqrt(mean)
+
+
+def _histograms(picture: Picture) -> Numbers:
+    """The stripes' histograms behind each other, (128,), with a sum of 1."""
+    small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    balanced = _without_cast(np.asarray(small, dtype=np.float32) / 255)
+    hue, saturation, value = np.moveaxis(cv2.cvtColor(balanced, cv2.COLOR_RGB2HSV), 2, 0)
+    colourful = np.minimum(SATURATION_GAIN * saturation, 1)
+    weights = np.broadcast_to(_centre_weights(), hue.shape)
+    hues = _soft_counts(hue / 360 * HUES, weights * colourful, HUES, circular=True)
+    brightness = _full_contrast(value) * BRIGHTNESSES - 0.5
+    gray = _soft_counts(brightness, weights * (1 - colourful), BRIGHTNESSES, circular=False)
+    counts: Numbers = np.hstack([hues, gray]).ravel()
+    return np.asarray(counts / weights.sum())
+
+
+def _centre_weights() -> Numbers:
+    across = (np.arange(WIDTH) + 0.5) / WIDTH - 0.5
+    return np.asarray(np.exp(-0.5 * (across / CENTRE_SPREAD) ** 2))
+
+
+def _without_cast(picture: Numbers) -> Matrix:
+    """Scale the channels so that the picture is gray on average."""
+    means = picture.mean(axis=(0, 1))
+    gains = means.mean() / np.maximum(means, 1 / 255)
+    return np.asarray(np.clip(picture * gains, 0, 1), dtype=np.float32)
+
+
+def _full_contrast(value: Numbers) -> Numbers:
+    dark, bright = np.percentile(value, [DARKEST, BRIGHTEST])
+    return np.asarray(np.clip((value - dark) / max(bright - dark, 0.05), 0, 1))
+
+
+def _soft_counts(places: Numbers, weights: Numbers, bins: int, *, circular: bool) -> Numbers:
+    """Share each pixel between the two bins next to its place: (stripes, bins)."""
+    if not circular:
+        places = np.clip(places, 0, bins - 1)
+    lower = np.floor(places).astype(np.int64)
+    upper_share = places - lower
+    stripe = np.arange(HEIGHT)[:, None] * STRIPE_COUNT // HEIGHT * bins
+    counts = np.zeros(STRIPE_COUNT * bins)
+    for bin_, share in ((lower, 1 - upper_share), (lower + 1, upper_share)):
+        inside = bin_ % bins if circular else np.minimum(bin_, bins - 1)
+        counts += np.bincount((stripe + inside).ravel(), (weights * share).ravel(), len(counts))
+    return counts.reshape(STRIPE_COUNT, bins)

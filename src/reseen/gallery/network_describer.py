@@ -1,0 +1,69 @@
+"""A trained network as a describer of pictures."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reseen.data.clips import FrameReader
+from reseen.data.coding import pack_frames
+from reseen.errors import ReseenError
+from reseen.gallery.describe import STRIPES, Describer, Matrix, Picture, Stripes
+from reseen.network.checkpoint import Run
+from reseen.network.embed import best_device, features_by_kind, final_kind
+from reseen.network.inference import tracklet_features
+from reseen.network.model import FEATURE
+
+
+class NetworkDescriber:
+    """The final feature of a run: "parts" where all body parts are trained, else its own.
+
+    Pictures are packed as `prepare` packs them; over several test-time views the mean is taken.
+
+    Args:
+        run: a finished run.
+
+    Raises:
+        ReseenError: weights are missing or do not fit.
+    """
+
+    dimensions = FEATURE
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.model_id = run, run.identity
+        self.device = best_device()
+        self.networks = {part: run.network(part).to(self.device) for part in run.facts.parts}
+
+    def describe(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
+        """Features (M, 128) of M tracklets, each RGB pictures in time order."""
+        features = [self._describe(pictures) for pictures in tracklets]
+        return np.array(features, dtype=np.float32).reshape(-1, FEATURE)
+
+    def _describe(self, pictures: Sequence[Picture]) -> Matrix:
+        frames = pack_frames(pictures, self.run.facts.flow)
+        reader = FrameReader(frames, self.device)
+        span = np.array([0]), np.array([len(frames)])
+        by_part = {
+            part: tracklet_features(network, reader, *span, part, self.run.config)
+            for part, network in self.networks.items()
+        }
+        views = features_by_kind(self.run, by_part)[final_kind(self.run)]
+        mean: Matrix = torch.stack([view[0] for view in views]).mean(dim=0).numpy()
+        return mean
+
+
+def open_describer(model: str) -> Describer:
+    """Open a describer.
+
+    Args:
+        model: "stripes", or a run folder.
+
+    Raises:
+        ReseenError: it is neither.
+    """
+    if model == STRIPES:
+        return Stripes()
+    if not Path(model).is_dir():
+        raise ReseenError(f'{model} is no run folder; train one, or use the model "{STRIPES}"')
+    return NetworkDescriber(Run.open(Path(model)))

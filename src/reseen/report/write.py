@@ -1,0 +1,96 @@
+"""An evaluation as files: what a person looks at."""
+
+import os
+import platform
+from pathlib import Path
+
+from reseen.data.embeddings import joined
+from reseen.data.store import FrameStore
+from reseen.evaluation.evaluate import Evaluation
+from reseen.evaluation.protocol import find_protocol, searched_gallery
+from reseen.evaluation.report import Report
+from reseen.network.checkpoint import Run
+from reseen.network.embed import FeatureViews, best_device, final_kind
+from reseen.report.feature_map import map_figure
+from reseen.report.frame_influence import strip_figure
+from reseen.report.page import Picture, Section, write_page
+from reseen.report.plots import plot_cmc, svg
+from reseen.report.ranked import chosen_rankings, ranked_lists
+
+RANKINGS = 9
+"""Queries shown on a report page."""
+
+
+def write_evaluation(
+    folder: Path, evaluation: Evaluation, run: Run, store: FrameStore, seconds: float | None = None
+) -> Report:
+    """Write report.json, report.html, cmc.png and ranked.png.
+
+    Args:
+        folder: where to.
+        evaluation: what `evaluate` gave.
+        run, store: what it was given.
+        seconds: how long everything took, for the page.
+    """
+    report = evaluation.report(store.dataset)
+    report.save(folder / "report.json")
+    plot_cmc(report, folder / "cmc.png")
+    kind = final_kind(run)
+    query, protocol = evaluation.query[kind], find_protocol(evaluation.protocol)
+    gallery = searched_gallery(protocol, query, evaluation.gallery[kind])
+    three = chosen_rankings(query, gallery, evaluation.scores[kind], 3)
+    ranked_lists(store, three, folder / "ranked.png")
+    write_page(
+        folder / "report.html",
+        report,
+        title=f"Who was found again: {store.dataset}",
+        store=store,
+        rankings=chosen_rankings(query, gallery, evaluation.scores[kind], RANKINGS),
+        sections=picture_sections(run, store, query, gallery),
+        facts=_facts(run, store, seconds),
+        notes=evaluation.notes,
+    )
+    return report
+
+
+def picture_sections(
+    run: Run, store: FrameStore, query: FeatureViews, gallery: FeatureViews
+) -> list[Section]:
+    """What moved the temporal feature of one tracklet, and a map of all features.
+
+    Args:
+        run, store: what was evaluated.
+        query, gallery: the features that the map shows.
+    """
+    longest = max(query[0].names, key=lambda name: store.lengths[store.names.index(name)])
+    strip = Picture(
+        svg(strip_figure(run, store, store.names.index(longest))),
+        f"Frames of {longest}, their flow and how far each frame moves the temporal feature.",
+        f"{longest}: pictures, optical flow (hue: direction, depth: speed), and how far the "
+        "temporal feature moves when a frame is left out.",
+    )
+    chart = Picture(
+        svg(map_figure(joined(query[0], gallery[0]))),
+        "Features of query and gallery on their first two principal components.",
+        "Each person has a colour, each camera a marker; short lines mean that cameras agree.",
+    )
+    return [
+        Section("What moves the temporal feature", pictures=(strip,)),
+        Section("A map of the features", pictures=(chart,)),
+    ]
+
+
+def _facts(run: Run, store: FrameStore, seconds: float | None) -> dict[str, str]:
+    """What the numbers depend on, for the page's details."""
+    facts = {
+        "data": f"{store.dataset}, store {store.fingerprint[:12]}, flow {store.flow}",
+        "run": f"{run.identity}, trained on {len(run.facts.people)} people, "
+        f"{len(run.facts.held_out)} held out for the weights of the parts",
+        "trial and seed": f"{run.facts.trial}, {run.facts.seed}",
+        "versions": ", ".join(f"{name} {value}" for name, value in run.facts.versions.items()),
+        "hardware": f"{best_device().type}, {os.cpu_count()} cores, {platform.machine()}",
+        "settings": run.config.to_toml(),
+    }
+    if seconds is not None:
+        facts["time"] = f"{seconds:,.0f} s"
+    return facts

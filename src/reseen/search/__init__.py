@@ -1,1 +1,0 @@
-"""Find the same person again in another camera's video."""

@@ -1,0 +1,1 @@
+"""Video to tracklets: people found, followed and cut out."""

@@ -1,0 +1,225 @@
+"""OpenCV's people detector, pointed at what moves: the detector that needs no download."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.tracking.detections import SURE_SCORE, Boxes, Detections, cover, overlap
+from reseen.tracking.video import Picture
+
+SMALL_WIDTH = 192
+"""Width in pixels of the picture in which changes are looked for."""
+
+CHANGE = 20
+"""Grey levels by which a pixel differs from the background where something moves."""
+
+MOST_CHANGED = 0.5
+"""Share of the picture; if more differs from the background, that is no longer of use."""
+
+LEARNING_RATE, SLOW_LEARNING_RATE = 0.05, 0.01
+"""Share of each new picture in the background, where nothing changed and where something did. At
+the slow rate nobody who walks past leaves a trace; a moved chair does after some 200 frames."""
+
+LEAST_CHANGE = 0.4
+"""Share of a person's box that must differ from the background."""
+
+LEAST_HEIGHT = 64
+"""Pixels; what moves and is lower is no person that could be recognised."""
+
+REGION_HEIGHTS = (96, 116)
+"""Pixels to which a moving region is scaled, once and again. The classifier's window fits people
+who are 96 high: one who fills the region, and with the second one who casts a shadow as well."""
+
+MARGIN = 24
+"""Pixels around a scaled region that are searched with it."""
+
+LEAST_MARGIN_MOVING, LEAST_MARGIN_ANYWHERE = -0.6, 0.3
+"""Least distance from the detector's decision plane, where something moved and elsewhere."""
+
+REMEMBERED = 15
+"""Frames for which a place is searched again where a person was seen."""
+
+WIDEST = 480
+"""Pixels; a picture that has to be searched as a whole is made no wider."""
+
+LARGEST_COVER = 0.5
+"""Share of a window's area that may lie in a surer one's."""
+
+PERSON = np.array([0.2, 0.02, 0.8, 0.92], np.float32)
+"""Left, top, right and bottom of a person in the classifier's window, as shares of it. It was
+trained with 1/8 free above and below; a camera that looks down sees heads higher."""
+
+NOTHING: Boxes = np.zeros((0, 4), np.float32)
+
+
+class HogDetector:
+    """Histograms of oriented gradients and a linear classifier (Dalal and Triggs, CVPR 2005).
+
+    The classifier searches only what differs from a slowly learned background. That makes it
+    fast; it lets every region be scaled to where the classifier is at its best; and it allows a
+    lower threshold than a search of everything does, because most false alarms stand still. Where
+    a person was seen a moment ago the background learns nothing, so that people may stand for
+    minutes. A picture that changed as a whole (the first one, a camera that moves, a light
+    switched on) is searched as a whole, with a higher threshold.
+
+    It holds a state, so each video needs its own. It finds people who stand or walk and are seen
+    from head to foot; not those who are cut off by the picture's edge, seated or lying, lower
+    than `LEAST_HEIGHT`, in a dense crowd, or who have not moved since the first picture.
+    """
+
+    def __init__(self) -> None:
+        import cv2
+
+        self._classifier: Any = cv2.HOGDescriptor()
+        people: Any = cv2.HOGDescriptor.getDefaultPeopleDetector()
+        self._classifier.setSVMDetector(people)
+        self._background: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self._seen = NOTHING
+        self._ages = np.zeros(0, np.int64)
+
+    def __call__(self, picture: Picture) -> Detections:
+        """Find the people in a video's next picture, (H, W, 3) uint8 RGB."""
+        small = _small_grey(picture)
+        scale = picture.shape[1] / small.shape[1]
+        changed = self._changed(small)
+        if changed.mean() > MOST_CHANGED:
+            found = self._search_everything(picture)
+            self._background = small.astype(np.float32)
+        else:
+            found = self._search_regions(picture, _boxes_around(changed) * scale)
+            found = found.only(_changed_shares(changed, found.boxes / scale) >= LEAST_CHANGE)
+            self._learn_background(small, changed, scale)
+        self._remember(found)
+        return found
+
+    def _changed(self, small: Picture) -> Picture:
+        """1 where the picture differs from the background, specks taken out and gaps filled."""
+        import cv2
+
+        if self._background.shape != small.shape:
+            return np.ones_like(small)
+        changed: Any = (np.abs(small - self._background) > CHANGE).astype(np.uint8)
+        changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+        filled: Any = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((9, 5), np.uint8))
+        return np.asarray(filled, np.uint8)
+
+    def _learn_background(self, small: Picture, changed: Picture, scale: float) -> None:
+        """Let the background take up what changed for good, but no person seen standing there."""
+        learning = np.where(changed, SLOW_LEARNING_RATE, LEARNING_RATE).astype(np.float32)
+        for left, top, right, bottom in (self._seen / scale).astype(int):
+            learning[max(top - 2, 0) : bottom + 3, max(left - 2, 0) : right + 3] = 0
+        self._background += learning * (small - self._background)
+
+    def _remember(self, found: Detections) -> None:
+        """Keep where people were seen lately; a new box takes the place of those it overlaps."""
+        self._ages += 1
+        found = found.only(found.scores >= SURE_SCORE)
+        overlaps = overlap(self._seen, found.boxes)
+        kept = (self._ages < REMEMBERED) & ~(overlaps > 0.3).any(axis=1)
+        self._seen = np.concatenate([found.boxes, self._seen[kept]])
+        self._ages = np.concatenate([np.zeros(len(found), np.int64), self._ages[kept]])
+
+    def _search_everything(self, picture: Picture) -> Detections:
+        import cv2
+
+        scale = min(1.0, WIDEST / picture.shape[1])
+        shrunk = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        boxes, margins = self._classify(shrunk, 8, LEAST_MARGIN_ANYWHERE)
+        return _detections(boxes / scale, margins, picture)
+
+    def _search_regions(self, picture: Picture, moving: Boxes) -> Detections:
+        tall = moving[moving[:, 3] - moving[:, 1] >= LEAST_HEIGHT]
+        found = [
+            self._search_region(picture, box, height) for box in tall for height in REGION_HEIGHTS
+        ]
+        boxes = np.concatenate([NOTHING, *(boxes for boxes, _ in found)])
+        margins = np.concatenate([np.zeros(0, np.float32), *(margins for _, margins in found)])
+        return _detections(boxes, margins, picture)
+
+    def _search_region(self, picture: Picture, box: Boxes, height: int) -> tuple[Boxes, Boxes]:
+        import cv2
+
+        left, top, right, bottom = box
+        scale = float(np.clip(height / (bottom - top), 0.05, 2.0))
+        border = MARGIN / scale
+        x, y = max(int(left - border), 0), max(int(top - border), 0)
+        part = picture[y : int(bottom + border) + 1, x : int(right + border) + 1]
+        scaled = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        boxes, margins = self._classify(scaled, 4, LEAST_MARGIN_MOVING)
+        return boxes / np.float32(scale) + np.array([x, y, x, y], np.float32), margins
+
+    def _classify(self, picture: Any, stride: int, least_margin: float) -> tuple[Boxes, Boxes]:
+        """Windows (n, 4) that the classifier takes for people, and their margins (n,)."""
+        import cv2
+
+        below, right = max(128 - picture.shape[0], 0), max(64 - picture.shape[1], 0)
+        picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        windows, margins = self._classifier.detectMultiScale(
+            picture,
+            hitThreshold=least_margin,
+            winStride=(stride, stride),
+            padding=(32, 32),
+            scale=1.05,
+            groupThreshold=0,
+        )
+        boxes = np.asarray(windows, np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        return boxes, np.asarray(margins, np.float32).reshape(-1)
+
+
+def _small_grey(picture: Picture) -> Picture:
+    import cv2
+
+    height = max(round(picture.shape[0] * SMALL_WIDTH / picture.shape[1]), 1)
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (SMALL_WIDTH, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def _boxes_around(mask: Picture) -> Boxes:
+    import cv2
+
+    _, _, found, _ = cv2.connectedComponentsWithStats(mask)
+    boxes = found[1:, :4].astype(np.float32)
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes
+
+
+def _changed_shares(changed: Picture, boxes: Boxes) -> Boxes:
+    """What share of each box (n, 4) is marked as changed: (n,)."""
+    corners = boxes.astype(int)
+    parts = [changed[top : bottom + 1, left : right + 1] for left, top, right, bottom in corners]
+    return np.array([part.mean() if part.size else 0.0 for part in parts], np.float32)
+
+
+def _detections(windows: Boxes, margins: Boxes, picture: Picture) -> Detections:
+    """Turn the classifier's windows into boxes around people, and its margins into scores.
+
+    The score is 0.5 at half of the least margin where something moved, and 0.86 at zero.
+    """
+    windows, margins = _grouped(windows, margins)
+    corners, sizes = windows[:, :2], windows[:, 2:] - windows[:, :2]
+    boxes = np.tile(corners, 2) + np.tile(sizes, 2) * PERSON
+    limits = np.array([picture.shape[1], picture.shape[0]] * 2)
+    boxes = np.clip(boxes, 0, limits)
+    return Detections.of(boxes, 1 / (1 + np.exp(-6 * (margins - LEAST_MARGIN_MOVING / 2))))
+
+
+def _grouped(windows: Boxes, margins: Boxes) -> tuple[Boxes, Boxes]:
+    """Make one window of the many that the classifier puts around each person.
+
+    The surest is averaged with those that overlap it by half or more, which steadies it from
+    frame to frame. All others that it covers, or that cover it, are parts or doubles of it.
+    """
+    grouped: list[NDArray[np.float32]] = []
+    surest: list[float] = []
+    order = np.argsort(-margins)
+    windows, margins = windows[order], margins[order]
+    while len(windows):
+        near = overlap(windows[:1], windows)[0] >= 0.5
+        grouped.append(windows[near].mean(axis=0))
+        surest.append(margins[0])
+        apart = cover(windows[:1], windows)[0] < LARGEST_COVER
+        windows, margins = windows[apart], margins[apart]
+    return np.array(grouped, np.float32).reshape(-1, 4), np.array(surest, np.float32)

@@ -1,0 +1,269 @@
+"""Pictures out of a video file, a folder of pictures or a camera, one at a time."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.data.layout import entries, is_picture
+from reseen.errors import ReseenError
+
+Picture = NDArray[np.uint8]
+
+FAILURES_AT_END = 100
+"""So many failed reads in a row are the end of a recording; fewer were broken frames."""
+
+FAILURES_WHEN_LOST = 5
+"""So many failed reads in a row mean that a camera is gone."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before a lost camera is tried again; each pause is twice the one before."""
+
+CAMERA_TIMEOUT = 10_000
+"""Milliseconds that a camera may take to answer."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Frame:
+    """One whole picture of a video.
+
+    Attributes:
+        index: its number, from 0; broken frames have a number too.
+        seconds: time since the video's beginning, growing from frame to frame.
+        picture: (H, W, 3) uint8, RGB.
+    """
+
+    index: int
+    seconds: float
+    picture: Picture
+
+
+@dataclass
+class Counts:
+    """What happened while a video was read.
+
+    Attributes:
+        read: frames that came out whole.
+        broken: frames that were skipped.
+        reconnects: how often a lost camera answered again.
+        sizes: every (height, width) that occurred.
+    """
+
+    read: int = 0
+    broken: int = 0
+    reconnects: int = 0
+    sizes: set[tuple[int, int]] = field(default_factory=set)
+
+
+def is_url(source: str | Path) -> bool:
+    """Tell a camera's address from a path."""
+    return "://" in str(source)
+
+
+def without_password(source: str | Path) -> str:
+    """The source as it may be shown and stored: a camera's user name and password left out."""
+    if not is_url(source):
+        return str(source)
+    parts = urlsplit(str(source))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def expected_frames(source: str | Path) -> int | None:
+    """How many frames a source says it has; None for cameras and files that do not say."""
+    if is_url(source):
+        return None
+    path = Path(source)
+    if path.is_dir():
+        return len(_picture_names(path))
+    capture = _open_file(path)
+    try:
+        return _frame_count(capture)
+    finally:
+        capture.release()
+
+
+def frames_from(
+    source: str | Path,
+    counts: Counts | None = None,
+    *,
+    fps: float = 25.0,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Frame]:
+    """Read a video frame by frame, in constant memory.
+
+    A broken frame is skipped and counted, a cut-off file ends with what it holds, a lost camera
+    is tried again with growing pauses for as long as the caller asks for frames. Should the size
+    change on the way, a recording's frames are scaled to the first one's; pictures keep theirs.
+
+    Args:
+        source: a video file, a folder of pictures (in natural order of their names), or the URL
+            of a camera or of a video (rtsp, http).
+        counts: filled while reading.
+        fps: frames per second of a source that has no times of its own.
+        sleep, clock: how to wait and tell the time.
+
+    Yields:
+        The frames in order. A camera's seconds are those since its first frame by the clock.
+
+    Raises:
+        ReseenError: there is no such source, or no picture can be read from it.
+    """
+    counts = Counts() if counts is None else counts
+    for frame in _frames(source, counts, fps, sleep, clock):
+        counts.read += 1
+        counts.sizes.add(frame.picture.shape[:2])
+        yield frame
+    if not counts.read:
+        raise ReseenError(f"{without_password(source)} holds no frame that can be read")
+
+
+def _frames(
+    source: str | Path,
+    counts: Counts,
+    fps: float,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> Iterator[Frame]:
+    if is_url(source):
+        return _camera(str(source), counts, fps, sleep, clock)
+    if Path(source).is_dir():
+        return _folder(Path(source), counts, fps)
+    return _recording(_open_file(Path(source)), counts, fps)
+
+
+def _picture_names(folder: Path) -> list[str]:
+    names = [name for name in entries(folder)[1] if is_picture(name)]
+    if not names:
+        raise ReseenError(f"{folder} holds no pictures; give a video file or a folder of pictures")
+    return names
+
+
+def _folder(folder: Path, counts: Counts, fps: float) -> Iterator[Frame]:
+    from reseen.data.pictures import read_picture
+
+    for index, name in enumerate(_picture_names(folder)):
+        try:
+            picture = read_picture(folder / name)
+        except ReseenError:
+            counts.broken += 1
+        else:
+            yield Frame(index, index / fps, picture)
+
+
+def _rgb(picture: Any) -> Picture:
+    import cv2
+
+    rgb: Picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return rgb
+
+
+def _quiet() -> None:
+    """Keep warnings of FFmpeg and OpenCV from tearing the progress bar; faults are counted here."""
+    import cv2
+
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+
+
+def _open_file(path: Path) -> Any:
+    import cv2
+
+    if not path.is_file():
+        raise ReseenError(f"{path} does not exist; give a video file, a folder or a camera's URL")
+    if path.stat().st_size == 0:
+        raise ReseenError(f"{path} is empty; is the copy finished?")
+    if not os.access(path, os.R_OK):
+        raise ReseenError(f"{path} may not be read; check its permissions")
+    _quiet()
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        raise ReseenError(f"{path} is not a video that can be read, or its beginning is damaged")
+    return capture
+
+
+def _open_url(url: str) -> Any:
+    import cv2
+
+    _quiet()
+    timeouts = [
+        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, CAMERA_TIMEOUT),
+        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, CAMERA_TIMEOUT),
+    ]
+    return cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
+
+
+def _frame_count(capture: Any) -> int | None:
+    import cv2
+
+    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    return int(count) if math.isfinite(count) and count > 0 else None
+
+
+def _pictures(capture: Any, failures_at_end: int) -> Iterator[tuple[int, Picture]]:
+    """Yield (failed reads just before, RGB picture) until reading fails for good."""
+    failures = 0
+    while failures < failures_at_end:
+        whole, picture = capture.read()
+        if not whole:
+            failures += 1
+            continue
+        yield failures, _rgb(picture)
+        failures = 0
+
+
+def _recording(capture: Any, counts: Counts, fps: float) -> Iterator[Frame]:
+    """Read a recording to its end; a failed read with frames after it was a broken frame."""
+    import cv2
+
+    own_fps = capture.get(cv2.CAP_PROP_FPS)
+    step = 1 / own_fps if math.isfinite(own_fps) and 0 < own_fps <= 1000 else 1 / fps
+    index, seconds = 0, -step
+    try:
+        for failures, picture in _pictures(capture, FAILURES_AT_END):
+            counts.broken += failures
+            index += failures
+            stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            seconds = stamp if stamp > seconds else seconds + step * (1 + failures)
+            yield Frame(index, max(seconds, 0.0), picture)
+            index += 1
+    finally:
+        capture.release()
+
+
+def _camera(
+    url: str,
+    counts: Counts,
+    fps: float,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> Iterator[Frame]:
+    """Read a live camera without end; a URL that says how many frames it has is a recording."""
+    capture = _open_url(url)
+    if not capture.isOpened():
+        raise ReseenError(f"{without_password(url)} does not answer; check the address and the net")
+    if _frame_count(capture) is not None:
+        yield from _recording(capture, counts, fps)
+        return
+    index, pause, started = 0, FIRST_PAUSE, clock()
+    while True:
+        try:
+            for failures, picture in _pictures(capture, FAILURES_WHEN_LOST):
+                counts.broken += failures
+                index += failures
+                yield Frame(index, clock() - started, picture)
+                index += 1
+                pause = FIRST_PAUSE
+        finally:
+            capture.release()
+        sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+        capture = _open_url(url)
+        counts.reconnects += capture.isOpened()

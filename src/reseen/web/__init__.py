@@ -1,0 +1,1 @@
+"""The gallery as pages and API."""

@@ -1,0 +1,145 @@
+"""The application, and serving it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from urllib.parse import urlencode
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from uvicorn import Config, Server
+
+from reseen.errors import ReseenError
+from reseen.gallery.describe import Describer, Stripes
+from reseen.gallery.gallery import Gallery
+from reseen.web import api, pages
+from reseen.web.guard import Guard
+from reseen.web.lookup import Lookup
+from reseen.web.origin import EVERYWHERE
+from reseen.web.refusal import on_bad_request, on_gallery_error, on_http_error
+from reseen.web.tokens import checked_token
+
+SECONDS_BETWEEN_EXPIRIES = 600.0
+
+DESCRIPTION = """\
+Look up and search tracklets of people. The same rules hold for programs as for people: only with
+the consent or the legal basis that data protection law asks for, and never a decision about
+somebody without a human who has looked.
+"""
+
+
+def create_app(
+    gallery: Gallery,
+    *,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    describers: Sequence[Describer] = (Stripes(),),
+) -> FastAPI:
+    """The gallery as an ASGI application.
+
+    Args:
+        gallery: what to show.
+        host: the address that it will be served at.
+        token: what everybody who asks must know; at least 16 characters.
+        describers: for searches by pictures, one for each model that can be searched with.
+
+    Raises:
+        ReseenError: others can reach the address and there is no token, or it is too short.
+    """
+    token = checked_token(token, host)
+    app = FastAPI(
+        title="reseen",
+        summary="Find the same person again in another camera's video.",
+        description=DESCRIPTION,
+        version=version("reseen"),
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # these two would load scripts from another site
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        generate_unique_id_function=_route_name,
+        exception_handlers={
+            HTTPException: on_http_error,
+            RequestValidationError: on_bad_request,
+            ReseenError: on_gallery_error,
+        },
+    )
+    app.state.lookup = Lookup(gallery, describers)
+    app.include_router(api.router)
+    app.include_router(pages.router)
+    app.add_middleware(Guard, host=host, token=token)
+    return app
+
+
+def serve(
+    gallery: Gallery,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    *,
+    describers: Sequence[Describer] = (Stripes(),),
+    ready: Callable[[str], object] = lambda _: None,
+) -> None:
+    """Serve the gallery until Ctrl-C.
+
+    Args:
+        gallery: what to show.
+        host: address to listen at; any but this machine's own needs a token.
+        port: 0 takes a free one.
+        token: what everybody who asks must know; at least 16 characters.
+        describers: for searches by pictures, one for each model that can be searched with.
+        ready: told the page's address, token included, when it can be opened.
+
+    Raises:
+        ReseenError: there is no such address, the port is taken, or the token is missing or too
+            short.
+    """
+    app = create_app(gallery, host=host, token=token, describers=describers)
+    with _listening(host, port) as listener:
+        ready(_address(host, listener.getsockname()[1], token))
+        config = Config(app, log_level="warning", server_header=False, proxy_headers=False)
+        Server(config).run([listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except (OSError, OverflowError) as error:
+        raise ReseenError(
+            f"cannot listen at {host}, port {port}: {error}; choose others"
+        ) from error
+
+
+def _address(host: str, port: int, token: str | None) -> str:
+    """What to open in a browser."""
+    name = socket.gethostname() if host in EVERYWHERE else host
+    name = f"[{name}]" if ":" in name else name
+    return f"http://{name}:{port}/" + ("" if token is None else "?" + urlencode({"token": token}))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Forget what is beyond its time not only at the start: a server may run for months."""
+    gallery: Gallery = app.state.lookup.gallery
+    expiring = asyncio.create_task(_expire_again_and_again(gallery))
+    yield
+    expiring.cancel()
+    with suppress(asyncio.CancelledError):
+        await expiring
+
+
+async def _expire_again_and_again(gallery: Gallery) -> None:
+    while True:
+        await asyncio.sleep(SECONDS_BETWEEN_EXPIRIES)
+        with suppress(ReseenError):  # a full disk may have room again the next time
+            await asyncio.to_thread(gallery.expire)
+
+
+def _route_name(route: APIRoute) -> str:
+    """The operation's name in the API's description: that of its function."""
+    return route.name

@@ -1,0 +1,173 @@
+"""What pages and API ask of a gallery, with HTTP's answer where something is not there."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import Lock
+from typing import Annotated
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, HTTPException, Request
+
+from reseen.data.pictures import Picture
+from reseen.errors import ReseenError
+from reseen.gallery.describe import STRIPES, Describer
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.query import query_from_pictures
+from reseen.gallery.records import Entry, Filter, Match, Query, Stats
+
+NAME_OF_UPLOAD = "pictures sent to the web page"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A ranked list.
+
+    Attributes:
+        model: the model whose features were compared.
+        calibrated: whether the model's distances were turned into chances.
+        matches: the tracklets found, nearest first.
+    """
+
+    model: str
+    calibrated: bool
+    matches: list[Match]
+
+
+class Lookup:
+    """A gallery and what may describe new pictures for it.
+
+    Args:
+        gallery: the gallery.
+        describers: for searches by pictures, one for each model.
+    """
+
+    def __init__(self, gallery: Gallery, describers: Sequence[Describer]) -> None:
+        self.gallery = gallery
+        self._describers = {describer.model_id: describer for describer in describers}
+        self._describing = CapacityLimiter(1)  # decoded pictures are large
+        self._counted: tuple[int, Stats] | None = None
+        self._counting = Lock()
+
+    def stats(self) -> Stats:
+        """What the gallery holds, counted anew when it has changed."""
+        with self._counting:
+            version = self.gallery.version
+            if self._counted is None or self._counted[0] != version:
+                self._counted = version, self.gallery.stats()
+            counted = self._counted[1]
+        return replace(counted, retention_days=self.gallery.notes.retention_days)
+
+    def model(self, name: str | None = None) -> str:
+        """The model to show: the one named, else a trained network before the stripes.
+
+        Raises:
+            HTTPException: 404, there is no such model or nothing in the gallery.
+        """
+        present = self.stats().models
+        if not present:
+            raise HTTPException(404, "The gallery is empty.")
+        if name and name not in present:
+            raise HTTPException(404, f"The gallery has no tracklets of the model {name}.")
+        return name or min(present, key=_trained_first)
+
+    def describable(self) -> list[str]:
+        """Models in the gallery that new pictures can be described for, the default first."""
+        present = sorted(self.stats().models, key=_trained_first)
+        return [model for model in present if model in self._describers]
+
+    def entry(self, id: str, model: str) -> Entry:
+        """One tracklet.
+
+        Raises:
+            HTTPException: 404, it is not in the gallery.
+        """
+        found = self.gallery.entries(model, Filter(ids=(id,)))
+        if not found:
+            raise HTTPException(404, f"The gallery has no tracklet {id}.")
+        return found[0]
+
+    def entries(self, ids: Collection[str]) -> dict[str, Entry]:
+        """Those of the tracklets that are in the gallery, of a trained model where there is one."""
+        if not ids:
+            return {}
+        where = Filter(ids=tuple(ids))
+        models = sorted(self.stats().models, key=_trained_first, reverse=True)
+        return {entry.id: entry for model in models for entry in self.gallery.entries(model, where)}
+
+    def matches(self, entry: Entry, where: Filter, k: int) -> Found:
+        """The k tracklets nearest to one of the gallery's."""
+        query = self.gallery.query(entry.id, entry.model)
+        return self._found(query, where, k)
+
+    async def matches_of(
+        self, pictures: Sequence[Picture], model: str | None, where: Filter, k: int
+    ) -> Found:
+        """The k tracklets nearest to a person in new pictures; one such search after another.
+
+        Raises:
+            HTTPException: 404, there is no such model; 409, nothing here can describe pictures
+                for it; 400, the pictures are broken or do not go together.
+        """
+        search = partial(self._matches_of, pictures, model, where, k)
+        return await to_thread.run_sync(search, limiter=self._describing)
+
+    def mark(self, query: str, match: str, *, same: bool) -> None:
+        """Keep a verdict on two tracklets.
+
+        Raises:
+            HTTPException: 404, one is not in the gallery; 400, they are the same one.
+        """
+        if query == match:
+            raise HTTPException(400, "A tracklet cannot be marked against itself.")
+        present = self.entries({query, match})
+        for id in (query, match):
+            if id not in present:
+                raise HTTPException(404, f"The gallery has no tracklet {id}.")
+        self.gallery.notes.marks.add(query, match, same=same)
+
+    def forget(self, ids: Collection[str]) -> list[str]:
+        """Forget tracklets for good.
+
+        Returns:
+            Ids of those that were there.
+
+        Raises:
+            HTTPException: 404, none of them is in the gallery.
+        """
+        forgotten = self.gallery.forget(Filter(ids=tuple(ids)))
+        if not forgotten:
+            raise HTTPException(404, "The gallery has no such tracklet.")
+        return forgotten
+
+    def _matches_of(
+        self, pictures: Sequence[Picture], model: str | None, where: Filter, k: int
+    ) -> Found:
+        name = self.model(model)
+        if name not in self._describers:
+            raise HTTPException(
+                409, f"This server was started without the model {name}, which pictures need."
+            )
+        try:
+            query = query_from_pictures(pictures, self._describers[name], NAME_OF_UPLOAD)
+        except ReseenError as error:
+            raise HTTPException(400, f"{error}.") from error
+        return self._found(query, where, k)
+
+    def _found(self, query: Query, where: Filter, k: int) -> Found:
+        calibrated = self.gallery.notes.calibration(query.model) is not None
+        return Found(query.model, calibrated, self.gallery.search(query, k, where))
+
+
+def _trained_first(model: str) -> tuple[bool, str]:
+    return model == STRIPES, model
+
+
+def lookup_of(request: Request) -> Lookup:
+    """The application's lookup."""
+    lookup: Lookup = request.app.state.lookup
+    return lookup
+
+
+Looked = Annotated[Lookup, Depends(lookup_of)]
+"""The lookup as an argument of an endpoint."""

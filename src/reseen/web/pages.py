@@ -1,0 +1,226 @@
+"""The gallery for people: pages that work without a script and keep their state in the address."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Form, HTTPException, Query
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from reseen.gallery.records import EVERYTHING, Entry, Filter, Match
+from reseen.report.pictures import data_uri
+from reseen.web.api import LONGEST_ID, LONGEST_MODEL, MOST_AT_ONCE
+from reseen.web.asked import FEW, Asked, AskedFor
+from reseen.web.lookup import Found, Looked, Lookup
+from reseen.web.pairs import marked
+from reseen.web.rendering import address, render
+from reseen.web.times import day, is_clock
+from reseen.web.uploads import MOST_PICTURES, Pictures, is_form
+
+ON_A_PAGE = 50
+MOST_PAGES = 100_000
+COUNTS = (10, FEW, 50, 100, MOST_AT_ONCE)
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+Id = Annotated[str, Query(max_length=LONGEST_ID)]
+Ids = Annotated[list[str], Query(max_length=MOST_AT_ONCE)]
+
+
+@router.get("/")
+def start() -> Response:
+    """Go to the tracklets."""
+    return RedirectResponse("/tracklets", 303)
+
+
+@router.get("/tracklets")
+def tracklets(
+    lookup: Looked,
+    asked: AskedFor,
+    page: Annotated[int, Query(ge=1, le=MOST_PAGES)] = 1,
+    forgotten: Annotated[int, Query(ge=0, le=MOST_AT_ONCE)] = 0,
+) -> Response:
+    """Tracklets by time, 50 on a page."""
+    stats = lookup.stats()
+    if not stats.models:
+        return render("empty.html", forgotten=forgotten)
+    model, where = lookup.model(asked.model), asked.where()
+    total = lookup.gallery.count(model, where)
+    entries = lookup.gallery.entries(model, where, limit=ON_A_PAGE, offset=(page - 1) * ON_A_PAGE)
+    return render(
+        "tracklets.html",
+        **_frame(lookup, asked),
+        days=[(date, list(seen)) for date, seen in groupby(entries, lambda one: day(one.start))],
+        strips=_strips(lookup, entries),
+        total=total,
+        page=page,
+        pages=max(1, -(-total // ON_A_PAGE)),
+        forgotten=forgotten,
+    )
+
+
+@router.get("/tracklet")
+def tracklet(lookup: Looked, asked: AskedFor, id: Id) -> Response:
+    """One tracklet and its matches."""
+    query, found = _search(lookup, asked, id)
+    return render(
+        "tracklet.html",
+        **_frame(lookup, asked),
+        query=query,
+        found=found,
+        strips=_strips(lookup, [query, *(match.entry for match in found.matches)]),
+        verdicts=_verdicts(lookup, query.id),
+    )
+
+
+@router.get("/compare")
+def compare(lookup: Looked, asked: AskedFor, id: Id, match: Id) -> Response:
+    """A query and one of its matches side by side."""
+    query, found = _search(lookup, asked, id)
+    ids = [each.entry.id for each in found.matches]
+    place = ids.index(match) if match in ids else None
+    shown = _single(lookup, query, match) if place is None else found.matches[place]
+    return render(
+        "compare.html",
+        **_frame(lookup, asked),
+        query=query,
+        found=found,
+        place=place,
+        match=shown,
+        strips=_strips(lookup, [query, shown.entry]),
+        verdicts=_verdicts(lookup, query.id),
+    )
+
+
+@router.post("/tracklet")
+def mark_in_list(
+    lookup: Looked,
+    asked: AskedFor,
+    id: Id,
+    match: Annotated[str, Form(max_length=LONGEST_ID)],
+    same: Annotated[bool, Form()],
+    place: Annotated[int, Form(ge=1, le=MOST_AT_ONCE)],
+) -> Response:
+    """Keep a verdict and show the list again, at the same match."""
+    lookup.mark(id, match, same=same)
+    return RedirectResponse(address("/tracklet", {"id": id}, asked.state()) + f"#{place}", 303)
+
+
+@router.post("/compare")
+def mark_in_comparison(
+    lookup: Looked, asked: AskedFor, id: Id, match: Id, same: Annotated[bool, Form()]
+) -> Response:
+    """Keep a verdict and show the comparison again."""
+    lookup.mark(id, match, same=same)
+    both = {"id": id, "match": match}
+    return RedirectResponse(address("/compare", both, asked.state()) + "#verdict", 303)
+
+
+@router.get("/forget")
+def ask_before_forgetting(lookup: Looked, id: Id) -> Response:
+    """Ask whether to forget a tracklet, and offer those marked as the same person."""
+    alike = [other for other, same in _verdicts(lookup, id).items() if same]
+    entries = lookup.entries([id, *alike])
+    if id not in entries:
+        raise HTTPException(404, f"The gallery has no tracklet {id}.")
+    others = [entries[other] for other in alike if other in entries]
+    strips = _strips(lookup, entries.values())
+    return render("forget.html", entry=entries[id], others=others, strips=strips)
+
+
+@router.post("/forget")
+def forget(
+    lookup: Looked, id: Annotated[list[str], Form(min_length=1, max_length=MOST_AT_ONCE)]
+) -> Response:
+    """Forget tracklets for good."""
+    return RedirectResponse(address("/tracklets", forgotten=len(lookup.forget(id))), 303)
+
+
+@router.get("/marks")
+def marks(lookup: Looked) -> Response:
+    """What was said about matches."""
+    every = lookup.gallery.notes.marks.all()
+    pairs = marked(lookup, every[-ON_A_PAGE:])[::-1]
+    strips = _strips(lookup, [entry for _, *entries in pairs for entry in entries])
+    return render("marks.html", marked=pairs, total=len(every), strips=strips)
+
+
+@router.get("/pictures")
+def pictures(lookup: Looked) -> Response:
+    """A form to search by pictures."""
+    return _pictures_page(lookup, None)
+
+
+@router.post("/pictures", dependencies=[Depends(is_form)])
+async def search_by_pictures(
+    lookup: Looked,
+    pictures: Pictures,
+    model: Annotated[str, Form(max_length=LONGEST_MODEL)],
+    k: Annotated[int, Form(ge=1, le=MOST_AT_ONCE)] = FEW,
+) -> Response:
+    """Matches of a person in pictures, which are not kept."""
+    found = await lookup.matches_of(pictures, model, EVERYTHING, k)
+    return await to_thread.run_sync(_pictures_page, lookup, found)
+
+
+@router.get("/about")
+def about(lookup: Looked) -> Response:
+    """What the gallery holds, and what it may be used for."""
+    return render("about.html", stats=lookup.stats())
+
+
+def _pictures_page(lookup: Lookup, found: Found | None) -> Response:
+    matches = [] if found is None else found.matches
+    return render(
+        "pictures.html",
+        models=lookup.describable(),
+        found=found,
+        strips=_strips(lookup, [match.entry for match in matches]),
+        most=MOST_PICTURES,
+    )
+
+
+def _strips(lookup: Lookup, entries: Iterable[Entry]) -> dict[str, str]:
+    """Thumbnails of those tracklets that have one, to put into the page.
+
+    One answer with all of them is there several times sooner than fifty small ones.
+    """
+    strips = lookup.gallery.thumbnails([entry.id for entry in entries])
+    return {id: data_uri(strip) for id, strip in strips.items()}
+
+
+def _frame(lookup: Lookup, asked: Asked) -> dict[str, Any]:
+    """What every page with filters needs."""
+    stats = lookup.stats()
+    return {
+        "asked": asked,
+        "state": asked.state(),
+        "stats": stats,
+        "model": lookup.model(asked.model),
+        "clock": is_clock(stats.start),
+        "counts": COUNTS,
+    }
+
+
+def _search(lookup: Lookup, asked: Asked, id: str) -> tuple[Entry, Found]:
+    query = lookup.entry(id, lookup.model(asked.model))
+    return query, lookup.matches(query, asked.where(query), asked.k)
+
+
+def _single(lookup: Lookup, query: Entry, id: str) -> Match:
+    """A match that the filters leave out, such as one that somebody was sent a link to."""
+    found = lookup.matches(query, Filter(ids=(id,)), 1).matches
+    if not found:
+        raise HTTPException(404, f"The gallery has no tracklet {id} to compare with.")
+    return found[0]
+
+
+def _verdicts(lookup: Lookup, id: str) -> dict[str, bool]:
+    """Whether others were marked as the same person as this one."""
+    verdicts: dict[str, bool] = {}
+    for mark in lookup.gallery.notes.marks.all():
+        if id in (mark.query, mark.match):
+            verdicts[mark.match if mark.query == id else mark.query] = mark.same
+    return verdicts

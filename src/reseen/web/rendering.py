@@ -1,0 +1,104 @@
+"""Templates and addresses of the pages."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reseen.gallery.describe import STRIPES
+from reseen.web.times import moment, span, time_of_day
+
+
+def render(
+    template: str,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+    /,
+    **values: Any,
+) -> HTMLResponse:
+    """A page made from a template; whatever goes into it is escaped."""
+    return HTMLResponse(environment().get_template(template).render(values), status_code, headers)
+
+
+def address(path: str, *asked: Mapping[str, Any], **more: Any) -> str:
+    """The path with its parameters; later ones replace earlier ones, empty ones are left out."""
+    values: dict[str, Any] = {}
+    for each in (*asked, more):
+        values.update(each)
+    given = {name: value for name, value in values.items() if value not in (None, "", False, ())}
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path
+
+
+@cache
+def content_policy() -> str:
+    """What a browser may load and run for a page: its own styles and script and nothing else.
+
+    Both are part of the page and known by their hashes. A page is a single answer then, which
+    is soon painted, and nothing that found its way into one would be run.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "img-src data:",
+            f"style-src '{_hash(_text('page.css'))}'",
+            f"script-src '{_hash(_text('page.js'))}'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """The templates, with what they may call."""
+    made = Environment(
+        loader=PackageLoader("reseen.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(address=address, span=span, STRIPES=STRIPES)
+    made.globals.update(styles=Markup(_text("page.css")), script=Markup(_text("page.js")))
+    made.filters.update(
+        moment=moment, time_of_day=time_of_day, size=_size, many=_many, percent=_percent
+    )
+    return made
+
+
+def _text(name: str) -> str:
+    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _size(bytes_: int) -> str:
+    """Bytes as a person reads them."""
+    amount, unit = float(bytes_), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.3g} {unit}" if amount < 1000 else f"{amount:,.0f} {unit}"
+
+
+def _many(count: int, noun: str) -> str:
+    """A number with its noun: "1 tracklet", "1,200 tracklets"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _percent(chance: float) -> str:
+    """A chance as a person reads it; never quite none and never quite sure."""
+    if chance < 0.01:
+        return "below 1 %"
+    return "above 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"

@@ -1,0 +1,99 @@
+"""Pictures that somebody sends: looked at with suspicion, decoded one at a time, never kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Annotated, overload
+
+from fastapi import Depends, File, HTTPException, Request, UploadFile
+from PIL import Image
+
+from reseen.data.pictures import Picture, decode_picture
+
+FORMATS = ("JPEG", "PNG")
+MOST_PICTURES = 64
+MOST_PIXELS = 4_000_000
+"""In one picture: far more than a person cut out of a video has, and 12 MB when decoded."""
+
+MOST_BYTES = 16 * 2**20
+"""In one request with pictures."""
+
+
+@dataclass(frozen=True)
+class Uploaded(Sequence[Picture]):
+    """Pictures that stay packed until asked for.
+
+    Attributes:
+        files: name and content of each; `read_pictures` has looked at their headers.
+    """
+
+    files: tuple[tuple[str, bytes], ...]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Uploaded": ...
+
+    def __getitem__(self, index: int | slice) -> "Picture | Uploaded":
+        if isinstance(index, slice):
+            return Uploaded(self.files[index])
+        name, content = self.files[index]
+        return decode_picture(content, name)
+
+
+def is_form(request: Request) -> None:
+    """Refuse a request whose body is not a form with files.
+
+    Raises:
+        HTTPException: 415, it is not.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise HTTPException(415, "Send the pictures as multipart/form-data.")
+
+
+async def read_pictures(
+    pictures: Annotated[
+        list[UploadFile],
+        File(
+            min_length=1,
+            max_length=MOST_PICTURES,
+            description="Pictures of one person, cut out of a video, in time order: JPEG or PNG.",
+        ),
+    ],
+) -> Uploaded:
+    """The pictures of a request.
+
+    Raises:
+        HTTPException: 413, a picture has too many pixels; 415, it is neither JPEG nor PNG.
+    """
+    files = [(each.filename or "a picture", await each.read()) for each in pictures]
+    for name, content in files:
+        check_header(name, content)
+    return Uploaded(tuple(files))
+
+
+def check_header(name: str, content: bytes) -> None:
+    """Refuse what is no picture, or would be huge when decoded, without decoding it.
+
+    Raises:
+        HTTPException: 413, it has too many pixels; 415, it is neither JPEG nor PNG.
+    """
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as picture:
+            pixels = picture.width * picture.height
+    except Image.DecompressionBombError:
+        pixels = MOST_PIXELS + 1
+    except (OSError, ValueError, SyntaxError) as error:
+        raise HTTPException(415, f"{name} is neither a JPEG nor a PNG picture.") from error
+    if pixels > MOST_PIXELS:
+        raise HTTPException(
+            413, f"{name} has more than {MOST_PIXELS:,} pixels; cut the person out."
+        )
+
+
+Pictures = Annotated[Uploaded, Depends(read_pictures)]
+"""The request's pictures as an argument of an endpoint."""

@@ -1,0 +1,208 @@
+"""The paper's experiments over: what is trained, what a kill leaves, what the report says."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from reseen.errors import ReseenError
+from reseen.evaluation.metric_learning import LEARNED_METRICS
+from reseen.evaluation.report import FeatureScores, Report, Trial
+from reseen.experiments.plan import VARIANTS, _train_stacked, plan_runs, train_runs
+from reseen.experiments.reproduce import _gather, _score_run, reproduce
+from reseen.experiments.tables import Results, _table1, sections
+from reseen.network.config import Config
+
+SMALL = Config.from_mapping(
+    {"train": {"updates": 4, "pairs": 2}, "evaluation": {"views": 1}},
+    "test",
+    Config.preset("quick"),
+)
+PEOPLE = [(person, camera, 18) for person in range(1, 11) for camera in (1, 2)]
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from reseen.data.store import FrameStore
+from reseen.experiments.reproduce import reproduce
+from reseen.network.config import Config
+if __name__ == "__main__":
+    config = Config.load(Path(sys.argv[3]))
+    reproduce(FrameStore.open(Path(sys.argv[1])), Path(sys.argv[2]), config,
+              trials=1, variants=["mclaughlin"])
+"""
+
+
+@pytest.fixture
+def store(make_store):
+    return make_store(PEOPLE, trained={1, 2, 3, 4, 5, 6})
+
+
+def test_a_killed_reproduction_goes_on_to_the_same_report(store, tmp_path):
+    whole = reproduce(store, tmp_path / "whole", SMALL, trials=1, variants=["mclaughlin"])
+    _kill_after_the_first_network(store.path, tmp_path)
+    assert not (tmp_path / "killed" / "report.json").exists(), "killed too late to say anything"
+
+    reproduce(store, tmp_path / "killed", SMALL, trials=1, variants=["mclaughlin"])
+
+    documents = [
+        json.loads((tmp_path / name / "report.json").read_text()) for name in ("whole", "killed")
+    ]
+    assert documents[0] == documents[1]
+    assert set(documents[0]["variants"]) == {"paper", "mclaughlin"}
+    assert set(documents[0]["metrics"]) | set(documents[0]["left_out"]) == {"kissme", "xqda"}
+    assert set(documents[0]["budgets"]["paper"]) == {"1", "2"}
+    assert whole.variants["paper"].kinds == [
+        "spatial", "temporal", "fused", "upper", "lower", "parts",
+    ]  # fmt: skip
+    page = (tmp_path / "killed" / "report.html").read_text()
+    for heading in ("Table 1", "Table 2", "Table 3", "One change at a time"):
+        assert heading in page
+    assert "| McLaughlin et al., trained here |" in (tmp_path / "killed/report.md").read_text()
+
+
+def _kill_after_the_first_network(store: Path, folder: Path) -> None:
+    (folder / "settings.toml").write_text(SMALL.to_toml())
+    (folder / "script.py").write_text(SCRIPT)
+    out = folder / "killed"
+    process = subprocess.Popen(
+        [sys.executable, folder / "script.py", store, out, folder / "settings.toml"],
+        stderr=subprocess.DEVNULL,
+    )
+    while not list(out.glob("trial_0/*/*/weights.safetensors")):
+        with pytest.raises(subprocess.TimeoutExpired):  # it must not end before that
+            process.wait(timeout=0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_stacked_training_equals_one_by_one(store, tmp_path):
+    # Not Adam: its first steps turn the rounding of a gradient near zero into whole steps.
+    sgd = {"optimiser": {"name": "sgd", "learning_rate": 0.01}, "train": {"updates": 3}}
+    config = Config.from_mapping(sgd, "test", SMALL)
+    names = ("paper", "mclaughlin")
+    alone = plan_runs(store, tmp_path / "alone", config, 1, names, seed=0)
+    together = plan_runs(store, tmp_path / "together", config, 1, names, seed=0)
+    train_runs(store, alone, tmp_path / "alone")
+
+    _train_stacked(store, together, tmp_path / "together", lambda _: None)
+
+    for key, run in alone.items():
+        for part in run.facts.parts:
+            one = load_file(run.path / part / "weights.safetensors")
+            many = load_file(together[key].path / part / "weights.safetensors")
+            assert one.keys() == many.keys()
+            for name in one:
+                np.testing.assert_allclose(one[name], many[name], atol=1e-5, err_msg=name)
+
+
+def test_all_variants_of_a_trial_see_the_same_people(store, tmp_path):
+    runs = plan_runs(store, tmp_path, SMALL, 1, tuple(VARIANTS), seed=0)
+
+    people = {run.facts.people for run in runs.values()}
+
+    assert len(people) == 1
+    (trained,) = people
+    held_out = set(runs[0, "paper"].facts.held_out)
+    assert held_out
+    assert not held_out & set(trained)
+    assert held_out | set(trained) == {1, 2, 3, 4, 5, 6}
+
+
+def test_each_variant_changes_what_its_name_says():
+    changed = {
+        name: {
+            f"{table}.{key}"
+            for table, values in variant.changes.items()
+            for key, value in values.items()
+            if value != getattr(getattr(SMALL, table), key)
+        }
+        for name, variant in VARIANTS.items()
+    }
+
+    assert changed["paper"] == set()
+    assert changed["tanh"] == {"network.activation"}
+    assert changed["no-dropout"] == {"network.dropout", "network.recurrent_dropout"}
+    assert changed["tied"] == {"network.recurrent_input"}
+    assert changed["hadsell"] == changed["hinge"] == {"loss.siamese"}
+    assert changed["unit"] == {"clips.normalise"}
+    assert changed["strong-flow"] == {"clips.flow_unit"}
+    assert changed["no-flow"] == {"clips.flow"}
+    assert {"network.activation", "loss.siamese", "loss.feature"} <= changed["mclaughlin"]
+
+
+def test_another_stores_folder_is_left_alone(store, make_store, tmp_path):
+    other = make_store(PEOPLE, trained={1, 2, 3, 4, 5, 6}, name="other")
+    (tmp_path / "out").mkdir()
+    plan = {"store": other.fingerprint, "seed": 0, "settings": SMALL.to_toml()}
+    (tmp_path / "out/plan.json").write_text(json.dumps(plan))
+
+    with pytest.raises(ReseenError, match="belongs to another store"):
+        reproduce(store, tmp_path / "out", SMALL, trials=1)
+
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["plan.json"]
+
+
+@pytest.mark.parametrize(
+    ("trials", "variants", "message"),
+    [(1, ["tahn"], "did you mean 'tanh'"), (0, [], "not -1")],
+)
+def test_a_wrong_plan_is_named(store, tmp_path, trials, variants, message):
+    with pytest.raises(ReseenError, match=message):
+        reproduce(store, tmp_path / "out", SMALL, trials=trials, variants=variants)
+
+
+def test_too_few_people_are_named(make_store, tmp_path):
+    few = make_store(PEOPLE[:10], trained={1, 2, 3})
+
+    with pytest.raises(ReseenError, match="3 training people in two cameras"):
+        reproduce(few, tmp_path / "out", SMALL, trials=1)
+
+
+def test_a_metric_that_cannot_be_learned_costs_nothing_else(store, tmp_path, monkeypatch):
+    def refuse(_):
+        raise ReseenError("the features are all the same")
+
+    monkeypatch.setitem(LEARNED_METRICS, "kissme", refuse)
+    (run,) = plan_runs(store, tmp_path, SMALL, 1, ("paper",), seed=0, parts=("full",)).values()
+    train_runs(store, {(0, "paper"): run}, tmp_path)
+
+    _score_run(store, run)
+    results = _gather({(0, "paper"): run})
+
+    assert results.left_out["kissme"] == "the features are all the same"
+    assert "kissme" not in results.metrics
+    assert results.variants["paper"].kinds == ["spatial", "temporal", "fused"]
+    (table2,) = [part for part in sections(results, "noise") if part.heading.startswith("Table 2")]
+    assert "KISSME is left out: the features are all the same." in table2.paragraphs
+
+
+def report_of(kind, *first_ranks):
+    scores = [
+        FeatureScores((share,) * 20, share, share, 10, 0, 10.0, (0.1,) * 20)
+        for share in first_ranks
+    ]
+    trials = tuple(Trial(trial, {kind: score}) for trial, score in enumerate(scores))
+    return Report("drawn", "cross-camera", trials)
+
+
+def test_table_1_says_how_far_ours_is_from_the_baseline_on_the_same_people():
+    """Differences of 10, 20 and 30 points: 20 ± 4.303 · 10 / √3, by Student's t."""
+    results = Results(
+        variants={
+            "paper": report_of("fused", 0.6, 0.7, 0.8),
+            "mclaughlin": report_of("temporal", 0.5, 0.5, 0.5),
+        },
+        budgets={},
+        metrics={},
+        left_out={},
+        updates=1,
+        pairs=1,
+    )
+    words = " ".join(_table1(results, None).paragraphs)
+    assert "Against it, ours is +20.0 (-4.8 to +44.8) points at rank 1 (95 %)." in words

@@ -1,0 +1,181 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from reseen.data.embeddings import Embeddings
+from reseen.errors import ReseenError
+from reseen.gallery.calibration import Calibration, Pairs, calibrate, equal_error_rate, fit
+
+
+def people(count=40, cameras=3, noise=0.6, seed=0, dimensions=6):
+    """Every person in every camera: a centre of their own and noise around it."""
+    random = np.random.default_rng(seed)
+    centres = np.repeat(random.normal(size=(count, dimensions)), cameras, axis=0)
+    features = centres + noise * random.normal(size=centres.shape)
+    persons = np.repeat(np.arange(1, count + 1), cameras)
+    views = np.tile(np.arange(1, cameras + 1), count)
+    names = tuple(f"{person}/{view}" for person, view in zip(persons, views, strict=True))
+    return Embeddings(features.astype(np.float32), persons, views, names)
+
+
+def logistic_pairs(count, intercept, slope, seed=0):
+    random = np.random.default_rng(seed)
+    distances = random.uniform(0, 10, count)
+    chances = 1 / (1 + np.exp(slope * distances - intercept))
+    return Pairs(distances, random.random(count) < chances)
+
+
+def test_the_fit_finds_the_logistic_that_the_pairs_were_drawn_from():
+    pairs = logistic_pairs(200_000, intercept=3.0, slope=1.5)
+    intercept, slope = fit(pairs, prior=float(pairs.same.mean()))
+    assert intercept == pytest.approx(3.0, abs=0.06)
+    assert slope == pytest.approx(1.5, abs=0.03)
+
+
+def test_a_prior_shifts_the_odds_by_bayes_rule():
+    pairs = logistic_pairs(20_000, intercept=3.0, slope=1.5)
+    share = float(pairs.same.mean())
+    given, _ = fit(pairs, prior=share)
+    rarer, _ = fit(pairs, prior=0.001)
+    assert np.exp(rarer - given) == pytest.approx(0.001 / 0.999 * (1 - share) / share)
+
+
+def test_the_distances_unit_does_not_matter():
+    pairs = logistic_pairs(5_000, intercept=3.0, slope=1.5)
+    finer = Pairs(pairs.distances * 1e6, pairs.same)
+    intercept, slope = fit(pairs, 0.1)
+    assert fit(finer, 0.1) == pytest.approx((intercept, slope / 1e6), rel=1e-4)
+
+
+def test_a_larger_distance_is_never_a_larger_chance():
+    random = np.random.default_rng(0)
+    backwards = Pairs(random.uniform(0, 1, 1_000), np.arange(1_000) % 5 == 0)
+    backwards.distances[backwards.same] += 5  # the same person is further away
+    intercept, slope = fit(backwards, 0.2)
+    assert slope >= 0
+    assert 1 / (1 + np.exp(-intercept)) == pytest.approx(0.2, abs=0.01)
+
+
+def test_separated_pairs_give_no_infinite_slope():
+    pairs = Pairs(np.r_[np.full(50, 1.0), np.full(500, 2.0)], np.arange(550) < 50)
+    intercept, slope = fit(pairs, prior=50 / 550)
+    assert 0 < slope < 100
+    assert 1 / (1 + np.exp(slope - intercept)) > 0.95
+
+
+def test_the_equal_error_rate_is_that_of_two_gaussians():
+    random = np.random.default_rng(0)
+    same, different = random.normal(2, 1, 50_000), random.normal(5, 1, 50_000)
+    pairs = Pairs(np.r_[same, different], np.arange(100_000) < 50_000)
+    assert equal_error_rate(pairs) == pytest.approx(norm.cdf(-1.5), abs=0.003)
+
+
+def test_rates_are_those_of_counting():
+    calibration = calibrate(people(), "net")
+    embeddings = people()
+    away = np.linalg.norm(embeddings.features[:, None] - embeddings.features[None], axis=2)
+    across = embeddings.cameras[:, None] != embeddings.cameras[None]
+    one = embeddings.persons[:, None] == embeddings.persons[None]
+    same, different = away[across & one], away[across & ~one]
+    assert calibration.same_pairs == len(same) / 2 == 40 * 3
+    assert calibration.different_pairs == len(different) / 2
+    for rate, limit in zip(calibration.rates, (0.001, 0.01, 0.1), strict=True):
+        assert 0.8 * limit < rate.false_accept <= limit
+        assert rate.false_accept == pytest.approx(np.mean(different <= rate.distance), abs=5e-4)
+        assert rate.false_reject == pytest.approx(np.mean(same > rate.distance))
+        assert rate.chance == pytest.approx(
+            float(calibration.chances(np.array([rate.distance]))[0])
+        )
+
+
+def test_chances_hold_for_people_who_were_not_fitted_on():
+    held_out = calibrate(people(60, noise=0.4), "net").held_out
+    assert held_out.brier < 0.7 * held_out.brier_of_prior
+    assert held_out.calibration_error < 0.03
+
+
+def test_features_that_know_nobody_are_no_better_than_the_prior():
+    random = np.random.default_rng(3)
+    embeddings = people(60)
+    noise = Embeddings(
+        random.normal(size=embeddings.features.shape).astype(np.float32),
+        embeddings.persons,
+        embeddings.cameras,
+        embeddings.names,
+    )
+    calibration = calibrate(noise, "net")
+    assert calibration.equal_error_rate == pytest.approx(0.5, abs=0.06)
+    assert calibration.held_out.brier == pytest.approx(
+        calibration.held_out.brier_of_prior, rel=0.02
+    )
+
+
+def test_junk_and_distractors_are_left_out():
+    known = people(20)
+    strangers = Embeddings(
+        np.vstack([known.features, known.features[:6] + 0.01]),
+        np.r_[known.persons, [0, 0, 0, -1, -1, -1]],
+        np.r_[known.cameras, [1, 2, 3, 1, 2, 3]],
+        (*known.names, *"abcdef"),
+    )
+    assert calibrate(strangers, "net") == calibrate(known, "net")
+
+
+def test_very_many_tracklets_are_thinned_out_by_whole_people(monkeypatch):
+    from reseen.gallery import calibration
+
+    monkeypatch.setattr(calibration, "MOST_TRACKLETS", 30)
+    assert (calibrate(people(40), "net").people, calibrate(people(40), "net").same_pairs) == (
+        10,
+        30,
+    )
+
+
+@pytest.mark.parametrize(("count", "cameras"), [(3, 2), (40, 1), (0, 2)])
+def test_too_few_pairs_are_refused(count, cameras):
+    with pytest.raises(ReseenError, match="needs at least 10"):
+        calibrate(people(count, cameras), "net")
+
+
+@pytest.mark.parametrize("prior", [0.0, 1.0, -1.0, float("nan")])
+def test_a_prior_must_be_a_chance(prior):
+    with pytest.raises(ReseenError, match="the prior must lie between 0 and 1"):
+        calibrate(people(), "net", prior)
+
+
+def test_a_small_set_has_no_held_out_check():
+    assert calibrate(people(6), "net").held_out is None
+
+
+def test_it_is_saved_and_loaded_whole(tmp_path):
+    calibration = calibrate(people(), "net", prior=0.01)
+    calibration.save(tmp_path / "net.json")
+    assert Calibration.load(tmp_path / "net.json") == calibration
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document.pop("slope"),
+        lambda document: document.update(format=99),
+        lambda document: document.update(rates=[{"distance": 1}]),
+        lambda document: document.update(surplus=1),
+        lambda document: document.update(held_out=3),
+    ],
+)
+def test_a_damaged_file_is_told(tmp_path, change):
+    path = tmp_path / "net.json"
+    calibrate(people(), "net").save(path)
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+    with pytest.raises(ReseenError, match=r"net\.json is not a calibration of this version"):
+        Calibration.load(path)
+
+
+def test_a_file_that_is_a_list_is_told(tmp_path):
+    (tmp_path / "net.json").write_text("[1]")
+    with pytest.raises(ReseenError, match="is not a calibration"):
+        Calibration.load(tmp_path / "net.json")

@@ -1,0 +1,421 @@
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reseen.errors import ReseenError
+from reseen.gallery import table
+from reseen.gallery.describe import STRIPE_DIMENSIONS, Stripes
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.privacy import pixelate_head
+from reseen.gallery.records import Described, Filter, Query
+from reseen.gallery.thumbnail import read_thumbnail
+
+D = 16
+CAMERAS = ("north", "south", "east")
+
+
+def described(count, seed=0, first=0, dimensions=D, **columns):
+    """Tracklets with random features: camera by turns, seen for 5 s every 10 s."""
+    random = np.random.default_rng((seed, first))
+    numbers = range(first, first + count)
+    facts = {
+        "ids": [f"t{number:05d}" for number in numbers],
+        "cameras": [CAMERAS[number % 3] for number in numbers],
+        "sources": ["film"] * count,
+        "starts": [10.0 * number for number in numbers],
+        "ends": [10.0 * number + 5 for number in numbers],
+        "frames": [30] * count,
+        "features": random.normal(size=(count, dimensions)).astype(np.float32),
+        "stripes": random.random((count, STRIPE_DIMENSIONS), np.float32),
+        "thumbnails": [random.bytes(400) for _ in numbers],
+    }
+    return Described(**(facts | columns))
+
+
+def files_with(folder, content):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if content in path.read_bytes()]
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    return Gallery.open(tmp_path / "gallery", create=True)
+
+
+@pytest.fixture
+def filled(gallery):
+    gallery.add_described(described(60), "net")
+    return gallery
+
+
+def query_of(features, model="net"):
+    return Query(model, np.float32(features), None, "pictures")
+
+
+# Adding and listing
+
+
+def test_added_tracklets_are_listed_by_time_with_everything_known_of_them(gallery):
+    assert gallery.add_described(described(3), "net") == 3
+    listed = gallery.entries("net")
+    assert [entry.id for entry in listed] == ["t00000", "t00001", "t00002"]
+    second = listed[1]
+    assert (second.camera, second.start, second.end) == ("south", 10.0, 15.0)
+    assert (second.source, second.frames, second.model) == ("film", 30, "net")
+    assert abs(second.added - time.time()) < 60
+    assert second.keep_until is None
+
+
+def test_adding_again_changes_nothing(filled):
+    assert filled.add_described(described(60), "net") == 0
+    assert filled.add_described(described(20, first=50), "net") == 10
+    assert filled.count("net") == 70
+
+
+def test_one_tracklet_may_have_a_feature_of_every_model(filled):
+    assert filled.add_described(described(5, seed=1), "other-net") == 5
+    assert filled.models() == ["net", "other-net"]
+    assert filled.count("other-net") == 5
+    assert [entry.model for entry in filled.entries("other-net")] == ["other-net"] * 5
+
+
+def test_entries_come_in_pages(filled):
+    everything = [entry.id for entry in filled.entries("net")]
+    pages = [filled.entries("net", limit=25, offset=offset) for offset in (0, 25, 50, 75)]
+    assert [len(page) for page in pages] == [25, 25, 10, 0]
+    assert [entry.id for page in pages for entry in page] == everything
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (Filter(camera="north"), {0, 3, 6, 9}),
+        (Filter(not_camera="north"), {1, 2, 4, 5, 7, 8}),
+        (Filter(ids=("t00004", "t00007", "absent")), {4, 7}),
+        (Filter(start=35.0, end=62.0), {3, 4, 5, 6}),
+        (Filter(start=35.1), {4, 5, 6, 7, 8, 9}),
+        (Filter(end=9.9), {0}),
+        (Filter(camera="south", start=40, end=70), {4, 7}),
+    ],
+)
+def test_filters_choose_by_camera_and_overlapping_time(gallery, where, expected):
+    gallery.add_described(described(10), "net")
+    assert {int(entry.id[1:]) for entry in gallery.entries("net", where)} == expected
+    assert gallery.count("net", where) == len(expected)
+
+
+def test_tracklets_of_unknown_time_are_left_out_of_a_time_and_listed_otherwise(gallery):
+    gallery.add_described(described(2, starts=[None, 0.0], ends=[None, 5.0]), "net")
+    assert {entry.id for entry in gallery.entries("net")} == {"t00000", "t00001"}
+    assert [entry.id for entry in gallery.entries("net", Filter(start=0))] == ["t00001"]
+    assert gallery.entries("net", Filter(camera="north"))[0].start is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["it's", "' OR 1=1 --", 'a"b', "back\\slash", "Bahnhof Süd 北口 🚉", "%", "a/b c", "`x`"],
+)
+def test_any_text_may_be_an_id_and_a_camera(gallery, name):
+    gallery.add_described(described(2, ids=[name, "other"], cameras=[name, "other"]), "net")
+    assert [entry.id for entry in gallery.entries("net", Filter(ids=(name,)))] == [name]
+    assert [entry.camera for entry in gallery.entries("net", Filter(camera=name))] == [name]
+    assert gallery.search(gallery.query(name, "net"))[0].entry.id == "other"
+    assert gallery.forget(Filter(ids=(name,))) == [name]
+    assert [entry.id for entry in gallery.entries("net")] == ["other"]
+
+
+def test_stats_count_models_cameras_and_times(filled):
+    filled.add_described(described(3, seed=1), "other")
+    stats = filled.stats()
+    assert stats.models == {"net": 60, "other": 3}
+    assert stats.cameras == {"east": 21, "north": 21, "south": 21}
+    assert (stats.start, stats.end) == (0.0, 595.0)
+    assert stats.size > 60 * (400 + 4 * (D + STRIPE_DIMENSIONS))
+    assert stats.retention_days is None
+
+
+def test_an_empty_gallery_has_nothing_to_list_or_count(gallery):
+    assert gallery.models() == []
+    assert gallery.entries("net") == []
+    assert gallery.stats().models == {}
+    assert gallery.thumbnails(["t00000"]) == {}
+
+
+def test_pictures_are_described_and_added_once(gallery, make_tracklet):
+    tracklets = [make_tracklet(f"person-{person}", person) for person in range(3)]
+    done = []
+    first = gallery.add(tracklets, Stripes(), advance=done.append)
+    assert (first.added, first.present, first.left_out) == (3, 0, ())
+    assert sum(done) == 3
+    second = gallery.add([*tracklets, make_tracklet("person-3", 3)], Stripes())
+    assert (second.added, second.present) == (1, 3)
+    assert gallery.count("stripes") == 4
+
+
+def test_another_tracklet_under_a_known_id_is_refused(gallery, make_tracklet):
+    gallery.add([make_tracklet("walker", 1)], Stripes())
+    with pytest.raises(ReseenError, match="has another tracklet walker, of the video"):
+        gallery.add([make_tracklet("walker", 2, camera="south")], Stripes())
+    assert gallery.entry("walker", "stripes").camera == "north"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (described(2, dimensions=D + 1), f"features of {D} numbers but net makes {D + 1}"),
+        (described(2, ids=["same", "same"]), "2 of the tracklets to add have the id same"),
+        (described(1, features=np.full((1, D), np.nan, np.float32)), "not finite"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused(filled, wrong, says):
+    with pytest.raises(ReseenError, match=says):
+        filled.add_described(wrong, "net")
+    assert filled.count("net") == 60
+
+
+def test_a_model_id_that_is_no_file_name_is_refused(gallery):
+    with pytest.raises(ReseenError, match="cannot be a model's id"):
+        gallery.add_described(described(1), "../net")
+
+
+def test_features_may_come_without_pictures(gallery):
+    gallery.add_described(described(3, stripes=None, thumbnails=None), "net")
+    gallery.add_described(described(1, first=3), "net")
+    assert list(gallery.thumbnails(["t00000", "t00003"])) == ["t00003"]
+    matches = gallery.search(gallery.query("t00000", "net"))
+    assert [match.stripes_distance for match in matches] == [None] * 3
+
+
+# Searching
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Filter(),
+        Filter(camera="south"),
+        Filter(not_camera="south"),
+        Filter(camera="east", start=100, end=400),
+    ],
+)
+def test_a_search_finds_what_comparing_everything_finds(filled, where):
+    every = described(60)
+    asked = np.random.default_rng(5).normal(size=D).astype(np.float32)
+    matches = filled.search(query_of(asked), 7, where)
+    distances = np.sqrt(((every.features.astype(np.float64) - asked) ** 2).sum(axis=1))
+    chosen = {entry.id for entry in filled.entries("net", where)}
+    order = [every.ids[place] for place in distances.argsort() if every.ids[place] in chosen]
+    assert [match.entry.id for match in matches] == order[:7]
+    np.testing.assert_allclose(
+        [match.distance for match in matches],
+        sorted(distances[[every.ids.index(id) for id in order[:7]]]),
+        rtol=1e-5,
+    )
+
+
+def test_a_tracklet_does_not_find_itself(filled):
+    matches = filled.search(filled.query("t00007", "net"), 60)
+    assert len(matches) == 59
+    assert "t00007" not in {match.entry.id for match in matches}
+
+
+def test_the_training_free_distance_stands_beside_the_models(filled):
+    stripes = described(60).stripes
+    (match,) = filled.search(filled.query("t00007", "net"), 1)
+    other = int(match.entry.id[1:])
+    assert match.stripes_distance == pytest.approx(np.linalg.norm(stripes[7] - stripes[other]))
+    (without,) = filled.search(query_of(np.zeros(D)), 1)
+    assert without.stripes_distance is None
+
+
+def test_features_of_two_models_never_meet(filled):
+    feature = described(60).features[3]
+    filled.add_described(described(1, ids=["twin"], features=feature[None]), "other")
+    assert "twin" not in {m.entry.id for m in filled.search(query_of(feature), 61)}
+    assert [m.entry.id for m in filled.search(query_of(feature, "other"), 61)] == ["twin"]
+    alike = filled.alike(query_of(feature), 1e9)
+    assert {match.entry.model for match in alike} == {"net"}
+    with pytest.raises(ReseenError, match="has features of net, other; name the model"):
+        filled.model()
+
+
+def test_an_absent_model_is_told_apart_from_an_empty_result(filled):
+    with pytest.raises(ReseenError, match="has features of net and none of resnet"):
+        filled.search(query_of(np.zeros(D), "resnet"))
+    with pytest.raises(ReseenError, match="has features of net and none of resnet"):
+        filled.model("resnet")
+    assert filled.search(query_of(np.zeros(D)), where=Filter(camera="nowhere")) == []
+    assert filled.model() == "net"
+
+
+def test_a_query_of_another_length_is_refused(filled):
+    with pytest.raises(ReseenError, match=f"the query has 3 numbers .* have {D}"):
+        filled.search(query_of(np.zeros(3)))
+
+
+def test_an_unknown_tracklet_is_named(filled):
+    for ask in (filled.query, filled.entry):
+        with pytest.raises(ReseenError, match="has no tracklet t99999 of the model net"):
+            ask("t99999", "net")
+
+
+def test_alike_finds_everything_up_to_the_distance(filled):
+    features = described(60).features.astype(np.float64)
+    asked = filled.query("t00007", "net")
+    distances = np.linalg.norm(features - features[7], axis=1)
+    limit = np.sort(distances)[20] + 1e-4
+    found = filled.alike(asked, limit)
+    assert {match.entry.id for match in found} == {f"t{i:05d}" for i in distances.argsort()[:21]}
+    assert [match.distance for match in found] == sorted(match.distance for match in found)
+
+
+@pytest.fixture
+def indexed(gallery, monkeypatch):
+    """4,000 tracklets under an index, and 50 that were added since."""
+    monkeypatch.setattr(table, "EXACT_UP_TO", 500)
+    gallery.add_described(described(4_000), "net")
+    gallery.optimise()
+    assert gallery._table._indexed_rows() == 4_000
+    gallery.add_described(described(50, first=4_000), "net")
+    return gallery
+
+
+def test_an_indexed_search_misses_few_and_sees_what_was_added_since(indexed):
+    features = np.vstack([described(4_000).features, described(50, first=4_000).features])
+    shares = []
+    for place in [*np.random.default_rng(1).integers(0, 4_000, 20), *range(4_000, 4_010)]:
+        camera = CAMERAS[(place + 1) % 3]
+        found = indexed.search(indexed.query(f"t{place:05d}", "net"), 20, Filter(camera=camera))
+        distances = np.linalg.norm(features - features[place], axis=1)
+        right = [i for i in distances.argsort() if CAMERAS[i % 3] == camera][:20]
+        shares.append(len({m.entry.id for m in found} & {f"t{i:05d}" for i in right}) / 20)
+        first = int(found[0].entry.id[1:])
+        assert found[0].distance == pytest.approx(distances[first], rel=1e-5)
+    assert np.mean(shares) >= 0.99
+
+
+def test_a_filter_that_few_pass_is_searched_exactly(indexed, monkeypatch):
+    monkeypatch.setattr(table, "FEWEST_PROBED", 1)  # where the index finds next to nothing
+    where = Filter(start=500.0, end=800.0)
+    found = indexed.search(indexed.query("t03000", "net"), 50, where)
+    assert {match.entry.id for match in found} == {f"t{number:05d}" for number in range(50, 81)}
+
+
+# Chances
+
+
+def test_there_is_no_chance_without_this_models_calibration(filled, make_calibration):
+    filled.notes.keep_calibration(make_calibration("other", intercept=6.0, slope=1.0))
+    assert filled.search(filled.query("t00001", "net"), 1)[0].chance is None
+    filled.notes.keep_calibration(make_calibration("net", intercept=6.0, slope=1.0))
+    (match,) = filled.search(filled.query("t00001", "net"), 1)
+    assert match.chance == pytest.approx(1 / (1 + np.exp(match.distance - 6.0)))
+
+
+def test_a_calibration_in_another_models_place_is_refused(filled, make_calibration):
+    make_calibration("other").save(filled.notes.folder / "calibrations" / "net.json")
+    with pytest.raises(ReseenError, match=r"net\.json is the calibration of other, not of net"):
+        filled.search(filled.query("t00001", "net"))
+
+
+# Decent by default
+
+
+def test_every_search_and_deletion_is_logged(filled):
+    filled.search(filled.query("t00001", "net"), 3, Filter(camera="north", start=5.0))
+    filled.forget(Filter(ids=("t00002",)))
+    lines = (filled.notes.folder / "log.jsonl").read_text().splitlines()
+    search, forget, forgotten = map(json.loads, lines)
+    assert search.pop("time") == pytest.approx(time.time(), abs=60)
+    assert search == {
+        "what": "search",
+        "where": {"camera": "north", "start": 5.0},
+        "model": "net",
+        "query": "t00001",
+        "k": 3,
+        "found": 3,
+    }
+    assert (forget["what"], forget["where"]) == ("forget", {"ids": ["t00002"]})
+    assert (forgotten["what"], forgotten["count"], forgotten["ids"]) == ("forgotten", 1, ["t00002"])
+
+
+def test_stored_heads_are_pixelated_unless_switched_off(gallery, make_tracklet):
+    hidden, shown = make_tracklet("hidden", 1, frames=1), make_tracklet("shown", 1, frames=1)
+    gallery.add([hidden], Stripes())
+    gallery.add([shown], Stripes(), pixelate_heads=False)
+    strips = {
+        id: read_thumbnail(jpeg)[:, :48].astype(int)
+        for id, jpeg in gallery.thumbnails(["hidden", "shown"]).items()
+    }
+    shown_and_hidden = pixelate_head(strips["shown"].astype(np.uint8)).astype(int)
+    head, body = slice(0, 18), slice(32, 96)
+    assert np.abs(strips["hidden"][head] - shown_and_hidden[head]).mean() < 4
+    assert np.abs(strips["hidden"][head] - strips["shown"][head]).mean() > 8
+    assert np.abs(strips["hidden"][body] - strips["shown"][body]).mean() < 1
+
+
+# Opening
+
+
+def test_a_gallery_that_is_not_there_is_not_made_by_reading(tmp_path):
+    for place in (tmp_path / "nothing", tmp_path):
+        with pytest.raises(ReseenError, match="there is no gallery at"):
+            Gallery.open(place)
+    assert list(tmp_path.iterdir()) == [] or not (tmp_path / "nothing").exists()
+
+
+def test_a_gallery_in_an_object_store_needs_a_folder_for_its_notes():
+    with pytest.raises(ReseenError, match="s3://bucket/gallery is no folder; name one"):
+        Gallery.open("s3://bucket/gallery")
+
+
+def test_a_url_works_like_a_folder(tmp_path):
+    url, notes = f"file://{tmp_path / 'table'}", tmp_path / "notes"
+    gallery = Gallery.open(url, create=True, notes=notes)
+    gallery.add_described(described(30), "net")
+    again = Gallery.open(url, notes=notes)
+    assert len(again.search(again.query("t00003", "net"), 5)) == 5
+    assert again.forget(Filter(camera="north")) == [f"t{i:05d}" for i in range(0, 30, 3)]
+    assert again.count("net") == 20
+    assert (notes / "log.jsonl").exists()
+
+
+def test_a_gallery_of_another_version_is_refused(gallery, monkeypatch):
+    monkeypatch.setattr(table, "FORMAT", b"0")
+    gallery.add_described(described(2), "net")
+    monkeypatch.undo()
+    with pytest.raises(ReseenError, match="has the format 0 but this version of reseen reads 1"):
+        Gallery.open(gallery.uri)
+
+
+def test_somebody_elses_table_is_refused(tmp_path):
+    import lancedb
+
+    lancedb.connect(str(tmp_path)).create_table(table.NAME, [{"feature": [1.0, 2.0], "id": "x"}])
+    with pytest.raises(ReseenError, match="has the format unknown"):
+        Gallery.open(tmp_path)
+
+
+def data_files(gallery, pattern):
+    return sorted(path for path in Path(gallery.uri).rglob(pattern) if path.is_file())
+
+
+@pytest.mark.parametrize("harm", ["missing", "empty", "cut", "overwritten"])
+@pytest.mark.parametrize("pattern", ["*.lance/data/*.lance", "*.manifest"])
+def test_a_damaged_table_is_told_in_one_line(filled, harm, pattern):
+    for path in data_files(filled, pattern):
+        content = path.read_bytes()
+        if harm == "missing":
+            path.unlink()
+        elif harm == "empty":
+            path.write_bytes(b"")
+        elif harm == "cut":
+            path.write_bytes(content[: len(content) // 2])
+        else:
+            path.write_bytes(b"\xff" * len(content))
+    with pytest.raises(ReseenError, match="gallery") as caught:
+        Gallery.open(filled.uri).search(query_of(np.zeros(D)))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,289 @@
+"""What must hold when writers are killed or meet each other, and when people are forgotten."""
+
+import multiprocessing
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from reseen.errors import ReseenError
+from reseen.gallery import table
+from reseen.gallery.describe import STRIPE_DIMENSIONS
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Described, Filter
+
+D = 8
+KILLS = 15
+
+WRITER = """
+import os
+import numpy as np
+from reseen.gallery import table
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Described
+
+table.FRAGMENTS_BEFORE_UPKEEP, table.EXACT_UP_TO = 3, 300
+acknowledged = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+gallery = Gallery.open(place, create=True)
+for number in range(first, last, 20):
+    ids = [f"t{number + more:06d}" for more in range(20)]
+    features = np.repeat(np.arange(number, number + 20, dtype=np.float32)[:, None], 8, axis=1)
+    films, times = ["film"] * 20, [0.0] * 20
+    gallery.add_described(Described(ids, films, films, times, times, [1] * 20, features), "net")
+    os.write(acknowledged, "".join(id + "\\n" for id in ids).encode())
+    gallery.optimise()
+"""
+
+
+@pytest.fixture(scope="module")
+def start_writer():
+    """Start a process that adds tracklets first to last and writes down what was acknowledged."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["reseen.gallery.gallery"])
+
+    def start(gallery, journal, first, last):
+        given = {"place": str(gallery), "journal": str(journal), "first": first, "last": last}
+        process = context.Process(target=exec, args=(WRITER, given))
+        process.start()
+        return process
+
+    return start
+
+
+def described(count, seed=0, **columns):
+    numbers = np.random.default_rng(seed)
+    facts = {
+        "ids": [f"t{number:05d}" for number in range(count)],
+        "cameras": ["north" if number % 2 else "south" for number in range(count)],
+        "sources": ["film"] * count,
+        "starts": [float(number) for number in range(count)],
+        "ends": [number + 0.5 for number in range(count)],
+        "frames": [30] * count,
+        "features": numbers.normal(size=(count, D)).astype(np.float32),
+        "stripes": numbers.random((count, STRIPE_DIMENSIONS), np.float32),
+        "thumbnails": [numbers.bytes(300) for _ in range(count)],
+    }
+    return Described(**(facts | columns))
+
+
+def traces(folder, given, number):
+    """Names of the files in which bytes of a tracklet's feature, stripes or thumbnail lie."""
+    secrets = (
+        given.features[number].tobytes(),
+        given.stripes[number].tobytes(),
+        given.thumbnails[number],
+    )
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if any(part in path.read_bytes() for part in secrets)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "gallery"
+
+
+@pytest.fixture
+def gallery(folder):
+    return Gallery.open(folder, create=True)
+
+
+# Killed and meeting writers
+
+
+def test_whatever_was_acknowledged_survives_kills_and_nothing_is_there_twice(
+    folder, tmp_path, start_writer
+):
+    journal, chance = tmp_path / "acknowledged", random.Random(0)
+    journal.touch()
+    for _ in range(KILLS):
+        begun = len(journal.read_text().splitlines())
+        writer = start_writer(folder, journal, begun, begun + 100_000)
+        while len(journal.read_text().splitlines()) <= begun:
+            assert writer.exitcode is None
+            writer.join(0.01)
+        writer.join(chance.uniform(0, 0.15))
+        writer.kill()
+        writer.join()
+    acknowledged = journal.read_text().splitlines()
+    gallery = Gallery.open(folder)
+    entries = gallery.entries("net")
+    times = Counter(entry.id for entry in entries)
+    assert set(acknowledged) <= set(times)
+    assert set(times.values()) == {1}
+    for id in random.Random(1).sample(acknowledged, 20):
+        (nearest,) = gallery.alike(gallery.query(id, "net"), 0.5)
+        assert nearest.entry.id == id
+
+
+def test_processes_that_add_the_same_tracklets_at_once_add_them_once(
+    folder, tmp_path, start_writer
+):
+    writers = [start_writer(folder, tmp_path / "acknowledged", 0, 400) for _ in range(3)]
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    entries = Gallery.open(folder).entries("net")
+    assert sorted(entry.id for entry in entries) == [f"t{number:06d}" for number in range(400)]
+
+
+def test_two_open_galleries_see_each_others_changes(folder, gallery):
+    gallery.add_described(described(4), "net")
+    other = Gallery.open(folder)
+    gallery.add_described(described(1, seed=1, ids=["later"]), "net")
+    assert other.entry("later", "net").id == "later"
+    version = other.version
+    gallery.forget(Filter(ids=("later", "t00000")))
+    assert other.version > version
+    assert [entry.id for entry in other.entries("net")] == ["t00001", "t00002", "t00003"]
+    assert {m.entry.id for m in other.search(other.query("t00001", "net"))} == {"t00002", "t00003"}
+
+
+def test_a_full_disk_is_told_and_what_was_added_stays(tmp_path):
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
+    code = f"""
+import sys
+import subprocess
+subprocess.run({mount!r}, check=True)
+import numpy as np
+from reseen.errors import ReseenError
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Described
+gallery, added = Gallery.open({str(place)!r} + "/gallery", create=True), 0
+try:
+    for start in range(0, 100_000, 500):
+        n, features = 500, np.random.default_rng(start).normal(size=(500, 64)).astype("f4")
+        ids = [str(start + i) for i in range(n)]
+        facts = ["c"] * n, ["s"] * n, [0.0] * n, [1.0] * n, [1] * n
+        added += gallery.add_described(Described(ids, *facts, features), "net")
+except ReseenError as error:
+    print(error, "|", added, Gallery.open({str(place)!r} + "/gallery").count("net"))
+"""
+    own_disk = ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*own_disk, *mount]).returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    run = subprocess.run([*own_disk, sys.executable, "-c", code], capture_output=True, text=True)
+    said, _, counts = run.stdout.partition("|")
+    assert said.startswith("no space left on the disk for the gallery"), run.stderr
+    added, present = map(int, counts.split())
+    assert added == present > 0
+
+
+# Forgetting
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_what_is_forgotten_is_gone_from_disk_and_the_rest_stays(
+    folder, gallery, monkeypatch, indexed
+):
+    if indexed:
+        monkeypatch.setattr(table, "EXACT_UP_TO", 300)
+    given = described(400)
+    gallery.add_described(given, "net")
+    gallery.optimise()
+    gallery.add_described(described(3, ids=["a", "b", "c"], seed=9), "net")
+    assert traces(folder, given, 7)  # so that finding none below says something
+    assert gallery.forget(Filter(ids=("t00007", "t00008"))) == ["t00007", "t00008"]
+    assert traces(folder, given, 7) == traces(folder, given, 8) == []
+    assert traces(folder, given, 9)
+    assert gallery.count("net") == 401
+    assert (gallery._table._indexed_rows() > 0) == indexed
+    features = np.delete(given.features, [7, 8], axis=0)
+    nearest = gallery.search(gallery.query("t00100", "net"), 1, Filter(ids=tuple(given.ids)))
+    away = np.sort(np.linalg.norm(features - given.features[100], axis=1))
+    assert nearest[0].distance == pytest.approx(away[1], rel=1e-5)
+
+
+def test_forgetting_by_camera_time_and_likeness(gallery):
+    gallery.add_described(described(40), "net")
+    gallery.add_described(described(40, seed=5), "other")
+    assert gallery.forget(Filter(camera="north", end=9.9)) == [f"t{i:05d}" for i in (1, 3, 5, 7, 9)]
+    assert gallery.count("net") == gallery.count("other") == 35
+    alike = gallery.alike(gallery.query("t00020", "net"), 2.0)
+    ids = tuple(match.entry.id for match in alike)
+    assert "t00020" in ids
+    assert gallery.forget(Filter(ids=ids)) == sorted(ids)
+    assert gallery.count("other") == 35 - len(ids)
+    assert gallery.forget(Filter(camera="nowhere")) == []
+
+
+def test_forgetting_everything_by_mistake_is_refused(gallery):
+    gallery.add_described(described(3), "net")
+    with pytest.raises(ReseenError, match="say which tracklets to forget"):
+        gallery.forget(Filter())
+    assert gallery.count("net") == 3
+
+
+def test_what_a_killed_writer_left_behind_goes_too(folder, gallery):
+    given = described(30)
+    gallery.add_described(given, "net")
+    (data,) = (folder / "tracklets.lance" / "data").iterdir()
+    shutil.copy(data, data.with_name("ffff" + data.name[4:]))
+    gallery.forget(Filter(ids=("t00003",)))
+    assert traces(folder, given, 3) == []
+    assert traces(folder, given, 4)
+
+
+def test_a_wipe_that_was_killed_is_finished_by_the_next_one_who_opens(folder, gallery, monkeypatch):
+    given = described(30)
+    gallery.add_described(given, "net")
+
+    def die(self, fragments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(table.Table, "_wipe", die)
+    with pytest.raises(KeyboardInterrupt):
+        gallery.forget(Filter(ids=("t00003",)))
+    monkeypatch.undo()
+    assert traces(folder, given, 3)
+    again = Gallery.open(folder)
+    assert traces(folder, given, 3) == []
+    assert again.count("net") == 29
+    assert not (folder / "wipe-unfinished").exists()
+
+
+def test_marks_on_forgotten_tracklets_go_and_others_stay(gallery):
+    gallery.add_described(described(5), "net")
+    gallery.notes.marks.add("t00001", "t00002", same=True)
+    gallery.notes.marks.add("t00003", "t00004", same=False)
+    gallery.forget(Filter(ids=("t00002",)))
+    (mark,) = gallery.notes.marks.all()
+    assert (mark.query, mark.match, mark.same) == ("t00003", "t00004", False)
+
+
+# Retention
+
+
+def test_tracklets_are_forgotten_on_their_own_date(folder, gallery):
+    now = time.time()
+    gallery.add_described(described(2), "net", keep_until=now + 100)
+    gallery.add_described(described(1, ids=["kept"]), "net")
+    assert gallery.expire(now + 99) == []
+    assert gallery.expire(now + 101) == ["t00000", "t00001"]
+    assert [entry.id for entry in gallery.entries("net")] == ["kept"]
+
+
+def test_the_galleries_retention_period_is_kept_by_whoever_opens_it(folder, gallery):
+    given = described(3)
+    gallery.add_described(given, "net")
+    gallery.notes.set_retention_days(30)
+    assert Gallery.open(folder).count("net") == 3
+    now = time.time()
+    assert gallery.expire(now + 29.9 * 86_400) == []
+    gallery.notes.set_retention_days(1e-9)
+    assert Gallery.open(folder).count("net") == 0
+    assert traces(folder, given, 1) == []
+    assert gallery.stats().retention_days == 1e-9
+
+
+@pytest.mark.parametrize("days", [0, -3, float("nan")])
+def test_a_retention_period_must_be_positive(gallery, days):
+    with pytest.raises(ReseenError, match="more than 0 days"):
+        gallery.notes.set_retention_days(days)
+    assert gallery.notes.retention_days is None

@@ -1,0 +1,77 @@
+import json
+import multiprocessing
+import time
+
+import numpy as np
+import pytest
+
+from reseen.errors import ReseenError
+from reseen.gallery.privacy import append_line, pixelate_head, read_lines
+
+
+def test_the_head_becomes_four_flat_blocks_across_and_the_body_stays():
+    picture = np.random.default_rng(0).integers(0, 256, (100, 48, 3), np.uint8)
+    before = picture.copy()
+    hidden = pixelate_head(picture)
+    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(hidden[20:], picture[20:])
+    blocks = hidden[:20].reshape(2, 10, 4, 12, 3)
+    np.testing.assert_array_equal(blocks, blocks[:, :1, :, :1].repeat(10, 1).repeat(12, 3))
+    means = picture[:20].reshape(2, 10, 4, 12, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(blocks[:, 0, :, 0], means, atol=1)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (500, 2)])
+def test_pictures_of_any_size_can_be_pixelated(size):
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    assert pixelate_head(picture).shape == picture.shape
+
+
+def test_lines_are_appended_with_their_time(tmp_path):
+    path = tmp_path / "notes" / "log.jsonl"
+    append_line(path, {"what": "search", "query": "Müller 🚉\n\u2028"})
+    append_line(path, {"what": "forget"})
+    first, second = read_lines(path)
+    assert first.pop("time") == pytest.approx(time.time(), abs=60)
+    assert first == {"what": "search", "query": "Müller 🚉\n\u2028"}
+    assert second["what"] == "forget"
+    assert path.read_bytes().count(b"\n") == 2
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def append_many(path, who):
+    for number in range(200):
+        append_line(path, {"who": who, "number": number, "filling": "x" * 500})
+
+
+def test_lines_of_processes_that_write_at_once_do_not_mix(tmp_path):
+    path = tmp_path / "log.jsonl"
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=append_many, args=(path, who)) for who in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted((line["who"], line["number"]) for line in lines) == [
+        (who, number) for who in range(4) for number in range(200)
+    ]
+
+
+def test_a_line_cut_short_by_a_crash_harms_no_other(tmp_path):
+    path = tmp_path / "log.jsonl"
+    append_line(path, {"what": "first"})
+    with path.open("a") as file:
+        file.write('{"what": "cut sh')
+    append_line(path, {"what": "last"})
+    assert [line["what"] for line in read_lines(path)] == ["first", "last"]
+
+
+def test_a_log_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "log.jsonl").mkdir()
+    with pytest.raises(ReseenError, match=r"cannot write .*log\.jsonl"):
+        append_line(tmp_path / "log.jsonl", {})
+
+
+def test_there_are_no_lines_where_there_is_no_file(tmp_path):
+    assert list(read_lines(tmp_path / "log.jsonl")) == []

@@ -1,0 +1,85 @@
+"""Sharing out work: results, errors, and what happens when processes die."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from reseen.errors import ReseenError
+from reseen.parallel import TASKS_PER_PROCESS, in_parallel, report
+from reseen.progress import progress
+
+
+def halved(number: int) -> int:
+    if number % 2:
+        raise ReseenError(f"{number} is odd")
+    return number // 2
+
+
+class Deadly:
+    """Kills the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (9,)
+
+
+def test_every_task_is_done_once():
+    assert sorted(in_parallel(halved, ((2 * number,) for number in range(50)), 2)) == [*range(50)]
+
+
+def test_tasks_are_taken_only_when_they_are_needed():
+    """A million of them must not wait in memory."""
+    taken = []
+    results = in_parallel(halved, ((taken.append(number) or 0,) for number in range(100)), 1)
+    next(results)
+    results.close()
+    assert len(taken) == TASKS_PER_PROCESS
+
+
+def test_an_error_in_a_process_comes_through():
+    with pytest.raises(ReseenError, match="7 is odd"):
+        list(in_parallel(halved, [(2,), (7,)], 1))
+
+
+def test_a_killed_process_is_told():
+    with pytest.raises(ReseenError, match="a working process died"):
+        list(in_parallel(halved, [(Deadly(),)], 1))
+
+
+ENDLESS = """
+import sys, time
+from reseen.parallel import TASKS_PER_PROCESS, in_parallel, report
+
+def wait_for_ever():
+    print("begun", flush=True)
+    time.sleep(1e6)
+
+if __name__ == "__main__":
+    list(in_parallel(wait_for_ever, [()] * 2, 2))
+"""
+
+
+def test_processes_end_with_a_parent_that_is_killed(tmp_path):
+    """They hold the pipe open; that it closes shows that they are gone."""
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert [parent.stdout.readline() for _ in range(2)] == ["begun\n"] * 2
+    parent.kill()
+    parent.communicate(timeout=60)
+
+
+def counted(number: int) -> int:
+    with progress("a part", number, "units") as advance:
+        for _ in range(number):
+            advance(1)
+            report(1)
+    return number
+
+
+def test_processes_report_how_far_they_are_and_leave_showing_it_to_the_one_that_asked(capfd):
+    heard = []
+    assert sorted(in_parallel(counted, [(3,), (4,)], 2, heard.append)) == [3, 4]
+    assert heard == [1] * 7
+    assert capfd.readouterr().err == ""

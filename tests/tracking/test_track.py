@@ -1,0 +1,346 @@
+"""From raw video to tracklets, on drawn videos whose people are known."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from reseen.data.tracked import load_tracks
+from reseen.errors import ReseenError
+from reseen.tracking import track as track_module
+from reseen.tracking import video
+from reseen.tracking.detections import Detections
+from reseen.tracking.track import track
+from reseen.tracking.video import Picture
+
+FPS = 10.0
+FRAMES = 40
+RED, GREEN = (220, 30, 30), (30, 200, 30)
+
+
+def places(index: int) -> dict[tuple[int, int, int], tuple[int, int]]:
+    """Upper left corners: red walks right all the time; green, further down, is there from frame
+    10 to 29 and walks left."""
+    here = {RED: (10 + 4 * index, 20)}
+    if 10 <= index < 30:
+        here[GREEN] = (260 - 4 * index, 130)
+    return here
+
+
+def draw(index: int) -> Picture:
+    """Blocks 30 wide and 80 high on grey."""
+    picture = np.full((240, 320, 3), 128, np.uint8)
+    for colour, (x, y) in places(index).items():
+        picture[y : y + 80, x : x + 30] = colour
+    return picture
+
+
+def find_blocks(picture: Picture) -> Detections:
+    """A detector that knows the two colours, even after JPEG."""
+    boxes = []
+    for colour in (RED, GREEN):
+        near = np.abs(picture.astype(int) - colour).max(axis=2) < 60
+        if near.sum() > 500:
+            rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+            boxes.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+    return Detections.of(boxes, [0.9] * len(boxes))
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("video") / "walk past.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), FPS, (320, 240))
+    for index in range(FRAMES):
+        writer.write(cv2.cvtColor(draw(index), cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def test_people_become_tracklets(walk, tmp_path):
+    report = track(walk, "door", tmp_path / "out", detector=find_blocks)
+    assert (report.tracklets, report.crops, report.frames) == (2, 60, 40)
+    assert (report.expected_frames, report.broken_frames, report.too_short) == (40, 0, 0)
+    assert report.sizes == ((320, 240),)
+    red, green = load_tracks(tmp_path / "out")
+    assert red.id == "door-walk_past-000001"
+    assert (red.camera, red.source) == ("door", str(walk))
+    assert red.paths == tuple(f"{number:06d}.jpg" for number in range(1, 41))
+    assert green.paths == tuple(f"{number:06d}.jpg" for number in range(11, 31))
+    assert (red.start, red.end) == pytest.approx((0.0, 3.9))
+    assert (green.start, green.end) == pytest.approx((1.0, 2.9))
+    for tracklet, colour in ((red, RED), (green, GREEN)):
+        for file in tracklet.files:
+            crop = cv2.cvtColor(cv2.imread(str(tracklet.folder / file)), cv2.COLOR_BGR2RGB)
+            assert (
+                np.abs(crop[crop.shape[0] // 2, crop.shape[1] // 2].astype(int) - colour).max() < 60
+            )
+
+
+def test_the_boxes_are_mot_text(walk, tmp_path):
+    track(walk, "door", tmp_path / "out", detector=find_blocks)
+    lines = np.loadtxt(tmp_path / "out" / "tracks.txt", delimiter=",")
+    assert lines.shape == (60, 10)
+    for frame, number, left, top, width, height, score, *rest in lines:
+        x, y = places(int(frame) - 1)[{1: RED, 2: GREEN}[int(number)]]
+        assert abs(left - x) < 4
+        assert (top, width, height) == pytest.approx((y, 30, 80), abs=3)
+        assert (score, rest) == (pytest.approx(0.9), [-1, -1, -1])
+
+
+def test_what_was_written_can_be_read_as_boxes_again(walk, tmp_path):
+    track(walk, "door", tmp_path / "first", detector=find_blocks)
+    boxes = tmp_path / "first" / "tracks.txt"
+    report = track(walk, "door", tmp_path / "again", boxes=boxes)
+    assert (report.tracklets, report.crops) == (2, 60)
+    assert (tmp_path / "again" / "tracks.txt").read_text() == boxes.read_text()
+
+
+def test_ids_of_another_tool_are_kept(walk, tmp_path):
+    boxes = tmp_path / "mot.txt"
+    # Person 70 jumps about and person 3 is there in the first eight frames; 4 lies outside.
+    lines = [f"{number},70,{(97 * number) % 250},20,30,80,1" for number in range(1, 41)]
+    lines += [f"{number},3,100,100,30,80,1" for number in range(1, 9)]
+    lines += [f"{number},4,1000,100,30,80,1" for number in range(1, 9)]
+    boxes.write_text("\n".join(lines))
+    report = track(walk, "door", tmp_path / "out", boxes=boxes)
+    assert report.boxes_dropped == 8
+    assert {one.id: len(one.paths) for one in load_tracks(tmp_path / "out")} == {
+        "door-walk_past-000070": 40,
+        "door-walk_past-000003": 8,
+    }
+
+
+def test_boxes_without_ids_are_followed(walk, tmp_path):
+    boxes = [
+        {"frame": index + 1, "bbox": [x, y, 30, 80], "score": 0.8}
+        for index in range(FRAMES)
+        for x, y in places(index).values()
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    track(walk, "door", tmp_path / "out", boxes=tmp_path / "boxes.json")
+    assert [len(one.paths) for one in load_tracks(tmp_path / "out")] == [40, 20]
+
+
+def test_times_are_comparable_when_the_start_is_known(walk, tmp_path):
+    start = datetime(2024, 5, 1, 14, 0, 0, tzinfo=timezone(timedelta(hours=2)))
+    track(walk, "door", tmp_path / "out", detector=find_blocks, start=start)
+    red, green = load_tracks(tmp_path / "out")
+    noon = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC).timestamp()
+    assert (red.start, green.start) == pytest.approx((noon, noon + 1))
+    assert red.id == "door-20240501T120000Z-000001"
+
+
+def test_a_short_visit_is_left_out(walk, tmp_path):
+    report = track(walk, "door", tmp_path / "out", detector=find_blocks, min_length=21)
+    assert (report.tracklets, report.too_short) == (1, 1)
+
+
+def test_a_folder_of_pictures_needs_no_video(tmp_path):
+    (tmp_path / "frames").mkdir()
+    for index in range(12):
+        picture = cv2.cvtColor(draw(index), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(tmp_path / "frames" / f"{index}.png"), picture)
+    (tmp_path / "frames" / "5.png").write_bytes(b"broken")
+    report = track(tmp_path / "frames", "door", tmp_path / "out", detector=find_blocks, fps=4)
+    (red,) = load_tracks(tmp_path / "out")
+    assert (report.frames, report.broken_frames) == (11, 1)
+    assert (red.start, red.end, len(red.paths)) == (0, 11 / 4, 11)
+
+
+def test_nobody_is_a_result_too(walk, tmp_path):
+    report = track(walk, "door", tmp_path / "out", detector=lambda _: Detections.of([], []))
+    assert (report.tracklets, report.crops) == (0, 0)
+    assert load_tracks(tmp_path / "out") == []
+
+
+# Interruptions
+
+
+def test_a_failed_run_is_not_taken_for_whole_and_can_be_repeated(walk, tmp_path):
+    def fails(picture: Picture) -> Detections:
+        fails.calls += 1
+        if fails.calls > 20:
+            raise RuntimeError("detector fell over")
+        return find_blocks(picture)
+
+    fails.calls = 0
+    with pytest.raises(RuntimeError):
+        track(walk, "door", tmp_path / "out", detector=fails)
+    assert list(tmp_path.glob("out/*/*.jpg"))  # it had written
+    with pytest.raises(ReseenError, match="holds no finished tracklets"):
+        load_tracks(tmp_path / "out")
+    track(walk, "door", tmp_path / "out", detector=find_blocks)
+    assert [len(one.paths) for one in load_tracks(tmp_path / "out")] == [40, 20]
+    with pytest.raises(ReseenError, match="is not empty"):
+        track(walk, "door", tmp_path / "out", detector=find_blocks)
+
+
+HANGING_RUN = """
+import signal, sys
+from pathlib import Path
+from reseen.tracking.detections import Detections
+from reseen.tracking.track import track
+calls = []
+def hang(picture):
+    calls.append(picture.shape)
+    if len(calls) == 20:
+        print("ready", flush=True)
+        signal.pause()
+    return Detections.of([[10, 10, 60, 110]], [0.9])
+track(Path(sys.argv[1]), "door", Path(sys.argv[2]), detector=hang)
+"""
+
+
+def test_a_killed_run_is_not_taken_for_whole(walk, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", HANGING_RUN, str(walk), str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "ready\n"
+        running.kill()
+    assert len(list(out.glob("*/*.jpg"))) == 19
+    with pytest.raises(ReseenError, match="holds no finished tracklets"):
+        load_tracks(out)
+    track(walk, "door", out, detector=find_blocks)
+    assert [len(one.paths) for one in load_tracks(out)] == [40, 20]
+
+
+class LiveCapture:
+    """A camera without end, at which somebody presses Ctrl-C after 15 frames."""
+
+    def __init__(self):
+        self.index = -1
+
+    def isOpened(self) -> bool:
+        return True
+
+    def get(self, wanted: int) -> float:
+        return -1.0
+
+    def read(self):
+        self.index += 1
+        if self.index == 15:
+            raise KeyboardInterrupt
+        return True, cv2.cvtColor(draw(self.index), cv2.COLOR_RGB2BGR)
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_live_camera_is_read_until_it_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "_open_url", lambda url: LiveCapture())
+    before = datetime.now(UTC).timestamp()
+    report = track("rtsp://me:secret@camera/1", "yard", tmp_path / "out", detector=find_blocks)
+    assert (report.frames, report.expected_frames, report.tracklets) == (15, None, 1)
+    (red,) = load_tracks(tmp_path / "out")
+    assert before <= red.start <= red.end <= datetime.now(UTC).timestamp()
+    assert "secret" not in (tmp_path / "out" / "tracklets.json").read_text()
+
+
+def test_a_live_camera_lists_what_is_finished_meanwhile(tmp_path, monkeypatch):
+    # The power fails after 6 s; green was gone after 3 s, red is still there.
+    class Failing(LiveCapture):
+        def read(self):
+            if self.index == 60:
+                raise RuntimeError("no power")
+            self.index += 1
+            return True, cv2.cvtColor(draw(self.index), cv2.COLOR_RGB2BGR)
+
+    capture = Failing()
+    by_clock = partial(video.frames_from, clock=lambda: max(capture.index, 0) / 10)
+    monkeypatch.setattr(video, "_open_url", lambda url: capture)
+    monkeypatch.setattr(track_module, "frames_from", by_clock)
+    monkeypatch.setattr(track_module, "SECONDS_BETWEEN_LISTS", 0.5)
+    with pytest.raises(RuntimeError):
+        track("rtsp://camera/1", "yard", tmp_path / "out", detector=find_blocks)
+    (green,) = load_tracks(tmp_path / "out")
+    assert green.paths == tuple(f"{number:06d}.jpg" for number in range(11, 31))
+    with pytest.raises(ReseenError, match="is not empty"):  # so nothing listed is overwritten
+        track("rtsp://camera/1", "yard", tmp_path / "out", detector=find_blocks)
+
+
+def test_a_file_that_is_stopped_is_not_finished(walk, tmp_path):
+    def stopped(picture: Picture) -> Detections:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        track(walk, "door", tmp_path / "out", detector=stopped)
+    with pytest.raises(ReseenError, match="holds no finished tracklets"):
+        load_tracks(tmp_path / "out")
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"camera": "../door"}, "'../door' cannot name a camera"),
+        ({"camera": ""}, "'' cannot name a camera"),
+        ({"camera": ".hidden"}, "cannot name a camera"),
+        ({"fps": 0.0}, "0.0 frames per second are not possible"),
+        ({"fps": float("nan")}, "nan frames per second are not possible"),
+        ({"min_length": 0}, "a tracklet of 0 frames is not possible"),
+        ({"detector": "yolo"}, "no detector is called yolo"),
+        ({"source": "missing.mp4"}, "missing.mp4 does not exist"),
+        ({"boxes": Path("missing.txt")}, "missing.txt does not exist"),
+    ],
+)
+def test_mistakes_are_named_and_nothing_is_written(walk, tmp_path, settings, message):
+    arguments = {"source": walk, "camera": "door", "out": tmp_path / "out", **settings}
+    with pytest.raises(ReseenError, match=message):
+        track(**arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_detector_that_gives_something_else_is_named(walk, tmp_path):
+    with pytest.raises(ReseenError, match="the detector gave list; it must give Detections"):
+        track(walk, "door", tmp_path / "out", detector=lambda picture: [])
+
+
+def test_missing_crops_are_noticed(walk, tmp_path):
+    track(walk, "door", tmp_path / "out", detector=find_blocks)
+    (tmp_path / "out" / "door-walk_past-000002" / "000015.jpg").unlink()
+    with pytest.raises(ReseenError, match="000002 holds 19 of 20 crops"):
+        load_tracks(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"start": "noon", "tracklets": []}',
+        "[1]",
+        '{"start": null, "tracklets": [{}]}',
+    ],
+)
+def test_a_damaged_list_is_noticed(tmp_path, text):
+    (tmp_path / "tracklets.json").write_text(text)
+    with pytest.raises(ReseenError, match=r"tracklets\.json is damaged"):
+        load_tracks(tmp_path)
+
+
+# The real video
+
+
+def test_the_first_woman_of_the_real_video_is_one_tracklet(shared_data, tmp_path):
+    # 12 seconds of it, as pictures: she comes in at 6.2 s and still stands there.
+    frames = video.frames_from(shared_data / "one-by-one-person-detection.mp4")
+    (tmp_path / "frames").mkdir()
+    for frame in frames:
+        if frame.index == 120:
+            break
+        if frame.index >= 40:
+            picture = cv2.cvtColor(frame.picture, cv2.COLOR_RGB2BGR)
+            cv2.imwrite(str(tmp_path / "frames" / f"{frame.index}.jpg"), picture)
+    report = track(tmp_path / "frames", "hall", tmp_path / "out", fps=10)
+    (woman,) = load_tracks(tmp_path / "out")
+    assert len(woman.paths) >= 40
+    assert 2.0 < woman.start < 4.0
+    assert woman.end > 7.5
+    assert report.frames == 80

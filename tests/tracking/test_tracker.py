@@ -1,0 +1,166 @@
+"""Following people: hand-made scenes whose answer is known.
+
+Everybody is 40 pixels wide and 100 high unless said otherwise, and there are ten frames a second.
+"""
+
+import numpy as np
+import pytest
+
+from reseen.tracking.detections import Detections
+from reseen.tracking.tracker import Track, Tracker
+
+STEP = 0.1
+
+
+def box(x: float, y: float = 200.0) -> tuple[float, float, float, float]:
+    """A person's box by its centre."""
+    return (x - 20, y - 50, x + 20, y + 50)
+
+
+def follow(frames: list[list[tuple[float, float]]], tracker: Tracker | None = None):
+    """Follow centres and scores, a list for each frame; give {number: x} for each frame."""
+    tracker = tracker or Tracker()
+    seen = []
+    for index, people in enumerate(frames):
+        found = Detections.of([box(x) for x, _ in people], [score for _, score in people])
+        followed = tracker.update(index * STEP, found)
+        seen.append({one.person: (one.box[0] + one.box[2]) / 2 for one in followed})
+    return seen
+
+
+def test_one_person_walking_keeps_the_number_and_the_place():
+    seen = follow([[(100 + 8 * t, 0.9)] for t in range(20)])
+    assert [set(people) for people in seen] == [{1}] * 20
+    for t, people in enumerate(seen):
+        assert abs(people[1] - (100 + 8 * t)) < 4
+
+
+def test_two_people_who_cross_keep_their_numbers():
+    # They walk towards each other and hide each other for some frames in the middle: only one
+    # box is seen there.
+    frames = []
+    for t in range(31):
+        left, right = 100 + 10 * t, 400 - 10 * t
+        hidden = abs(left - right) < 25
+        frames.append([(left, 0.9)] if hidden else [(left, 0.9), (right, 0.9)])
+    assert sum(len(people) == 1 for people in frames) == 3
+    seen = follow(frames)
+    first_left = min(seen[0], key=seen[0].get)
+    first_right = max(seen[0], key=seen[0].get)
+    assert {first_left, first_right} == {1, 2} == set(seen[-1])
+    assert seen[-1][first_left] > 390
+    assert seen[-1][first_right] < 110
+
+
+def test_a_person_is_found_again_after_a_gap_where_the_walk_led():
+    # 20 pixels a frame, unseen for 8 frames: 180 pixels further on, four boxes away.
+    frames = [[(100 + 20 * t, 0.9)] if not 10 <= t < 18 else [] for t in range(25)]
+    seen = follow(frames)
+    assert seen[9].keys() == seen[18].keys() == seen[24].keys() == {1}
+    assert all(people == {} for people in seen[10:18])
+
+
+def test_a_person_out_of_sight_for_too_long_is_somebody_new():
+    away = 25  # frames, 2.5 seconds
+    frames = [[(100, 0.9)]] * 5 + [[]] * away + [[(100, 0.9)]] * 5
+    seen = follow(frames)
+    assert seen[4].keys() == {1}
+    assert seen[-1].keys() == {2}
+    patient = follow(frames, Tracker(patience=3.0))
+    assert patient[-1].keys() == {1}
+
+
+def test_the_patience_is_measured_in_seconds_not_frames():
+    # Two frames a second: two missed frames last 1.5 s, four last 2.5 s.
+    for missed, expected in ((2, {1}), (4, {2})):
+        tracker = Tracker()
+        people = [[box(100)]] * 4 + [[]] * missed + [[box(100)]] * 2
+        for index, boxes in enumerate(people):
+            followed = tracker.update(index / 2, Detections.of(boxes, [0.9] * len(boxes)))
+        assert {one.person for one in followed} == expected
+
+
+def test_unsure_detections_continue_a_person_but_begin_none():
+    unsure = 0.3
+    seen = follow([[(100, 0.9), (400, unsure)]] * 3 + [[(100, unsure), (400, unsure)]] * 20)
+    assert all(people.keys() == {1} for people in seen)
+
+
+def test_unsure_detections_do_not_bring_a_lost_person_back():
+    seen = follow([[(100, 0.9)]] * 5 + [[]] + [[(100, 0.3)]] * 5 + [[(100, 0.9)]])
+    assert all(people == {} for people in seen[5:11])
+    assert seen[11].keys() == {1}
+
+
+def test_scores_below_the_least_are_ignored():
+    assert follow([[(100, 0.9)]] * 3 + [[(100, 0.05)]])[-1] == {}
+
+
+def test_a_ghost_of_one_frame_is_forgotten():
+    tracker = Tracker()
+    seen = follow([[(100, 0.9)], [(100, 0.9), (400, 0.9)], [(100, 0.9)], [(100, 0.9)]], tracker)
+    assert seen[1].keys() == {1, 2}
+    assert tracker.people == {1}
+    # Somebody who stands there later is not taken for the ghost.
+    assert follow([[(400, 0.9)]] * 2, tracker)[-1].keys() == {3}
+
+
+def test_the_sum_of_overlaps_decides_not_the_nearest_first():
+    # Both move 14 pixels to the right. The first detection overlaps the second person's old place
+    # by 28/52 and the first one's only by 26/54; the pairs in order sum up to more.
+    def boxes(*centres):
+        return Detections.of([box(x) for x in centres], [0.9] * len(centres))
+
+    tracker = Tracker()
+    for index in range(2):
+        tracker.update(index * STEP, boxes(100, 126))
+    followed = tracker.update(0.2, boxes(114, 140))
+    order = sorted(followed, key=lambda one: one.box[0])
+    assert [one.person for one in order] == [1, 2]
+
+
+def test_nobody_at_all():
+    tracker = Tracker()
+    assert tracker.update(0.0, Detections.of([], [])) == []
+    assert tracker.people == set()
+
+
+def test_the_filter_equals_the_textbook_one_with_all_eight_numbers():
+    # The four coordinates share one 2x2 covariance here. The textbook filter over
+    # (4 positions, 4 speeds), with the same noise for each coordinate, must agree.
+    rng = np.random.default_rng(0)
+    measured = np.cumsum(rng.normal(2, 1, (12, 4)), axis=0) + np.array([100, 200, 40, 100])
+    boxes = np.column_stack(
+        [measured[:, :2] - measured[:, 2:] / 2, measured[:, :2] + measured[:, 2:] / 2]
+    )
+    track = Track.begin(1, boxes[0].astype(np.float32), 0.9, 0.0)
+    state = np.hstack([measured[0], np.zeros(4)])
+    covariance = np.kron(np.diag([0.05**2, 1.0]), np.eye(4))
+    observe = np.hstack([np.eye(4), np.zeros((4, 4))])
+    noise = 0.05**2 * np.eye(4)
+    for index in range(1, 12):
+        passed = STEP if index != 6 else 3 * STEP
+        track.predict(track.now + passed)
+        track.correct(boxes[index].astype(np.float32), 0.9)
+        step = np.kron(np.array([[1, passed], [0, 1]]), np.eye(4))
+        push = 2.0**2 * np.array([[passed**4 / 4, passed**3 / 2], [passed**3 / 2, passed**2]])
+        covariance = step @ covariance @ step.T + np.kron(push, np.eye(4))
+        state = step @ state
+        gain = covariance @ observe.T @ np.linalg.inv(observe @ covariance @ observe.T + noise)
+        state = state + gain @ (measured[index] - observe @ state)
+        covariance = (np.eye(8) - gain @ observe) @ covariance
+    np.testing.assert_allclose(track.state.T.ravel(), state, rtol=1e-4)
+    np.testing.assert_allclose(np.kron(track.covariance, np.eye(4)), covariance, atol=1e-9)
+
+
+def test_people_out_of_sight_neither_grow_nor_shrink():
+    track = Track.begin(1, np.array([0, 0, 40, 100], np.float32), 0.9, 0.0)
+    for index in range(1, 6):  # comes nearer: grows by 10 % a frame
+        track.predict(index * STEP)
+        grown = 1.1**index
+        track.correct(np.array([0, 0, 40 * grown, 100 * grown], np.float32), 0.9)
+    track.predict(0.6)
+    predicted = track.box[3] - track.box[1]
+    assert predicted > 100 * 1.1**5  # in sight: goes on growing
+    track.predict(1.6)
+    assert track.box[3] - track.box[1] == pytest.approx(predicted)

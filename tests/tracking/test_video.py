@@ -1,0 +1,294 @@
+"""Reading videos, folders and cameras: every picture once, in order, and faults survived."""
+
+import itertools
+import threading
+import weakref
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from reseen.errors import ReseenError
+from reseen.tracking import video
+from reseen.tracking.video import Counts, expected_frames, frames_from, without_password
+
+
+def picture(level: int, height: int = 48, width: int = 64) -> np.ndarray:
+    """A grey picture whose level says which frame it is."""
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def write_video(path: Path, levels: list[int], code: str = "MJPG", fps: float = 12.5) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), fps, (64, 48))
+    for level in levels:
+        writer.write(picture(level))
+    writer.release()
+    return path
+
+
+def textured_video(path: Path, count: int) -> Path:
+    """Moving noise, so that every frame takes many bytes."""
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    noise = cv2.resize(noise[:24, :32], (160, 120))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 12.5, (160, 120))
+    for index in range(count):
+        writer.write(np.roll(noise, 3 * index, axis=1))
+    writer.release()
+    return path
+
+
+def levels(frames) -> list[int]:
+    return [round(float(frame.picture.mean()) / 10) for frame in frames]
+
+
+# Recordings
+
+
+def test_every_frame_of_a_file_comes_once_with_its_time(tmp_path):
+    path = write_video(tmp_path / "a.avi", [10, 20, 30, 40, 50, 60])
+    counts = Counts()
+    frames = list(frames_from(path, counts))
+    assert levels(frames) == [1, 2, 3, 4, 5, 6]
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 4, 5]
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.arange(6) / 12.5, atol=1e-6)
+    assert counts == Counts(read=6, sizes={(48, 64)})
+    assert expected_frames(path) == 6
+
+
+def test_pictures_are_red_green_blue(tmp_path):
+    red = np.zeros((48, 64, 3), np.uint8)
+    red[..., 2] = 255  # OpenCV writes blue, green, red
+    cv2.imwrite(str(tmp_path / "1.png"), red)
+    (frame,) = frames_from(tmp_path)
+    assert frame.picture[0, 0].tolist() == [255, 0, 0]
+
+
+def test_a_cut_off_file_ends_with_what_it_holds(tmp_path):
+    whole = write_video(tmp_path / "whole.avi", list(range(0, 200, 5))).read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: len(whole) // 2])
+    counts = Counts()
+    frames = list(frames_from(cut, counts))
+    assert 5 < len(frames) < 40
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    assert expected_frames(cut) == 40
+
+
+def test_broken_frames_are_skipped_counted_and_keep_their_numbers(tmp_path):
+    whole = bytearray(textured_video(tmp_path / "whole.mp4", 60).read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + len(whole) // 8] = bytes(len(whole) // 8)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(whole)
+    counts = Counts()
+    frames = list(frames_from(broken, counts))
+    assert counts.broken > 0
+    assert counts.read + counts.broken == 60
+    assert frames[-1].index == 59
+    assert all(a.seconds < b.seconds for a, b in itertools.pairwise(frames))
+
+
+def half_and_half(height: int, width: int) -> np.ndarray:
+    return np.hstack([picture(50, height, width // 2), picture(200, height, width // 2)])
+
+
+def test_a_recording_whose_size_changes_is_scaled_to_its_first_size(tmp_path):
+    # A stream of JPEG pictures, as cheap cameras send it, after a change of resolution.
+    images = [half_and_half(48, 64)] * 2 + [half_and_half(96, 128)] * 2
+    stream = tmp_path / "stream.mjpeg"
+    stream.write_bytes(b"".join(cv2.imencode(".jpg", image)[1].tobytes() for image in images))
+    pictures = [frame.picture for frame in frames_from(stream)]
+    assert [image.shape for image in pictures] == [(48, 64, 3)] * 4
+    for image in pictures:
+        assert abs(image[:, :28].mean() - 50) < 5
+        assert abs(image[:, 36:].mean() - 200) < 5
+
+
+def test_pictures_of_a_folder_keep_their_own_sizes(tmp_path):
+    cv2.imwrite(str(tmp_path / "1.png"), picture(50))
+    cv2.imwrite(str(tmp_path / "2.png"), picture(50, 96, 128))
+    counts = Counts()
+    assert [frame.picture.shape[:2] for frame in frames_from(tmp_path, counts)] == [
+        (48, 64),
+        (96, 128),
+    ]
+    assert counts.sizes == {(48, 64), (96, 128)}
+
+
+def test_frames_are_not_kept(tmp_path):
+    path = write_video(tmp_path / "a.avi", [10] * 20)
+    alive = []
+    for frame in frames_from(path):
+        alive.append(weakref.ref(frame.picture))
+        del frame
+        assert sum(reference() is not None for reference in alive) <= 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "is empty"), (b"hello world\n" * 100, "is not a video"), (None, "does not exist")],
+)
+def test_what_is_not_a_video_is_named(tmp_path, content, message):
+    path = tmp_path / "clip.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ReseenError, match=f"clip.mp4 {message}"):
+        list(frames_from(path))
+
+
+def test_the_real_video_is_read_whole(shared_data):
+    path = shared_data / "one-by-one-person-detection.mp4"
+    frames = list(itertools.islice(frames_from(path), 5))
+    assert expected_frames(path) == 1394
+    assert [frame.picture.shape for frame in frames] == [(432, 768, 3)] * 5
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.arange(5) / 10, atol=1e-6)
+
+
+# Folders
+
+
+def test_a_folder_is_read_in_natural_order_and_broken_pictures_are_skipped(tmp_path):
+    for number in (1, 2, 10):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture(10 * number))
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("no picture either")
+    counts = Counts()
+    frames = list(frames_from(tmp_path, counts, fps=5))
+    assert levels(frames) == [1, 2, 10]
+    assert [(frame.index, frame.seconds) for frame in frames] == [(0, 0.0), (1, 0.2), (3, 0.6)]
+    assert (counts.read, counts.broken) == (3, 1)
+    assert expected_frames(tmp_path) == 4
+
+
+def test_a_folder_without_pictures_is_named(tmp_path):
+    with pytest.raises(ReseenError, match="holds no pictures"):
+        list(frames_from(tmp_path))
+
+
+def test_a_folder_of_broken_pictures_is_named(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    with pytest.raises(ReseenError, match="no frame that can be read"):
+        list(frames_from(tmp_path))
+
+
+# Cameras
+
+
+class FakeCapture:
+    """A connection that gives pictures for numbers and fails for None."""
+
+    def __init__(self, script: list[int | None], opened: bool = True, count: int = -1):
+        self.script, self.opened, self.count, self.released = list(script), opened, count, False
+
+    def isOpened(self) -> bool:
+        return self.opened
+
+    def get(self, wanted: int) -> float:
+        return self.count if wanted == cv2.CAP_PROP_FRAME_COUNT else 0.0
+
+    def read(self):
+        level = self.script.pop(0) if self.script else None
+        return level is not None, None if level is None else picture(level)
+
+    def release(self) -> None:
+        self.released = True
+
+
+@pytest.fixture
+def camera(monkeypatch):
+    """Answers each attempt to connect with the next capture; time passes only by sleeping."""
+
+    class Camera:
+        now, pauses = 100.0, []
+
+        def answers(self, *captures):
+            waiting = iter(captures)
+            monkeypatch.setattr(video, "_open_url", lambda url: next(waiting))
+
+        def sleep(self, seconds):
+            self.pauses.append(seconds)
+            self.now += seconds
+
+        def frames(self, counts):
+            return frames_from("rtsp://camera/1", counts, sleep=self.sleep, clock=lambda: self.now)
+
+    return Camera()
+
+
+def test_a_lost_camera_is_tried_again_with_growing_pauses(camera):
+    first, second = FakeCapture([10, 20]), FakeCapture([30])
+    gone = [FakeCapture([], opened=False) for _ in range(3)]
+    camera.answers(first, *gone, second, FakeCapture([40]))
+    counts = Counts()
+    frames = list(itertools.islice(camera.frames(counts), 4))
+    assert levels(frames) == [1, 2, 3, 4]
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    assert camera.pauses == [1, 2, 4, 8, 1]  # the pause starts anew once a picture came
+    assert [frame.seconds for frame in frames] == [0, 0, 15, 16]
+    assert counts.reconnects == 2
+    assert first.released
+
+
+def test_pauses_stop_growing_at_a_minute(camera):
+    camera.pauses.clear()
+    gone = [FakeCapture([], opened=False) for _ in range(9)]
+    camera.answers(FakeCapture([10]), *gone, FakeCapture([20]))
+    assert len(list(itertools.islice(camera.frames(Counts()), 2))) == 2
+    assert camera.pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+
+
+def test_a_single_broken_frame_does_not_lose_the_camera(camera):
+    camera.pauses.clear()
+    camera.answers(FakeCapture([10, None, 30]))
+    counts = Counts()
+    frames = list(itertools.islice(camera.frames(counts), 2))
+    assert [frame.index for frame in frames] == [0, 2]
+    assert (counts.broken, camera.pauses) == (1, [])
+
+
+def test_a_url_with_an_end_is_a_recording(camera):
+    camera.answers(FakeCapture([10, 20], count=2))
+    assert levels(camera.frames(Counts())) == [1, 2]
+
+
+def test_a_camera_that_never_answered_is_an_error_without_its_password(monkeypatch):
+    monkeypatch.setattr(video, "_open_url", lambda url: FakeCapture([], opened=False))
+    with pytest.raises(ReseenError, match=r"rtsp://10\.0\.0\.9/live does not answer") as error:
+        list(frames_from("rtsp://admin:secret@10.0.0.9/live"))
+    assert "secret" not in str(error.value)
+
+
+class MotionJpeg(BaseHTTPRequestHandler):
+    """A cheap camera: a few pictures, and then the connection is lost."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for level in (10, 20, 30, 40):
+            content = cv2.imencode(".jpg", picture(level))[1].tobytes()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
+            self.wfile.write(head.encode() + content + b"\r\n")
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_a_real_connection_that_is_lost_is_taken_up_again():
+    with ThreadingHTTPServer(("127.0.0.1", 0), MotionJpeg) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        counts, pauses = Counts(), []
+        url = f"http://127.0.0.1:{server.server_port}/video"
+        frames = list(itertools.islice(frames_from(url, counts, sleep=pauses.append), 8))
+        server.shutdown()
+    assert levels(frames) == [1, 2, 3, 4, 1, 2, 3, 4]
+    assert [frame.index for frame in frames] == list(range(8))
+    assert (counts.reconnects, pauses) == (1, [1])
+
+
+def test_passwords_are_left_out():
+    assert without_password("rtsp://a:b@host:554/x?y=1") == "rtsp://host:554/x?y=1"
+    assert without_password("rtsp://host/x") == "rtsp://host/x"
+    assert without_password("folder/b@c.mp4") == "folder/b@c.mp4"

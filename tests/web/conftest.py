@@ -1,0 +1,103 @@
+"""A gallery of three drawn people before two cameras, and a client of its pages."""
+
+import shutil
+import time
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from reseen.gallery.describe import Stripes
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Described
+from reseen.gallery.thumbnail import make_thumbnail
+from reseen.web.app import create_app
+
+HERE = "http://127.0.0.1:8000"
+MORNING = 1_718_006_400.0
+"""10 June 2024, 08:00 UTC."""
+
+COLOURS = {"ada": (200, 30, 30), "ben": (30, 60, 200), "eve": (40, 160, 50)}
+SHOWN = [(camera, person) for camera in ("north", "south") for person in COLOURS]
+"""Camera and person, in order of time: one a minute, for 5 s each."""
+
+
+def drawn(person, frames=3, seed=0):
+    """Pictures of somebody in a shirt of their own colour and dark trousers."""
+    random = np.random.default_rng(seed)
+    pictures = random.normal(120, 5, (frames, 96, 48, 3))
+    for step, picture in enumerate(pictures):
+        left = 10 + 2 * step
+        picture[4:20, left + 8 : left + 16] = (200, 160, 140)
+        picture[20:52, left : left + 24] = COLOURS[person]
+        picture[52:92, left + 3 : left + 21] = (40, 40, 60)
+    return list(np.clip(pictures, 0, 255).astype(np.uint8))
+
+
+def seen(shown, **columns):
+    """Tracklets "camera/person" described by stripes."""
+    people = [drawn(person, seed=number) for number, (_, person) in enumerate(shown)]
+    stripes = Stripes().describe(people)
+    starts = [MORNING + 60.0 * number for number in range(len(shown))]
+    facts = {
+        "ids": [f"{camera}/{person}" for camera, person in shown],
+        "cameras": [camera for camera, _ in shown],
+        "sources": [f"films/{camera}.mp4" for camera, _ in shown],
+        "starts": starts,
+        "ends": [start + 5 for start in starts],
+        "frames": [3] * len(shown),
+        "features": stripes,
+        "stripes": stripes,
+        "thumbnails": [make_thumbnail(pictures, pixelate_heads=True) for pictures in people],
+    }
+    return Described(**(facts | columns))
+
+
+@pytest.fixture
+def describe_people():
+    """The function that describes drawn people, for further tracklets."""
+    return seen
+
+
+@pytest.fixture(scope="session")
+def draw_pictures():
+    """The function that draws pictures of ada, ben or eve."""
+    return drawn
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch):
+    """Clock times as in Greenwich, wherever the tests run."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture(scope="session")
+def filled_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("filled") / "gallery"
+    Gallery.open(folder, create=True).add_described(seen(SHOWN), "stripes")
+    return folder
+
+
+@pytest.fixture
+def gallery(filled_folder, tmp_path):
+    shutil.copytree(filled_folder, tmp_path / "gallery")
+    return Gallery.open(tmp_path / "gallery")
+
+
+@pytest.fixture
+def client(gallery):
+    return TestClient(create_app(gallery), base_url=HERE, follow_redirects=False)
+
+
+@pytest.fixture
+def make_client(gallery):
+    """A client of the gallery, for an application with settings of its own."""
+
+    def make(base_url=HERE, **settings):
+        return TestClient(create_app(gallery, **settings), base_url, follow_redirects=False)
+
+    return make

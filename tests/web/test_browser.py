@@ -1,0 +1,317 @@
+"""The pages as people use them, in Chromium."""
+
+import re
+import shutil
+import socket
+import threading
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
+from uvicorn import Config, Server
+
+from reseen.web.app import create_app
+
+SWITCHES = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PAGES = (
+    "/tracklets",
+    "/tracklet?id=north/ada",
+    "/compare?id=north/ada&match=south/ada",
+    "/forget?id=north/ada",
+    "/marks",
+    "/pictures",
+    "/about",
+    "/nowhere",
+)
+DESKTOP = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def user(chromium, gallery):
+    """Somebody at a desktop's browser with the list of tracklets before them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(Config(create_app(gallery), log_level="error"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        yield User(chromium, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        server.should_exit = True
+        thread.join()
+
+
+class User:
+    """What somebody does in a browser."""
+
+    def __init__(self, browser, address):
+        self.browser, self.address = browser, address
+        self.look_through(DESKTOP)
+        self.open("/tracklets")
+
+    def look_through(self, screen, **media):
+        features = [
+            {"name": name.replace("_", "-"), "value": value} for name, value in media.items()
+        ]
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def open(self, path):
+        self.browser.get(self.address + path)
+
+    def find(self, css):
+        return WebDriverWait(self.browser, 20).until(
+            lambda browser: browser.find_element(By.CSS_SELECTOR, css)
+        )
+
+    def click(self, css):
+        """Click where this is on the screen: selenium itself thinks it hidden in closed details."""
+        ActionChains(self.browser).click(self.find(css)).perform()
+
+    def follow(self, text):
+        """Click what is called so, and wait for the page that it leads to."""
+        here = self.find("html")
+        called = f"[normalize-space(.)='{text}']"
+        target = self.browser.find_element(By.XPATH, f"//a{called} | //button{called}")
+        ActionChains(self.browser).scroll_to_element(target).click(target).perform()
+        # A page that is just being replaced answers with all kinds of errors.
+        wait = WebDriverWait(self.browser, 20, ignored_exceptions=[WebDriverException])
+        wait.until(staleness_of(here))
+        wait.until(lambda browser: self.run("return document.readyState") == "complete")
+
+    def sees(self, css):
+        return self.run(f"return document.querySelector('{css}').checkVisibility()")
+
+    def press(self, *keys):
+        ActionChains(self.browser).send_keys(*keys).perform()
+
+    def run(self, script):
+        return self.browser.execute_script(script)
+
+    @property
+    def focused(self):
+        return self.browser.switch_to.active_element
+
+    @property
+    def path(self):
+        return urlsplit(self.browser.current_url).path
+
+    @property
+    def asked(self):
+        query = parse_qs(urlsplit(self.browser.current_url).query)
+        return {name: value for name, (value,) in query.items()}
+
+    @property
+    def text(self):
+        return self.find("main").text
+
+
+def test_from_a_list_to_a_verdict_and_to_forgetting(user, gallery):
+    assert len(user.browser.find_elements(By.CSS_SELECTOR, ".card")) == 6
+    user.find("a.card[title='north/ada']").click()
+    user.find(".matches")
+    assert user.path == "/tracklet"
+
+    user.run("document.querySelector('select[name=camera]').focus()")
+    user.press("south")
+    user.click("input[name=other_cameras]")
+    user.follow("Show")
+    state = {"id": "north/ada", "camera": "south", "other_cameras": "1"}
+    assert state.items() <= user.asked.items()
+    assert len(user.browser.find_elements(By.CSS_SELECTOR, ".match")) == 3
+
+    user.find(".match .verdict .right").click()
+    user.find(".match.right")
+    assert state.items() <= user.asked.items()
+    user.find(".match .still").click()
+    user.find(".compare .right")
+    assert state.items() <= user.asked.items()
+    user.follow("Someone else")
+    assert "Marked as someone else." in user.text
+    assert [(mark.match, mark.same) for mark in gallery.notes.marks.all()] == [("south/ada", False)]
+
+    user.follow("All matches")
+    assert state.items() <= user.asked.items()
+    user.follow("Forget this tracklet…")
+    user.follow("Keep it")
+    assert gallery.count("stripes") == 6
+    user.follow("Forget this tracklet…")
+    user.follow("Forget for good")
+    assert "1 tracklet forgotten." in user.text
+    assert len(user.browser.find_elements(By.CSS_SELECTOR, ".card")) == 5
+
+
+def test_with_the_keyboard_alone(user, gallery):
+    user.press(Keys.TAB)
+    assert user.focused.text == "Skip to the content"
+    user.press(Keys.ENTER)
+    while user.focused.get_attribute("class") != "card":
+        user.press(Keys.TAB)
+        outline = user.focused.value_of_css_property("outline-style")
+        assert outline == "solid", user.focused.get_attribute("outerHTML")
+    assert user.focused.get_attribute("title") == "north/ada"
+    user.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT)
+    assert user.focused.get_attribute("title") == "north/ben"
+    user.press(Keys.ENTER)
+    user.find(".matches")
+    while user.focused.text != "Same person":
+        user.press(Keys.TAB)
+    user.press(Keys.ENTER)
+    user.find(".match.right")
+    assert [mark.query for mark in gallery.notes.marks.all()] == ["north/ben"]
+
+
+def test_a_phone_needs_no_sideways_scrolling_and_no_needle(user):
+    user.look_through(PHONE)
+    for path in PAGES:
+        user.open(path)
+        assert user.run("return document.documentElement.scrollWidth <= innerWidth"), path
+        assert user.run(TOO_WIDE) == [], path
+        assert user.run(TOO_SMALL) == [], path
+
+
+TOO_WIDE = """
+return [...document.querySelectorAll("body *")]
+  .filter((element) => !element.closest(".film, .skip"))
+  .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+  .map((element) => element.outerHTML);
+"""
+TOO_SMALL = """
+return [...document.querySelectorAll("button, .button, select, nav a")]
+  .filter((element) => element.checkVisibility() && element.offsetHeight < 40)
+  .map((element) => element.outerHTML);
+"""
+
+
+def test_filters_fold_away_on_a_phone_only(user):
+    assert user.sees("select[name=camera]")
+    assert not user.sees("summary")
+    user.look_through(PHONE)
+    assert not user.sees("select[name=camera]")
+    user.click("summary")
+    assert user.sees("select[name=camera]")
+    user.open("/tracklets?camera=south")
+    assert user.sees("select[name=camera]")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_stand_out_from_what_is_behind_them(user, gallery, scheme):
+    gallery.notes.marks.add("north/ada", "south/ada", same=True)
+    gallery.notes.marks.add("north/ada", "south/eve", same=False)
+    user.look_through(DESKTOP, prefers_color_scheme=scheme)
+    for path in PAGES:
+        user.open(path)
+        for text, ink, paper in user.run(COLOURS):
+            assert contrast(ink, paper) >= 4.5, (path, text, ink, paper)
+
+
+COLOURS = """
+const behind = (element) => {
+  for (; element; element = element.parentElement) {
+    const colour = getComputedStyle(element).backgroundColor;
+    if (!colour.endsWith(", 0)")) return colour;
+  }
+};
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+const found = [];
+while (texts.nextNode()) {
+  const element = texts.currentNode.parentElement;
+  if (texts.currentNode.data.trim() && element.checkVisibility()) {
+    found.push([texts.currentNode.data, getComputedStyle(element).color, behind(element)]);
+  }
+}
+return found;
+"""
+
+
+def contrast(ink, paper):
+    """WCAG's contrast of two colours, 1 to 21."""
+    lights = sorted(luminance(colour) for colour in (ink, paper))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+def luminance(colour):
+    shares = [int(number) / 255 for number in re.findall(r"\d+", colour)[:3]]
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_pictures_move_unless_held_still(user):
+    user.open("/tracklet?id=north/ada")
+    assert user.find(".film img").value_of_css_property("animation-name") == "walk"
+    user.click("#still")
+    assert user.find(".film img").value_of_css_property("animation-name") == "none"
+    user.open("/tracklets")
+    assert user.find("#still").is_selected()
+    user.click("#still")
+    user.look_through(DESKTOP, prefers_reduced_motion="reduce")
+    assert user.find(".film img").value_of_css_property("animation-name") == "none"
+
+
+def test_something_moves_while_the_next_page_is_awaited(user):
+    user.run("addEventListener('click', (event) => event.preventDefault())")
+    assert "loading" not in user.find("html").get_attribute("class")
+    user.click("a.card")
+    assert "loading" in user.find("html").get_attribute("class")
+    bar = "return getComputedStyle(document.body, '::before')"
+    assert user.run(f"{bar}.animationName") == "pass"
+    assert user.run(f"{bar}.backgroundColor") == "rgb(0, 98, 168)"
+
+
+def test_each_of_the_eight_pictures_fills_its_place(user):
+    user.open("/compare?id=north/ada&match=south/ada")
+    film, image = user.find(".film"), user.find(".film img")
+    user.click("#still")
+    assert image.size["width"] == pytest.approx(8 * film.size["width"], abs=1)
+    assert image.size["height"] == pytest.approx(film.size["height"], abs=1)
+    assert user.run("return document.querySelector('.film img').naturalWidth") == 8 * 48
+    user.click("#still")
+
+
+def test_browsers_find_nothing_to_complain_about(user):
+    user.browser.get_log("browser")
+    for path in PAGES[:-1]:
+        user.open(path)
+    assert user.browser.get_log("browser") == []
+
+
+def test_another_sites_form_marks_nothing(user, gallery):
+    """The same machine's other ports are other sites, too."""
+    form = (
+        f"<form method=post action='{user.address}/compare?id=north/ada&match=south/ada'>"
+        "<button name=same value=yes>Win</button></form>"
+    )
+    user.browser.get(f"data:text/html,{form}")
+    user.find("button").click()
+    assert "Another site may not do this." in user.text
+    assert gallery.notes.marks.all() == []

@@ -1,0 +1,201 @@
+import asyncio
+import re
+
+import pytest
+
+from reseen.errors import ReseenError
+from reseen.web import guard
+from reseen.web.app import create_app
+from reseen.web.uploads import MOST_BYTES
+
+TOKEN = "correct-horse-battery"
+OTHER_SITE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
+LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+FRAME = LINK | {"sec-fetch-dest": "iframe"}
+POST = ("POST", "/compare?id=north/ada&match=south/ada", {"same": "yes"})
+
+
+# Names of the server
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1:8000", 200),
+        ("127.0.0.1", "localhost", 200),
+        ("127.0.0.1", "LOCALHOST:1", 200),
+        ("127.0.0.1", "[::1]:8000", 200),
+        ("127.0.0.1", "evil.example", 400),
+        ("127.0.0.1", "127.0.0.1.evil.example", 400),
+        ("127.0.0.1", "localhost.evil.example:8000", 400),
+        ("127.0.0.1", "192.168.0.7", 400),
+        ("127.0.0.1", "", 400),
+        ("cameras.example", "cameras.example:8000", 200),
+        ("cameras.example", "evil.example", 400),
+        ("0.0.0.0", "192.168.0.7:8000", 200),
+        ("0.0.0.0", "[fe80::1]:8000", 200),
+        ("0.0.0.0", "evil.example", 400),
+    ],
+)
+def test_goes_only_by_its_own_names(make_client, host, name, status):
+    client = make_client(host=host, token=TOKEN)
+    headers = {"host": name, "authorization": f"Bearer {TOKEN}"}
+    assert client.get("/about", headers=headers).status_code == status
+
+
+# Other sites
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 303),
+        ({"sec-fetch-site": "same-origin", "origin": "null"}, 303),
+        ({"sec-fetch-site": "none"}, 303),
+        ({"origin": "http://127.0.0.1:8000"}, 303),
+        ({"origin": "http://127.0.0.1:9000"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        (OTHER_SITE, 403),
+        (LINK, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        (OTHER_SITE | {"origin": "http://127.0.0.1:8000"}, 403),
+    ],
+)
+def test_other_sites_cannot_post(client, gallery, headers, status):
+    method, path, form = POST
+    assert client.request(method, path, data=form, headers=headers).status_code == status
+    assert len(gallery.notes.marks.all()) == (status == 303)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [(LINK, 200), (FRAME, 403), (OTHER_SITE, 403), ({}, 200)]
+)
+def test_other_sites_may_link_here_but_not_frame_or_embed(client, headers, status):
+    assert client.get("/tracklets", headers=headers).status_code == status
+
+
+def test_nothing_is_forgotten_or_marked_by_opening_an_address(client, gallery):
+    before = gallery.version
+    for path in ("/forget?id=north/ada", "/compare?id=north/ada&match=south/ada&same=yes"):
+        assert client.get(path).status_code == 200
+    assert gallery.version == before
+    assert gallery.notes.marks.all() == []
+
+
+@pytest.mark.parametrize("path", ["/tracklets", "/nowhere", "/api/stats", "/api/nowhere"])
+def test_every_answer_says_what_browsers_may_do_with_it(client, path):
+    headers = client.get(path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"https?:|\*", policy)
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert headers["cache-control"] == "no-store"
+    assert "access-control-allow-origin" not in headers
+
+
+# Tokens
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "cameras.example", "::"])
+def test_other_addresses_need_a_token(gallery, host):
+    with pytest.raises(ReseenError, match="needs a token there, such as --token"):
+        create_app(gallery, host=host)
+
+
+@pytest.mark.parametrize("token", ["", "short"])
+def test_a_token_must_not_be_guessable(gallery, token):
+    with pytest.raises(ReseenError, match="can be guessed"):
+        create_app(gallery, token=token)
+
+
+@pytest.mark.parametrize("path", ["/", "/tracklets", "/api/stats", "/api/openapi.json", "/no"])
+@pytest.mark.parametrize(
+    ("headers", "asked"),
+    [
+        ({}, {}),
+        ({"authorization": "Bearer wrong-horse-battery"}, {}),
+        ({"authorization": f"Basic {TOKEN}"}, {}),
+        ({"authorization": TOKEN}, {}),
+        ({"cookie": f"reseen_token={TOKEN}"}, {}),
+        ({"cookie": b"reseen_token=\xe9"}, {}),
+        ({}, {"token": TOKEN[:-1]}),
+        ({}, {"token": "wrong-horse-battery-é"}),
+    ],
+)
+def test_nobody_gets_in_without_the_token(make_client, path, headers, asked):
+    answer = make_client(token=TOKEN).get(path, headers=headers, params=asked)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert "set-cookie" not in answer.headers
+    assert TOKEN not in answer.text
+
+
+def test_programs_bring_the_token_in_a_header(make_client):
+    client = make_client(token=TOKEN)
+    headers = {"authorization": f"bearer {TOKEN}"}
+    assert client.get("/api/stats", headers=headers).json()["cameras"] == {"north": 3, "south": 3}
+    assert client.get(f"/api/stats?token={TOKEN}").status_code == 401
+
+
+def test_people_bring_the_token_in_the_address_once(make_client):
+    client = make_client(token=TOKEN)
+    answer = client.get("/tracklet", params={"id": "north/ada", "token": TOKEN, "k": "10"})
+    assert answer.status_code == 200
+    target = "/tracklet?id=north%2Fada&amp;k=10"
+    assert f'content="0; url={target}"' in answer.text
+    assert TOKEN not in answer.text + str(answer.headers)
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "path=/" in cookie
+    assert client.get("/tracklets").status_code == 200  # the client now sends the cookie
+    assert client.get("/api/stats").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example/", "/%09/evil.example"])
+def test_the_way_on_never_leads_to_another_site(make_client, path):
+    client = make_client(token=TOKEN)
+    answer = client.get(f"http://127.0.0.1:8000{path}?token={TOKEN}")
+    (target,) = re.findall(r'content="0; url=([^"]*)"', answer.text)
+    assert re.match(r"/[^/\\\s]", target)
+
+
+def test_whoever_lacks_the_token_is_asked_for_it(make_client):
+    assert 'name="token"' in make_client(token=TOKEN).get("/tracklets").text
+
+
+# Sizes
+
+
+def test_a_large_request_is_refused_before_it_is_read(client):
+    body = b"x" * (guard.MOST_BYTES_WITHOUT_PICTURES + 1)
+    for path in ("/forget", "/api/marks", "/api/search", "/nowhere"):
+        assert client.post(path, content=body).status_code == 413
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
+def test_a_request_that_hides_its_length_is_stopped_on_the_way(gallery, kind):
+    limit = guard.MOST_BYTES_WITHOUT_PICTURES if "json" in kind else MOST_BYTES
+    sent, answers = 0, []
+
+    async def too_much():
+        nonlocal sent
+        sent += 2**16
+        start = b"--x\r\nContent-Disposition: form-data; name=pictures; filename=a\r\n\r\n"
+        body = start if sent == 2**16 else b"x" * 2**16
+        return {"type": "http.request", "body": body, "more_body": sent < 2 * limit}
+
+    async def answered(message):
+        answers.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", kind.encode())]
+    path = "/api/marks" if "json" in kind else "/api/search"
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+    scope |= {"query_string": b"", "scheme": "http"}
+    asyncio.run(create_app(gallery)(scope, too_much, answered))
+    assert answers[0]["status"] == 413
+    assert sent < limit + 2**18
