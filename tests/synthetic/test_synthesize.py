@@ -94,6 +94,17 @@ def test_settings_of_another_version_are_named(people: Path, tmp_path: Path, tex
     shutil.copytree(people, root)
     (root / "synthetic.json").write_text(text)
     with pytest.raises(ReseenError, match=r"synthetic\.json is of another version"):
+        synthesize(root, people=5, cameras=2, twins=0.4, seed=3)
+
+
+@pytest.mark.parametrize("text", ['{"people": 5}', "[]", '{"people": 5, "cameras": 2}'])
+def test_damaged_settings_are_named_when_the_people_are_read(
+    people: Path, tmp_path: Path, text: str
+):
+    root = tmp_path / "people"
+    shutil.copytree(people, root)
+    (root / "synthetic.json").write_text(text)
+    with pytest.raises(ReseenError, match=r"synthetic\.json is damaged"):
         load(root)
 
 
@@ -110,9 +121,8 @@ def test_a_folder_of_other_settings_is_refused(people: Path):
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path):
     (tmp_path / "mine.txt").write_text("mine")
-    for use in (synthesize, load):
-        with pytest.raises(ReseenError, match=r"holds no synthetic\.json"):
-            use(tmp_path)
+    with pytest.raises(ReseenError, match=r"holds no synthetic\.json"):
+        synthesize(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
