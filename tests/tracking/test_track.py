@@ -75,8 +75,8 @@ def test_people_become_tracklets(walk, tmp_path):
     assert (red.start, red.end) == pytest.approx((0.0, 3.9))
     assert (green.start, green.end) == pytest.approx((1.0, 2.9))
     for tracklet, colour in ((red, RED), (green, GREEN)):
-        for file in tracklet.files:
-            crop = cv2.cvtColor(cv2.imread(str(tracklet.folder / file)), cv2.COLOR_BGR2RGB)
+        for file in tracklet.paths:
+            crop = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
             assert (
                 np.abs(crop[crop.shape[0] // 2, crop.shape[1] // 2].astype(int) - colour).max() < 60
             )
