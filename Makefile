@@ -33,5 +33,5 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.installed-dev: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV); the first time this takes some minutes."
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(PIP) '.[search,onnx,tensorboard,dev]'
+	$(PIP) '.[onnx,tensorboard,dev]'
 	touch $(VENV)/.installed $@

@@ -53,7 +53,6 @@ def test_every_link_leads_somewhere():
 
 
 def test_the_example_finds_people_again(tmp_path, capsys, monkeypatch):
-    pytest.importorskip("lancedb")
     from reseen.tracking import people
     from reseen.tracking.detections import Detections
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -14,7 +15,6 @@ from reseen.network.export import ClipToFeature, export_onnx
 from reseen.network.learner import Learner
 from reseen.network.model import PartFusion
 
-onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 

@@ -14,7 +14,6 @@ from reseen.tracking.detections import Detections
 from reseen.tracking.detectors import open_detector
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
 
 SIZE = 64  # pixels of the square input
 YOLOX_CELLS = 8 * 8 + 4 * 4 + 2 * 2

@@ -76,10 +76,12 @@ def export_onnx(run: Run, path: Path) -> float:
         ReseenError: the packages for ONNX are missing, or the export does not agree.
     """
     try:
-        import onnxruntime
-        import onnxscript  # noqa: F401  the exporter needs it
+        import onnx  # noqa: F401  the exporter needs both
+        import onnxscript  # noqa: F401
     except ImportError as error:
         raise ReseenError("exporting needs more packages: pip install 'reseen[onnx]'") from error
+    import onnxruntime
+
     module = ClipToFeature(run).eval()
     random = np.random.default_rng(0)
     shape = (2, run.config.clips.frames, *FRAME_SHAPE)

@@ -108,10 +108,8 @@ class OnnxDetector:
 
 
 def _open_session(path: Path) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ReseenError("ONNX detectors need onnxruntime: pip install 'reseen[onnx]'") from error
+    import onnxruntime
+
     if not path.is_file():
         raise ReseenError(f"the detector {path} does not exist")
     try:
