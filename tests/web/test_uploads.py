@@ -9,9 +9,9 @@ import httpx2
 import numpy as np
 import pytest
 
+from reseen.data import pictures as data_pictures
 from reseen.errors import ReseenError
 from reseen.gallery.describe import Stripes
-from reseen.web import uploads
 from reseen.web.app import create_app
 from reseen.web.uploads import MOST_BYTES, MOST_PICTURES, MOST_PIXELS
 
@@ -66,7 +66,7 @@ def test_a_bomb_is_known_by_its_header_and_never_decoded(client, monkeypatch):
     def decoded(*_):
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(uploads, "decode_picture", decoded)
+    monkeypatch.setattr(data_pictures, "decode_picture", decoded)
     for size in ((2001, 2000), (60_000, 60_000), (2**31 - 1, 1)):
         answer = post(client, png_that_claims(*size))
         assert answer.status_code == 413

@@ -72,12 +72,16 @@ def _cut_short(content: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Pictures(Sequence[Picture]):
-    """Pictures that lie on disk until asked for, so that a long tracklet costs no memory."""
+    """Pictures that stay packed until asked for, so that a long tracklet costs no memory.
 
-    paths: tuple[Path, ...]
+    Attributes:
+        packed: files; or content and name of each, where they are not on disk.
+    """
+
+    packed: tuple[Path | tuple[bytes, str], ...]
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.packed)
 
     @overload
     def __getitem__(self, index: int) -> Picture: ...
@@ -87,8 +91,9 @@ class Pictures(Sequence[Picture]):
 
     def __getitem__(self, index: int | slice) -> "Picture | Pictures":
         if isinstance(index, slice):
-            return Pictures(self.paths[index])
-        return read_picture(self.paths[index])
+            return Pictures(self.packed[index])
+        packed = self.packed[index]
+        return read_picture(packed) if isinstance(packed, Path) else decode_picture(*packed)
 
 
 def evenly(pictures: Sequence[Picture], most: int) -> list[Picture]:

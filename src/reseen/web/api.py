@@ -7,10 +7,9 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from reseen.gallery.records import Entry, Filter, Stats
-from reseen.web.lookup import Found, Looked
-from reseen.web.pairs import TrainingPair, as_csv, training_pairs
-from reseen.web.refusal import Problem
-from reseen.web.uploads import Pictures, is_form
+from reseen.web.lookup import Found, Looked, TrainingPair, as_csv, training_pairs
+from reseen.web.rendering import Problem
+from reseen.web.uploads import Sent, is_form
 
 LONGEST_ID, LONGEST_CAMERA, LONGEST_MODEL = 1_000, 200, 100
 MOST_AT_ONCE = 200
@@ -151,7 +150,7 @@ def matches(
     },
 )
 async def search(
-    lookup: Looked, where: InView, pictures: Pictures, model: Model = None, k: Many = 20
+    lookup: Looked, where: InView, pictures: Sent, model: Model = None, k: Many = 20
 ) -> Found:
     """Search for a person by pictures, which are not kept."""
     return await lookup.matches_of(pictures, model, where, k)

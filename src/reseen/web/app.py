@@ -17,11 +17,9 @@ from reseen.errors import ReseenError
 from reseen.gallery.describe import Describer, Stripes
 from reseen.gallery.gallery import Gallery
 from reseen.web import api, pages
-from reseen.web.guard import Guard
+from reseen.web.guard import EVERYWHERE, Guard, checked_token
 from reseen.web.lookup import Lookup
-from reseen.web.origin import EVERYWHERE
-from reseen.web.refusal import on_bad_request, on_gallery_error, on_http_error
-from reseen.web.tokens import checked_token
+from reseen.web.rendering import on_bad_request, on_gallery_error, on_http_error
 
 SECONDS_BETWEEN_EXPIRIES = 600.0
 

@@ -1,18 +1,30 @@
 """Checks of every request before anything else sees it, and headers for every answer."""
 
-from fastapi import HTTPException, Request
+import hmac
+import secrets
+import socket
+from hashlib import sha256
+from ipaddress import ip_address
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reseen.web.origin import is_from_elsewhere, named_like
-from reseen.web.refusal import refusal
-from reseen.web.rendering import content_policy
-from reseen.web.tokens import let_in
+from reseen.errors import ReseenError
+from reseen.web.rendering import content_policy, refusal, render
 from reseen.web.uploads import MOST_BYTES
 
 MOST_BYTES_WITHOUT_PICTURES = 2**18
+READING = ("GET", "HEAD", "OPTIONS")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+EVERYWHERE = ("0.0.0.0", "::")
+"""Addresses that stand for every address of the machine."""
 
+COOKIE = "reseen_token"
+SHORTEST = 16
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     # Tells other sites nothing. With no-referrer, browsers would hide the origin of this
@@ -37,7 +49,10 @@ class Guard:
 
     def __init__(self, app: ASGIApp, host: str, token: str | None) -> None:
         self.app = app
-        self._is_ours = named_like(host)
+        self._everywhere = host in EVERYWHERE
+        self._names = {*LOOPBACK, host.lower()}
+        if self._everywhere:
+            self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,47 +61,59 @@ class Guard:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        answer = self._refused(request) or self.app
-        await answer(scope, _limited(receive, _most_bytes(request)), _with_headers(send))
+        with_pictures = request.headers.get("content-type", "").startswith("multipart/")
+        most = MOST_BYTES if with_pictures else MOST_BYTES_WITHOUT_PICTURES
+        # A request need not say its length before, so what arrives is counted as well.
+        answer = self._refused(request, most) or RequestBodyLimitMiddleware(self.app, most)
+        await answer(scope, receive, _with_headers(send))
 
-    def _refused(self, request: Request) -> Response | None:
+    def _refused(self, request: Request, most: int) -> Response | None:
         if not self._is_ours(request.headers.get("host", "")):
             return refusal(request, 400, "This server does not go by that name.")
-        if is_from_elsewhere(request):
+        if _is_from_elsewhere(request):
             return refusal(request, 403, "Another site may not do this.")
-        if self._token is not None:
-            stopped = let_in(request, self._token)
-            if stopped is not None:
-                return stopped
-        announced, most = request.headers.get("content-length", ""), _most_bytes(request)
+        if self._token is not None and (stopped := _let_in(request, self._token)) is not None:
+            return stopped
+        announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > most:
-            return refusal(request, 413, _too_much(most))
+            most_text = f"{most / 2**20:g} MiB"
+            return refusal(request, 413, f"A request like this may hold {most_text} and no more.")
         return None
 
+    def _is_ours(self, header: str) -> bool:
+        """Whether a Host header calls the server by a name of its own.
 
-def _most_bytes(request: Request) -> int:
-    """How long the request's body may be."""
-    kind = request.headers.get("content-type", "")
-    return MOST_BYTES if kind.startswith("multipart/") else MOST_BYTES_WITHOUT_PICTURES
+        Local names and the given one are right. A server at every address of the machine may
+        also be called by the machine's name and by any number: only a name can be made to point
+        here by somebody else.
+        """
+        name = header[1:].partition("]")[0] if header[:1] == "[" else header.partition(":")[0]
+        return name.lower() in self._names or (self._everywhere and _is_number(name))
 
 
-def _too_much(most: int) -> str:
-    return f"A request like this may hold {most / 2**20:g} MiB and no more."
+def _is_number(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
-def _limited(receive: Receive, most: int) -> Receive:
-    """Count what arrives, since a request need not say its length before, and stop it."""
-    arrived = 0
+def _is_from_elsewhere(request: Request) -> bool:
+    """Whether a browser sends this for another site's page.
 
-    async def counted() -> Message:
-        nonlocal arrived
-        message = await receive()
-        arrived += len(message.get("body", b""))
-        if arrived > most:
-            raise HTTPException(413, _too_much(most))
-        return message
-
-    return counted
+    Following a link to a page is no harm; posting, framing and embedding are. A program sends
+    none of the headers that are looked at here (Fetch Metadata, or Origin in older browsers).
+    """
+    headers, reading = request.headers, request.method in READING
+    site = headers.get("sec-fetch-site")
+    if site in ("same-origin", "none"):
+        return False
+    if site is not None:
+        how = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest"))
+        return not (reading and how == ("navigate", "document"))
+    origin, here = headers.get("origin"), f"{request.url.scheme}://{headers.get('host')}"
+    return not reading and origin is not None and origin != here
 
 
 def _with_headers(send: Send) -> Send:
@@ -98,3 +125,60 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sent
+
+
+def checked_token(token: str | None, host: str) -> str | None:
+    """The token, which any address but the machine's own needs.
+
+    Raises:
+        ReseenError: there is none where one is needed, or it could be guessed.
+    """
+    such_as = f"such as --token {secrets.token_urlsafe(24)}"
+    if token is None and host not in LOOPBACK:
+        raise ReseenError(f"others can reach {host}, so the gallery needs a token there, {such_as}")
+    if token is not None and len(token) < SHORTEST:
+        raise ReseenError(
+            f"a token of {len(token)} characters can be guessed; "
+            f"take at least {SHORTEST}, {such_as}"
+        )
+    return token
+
+
+def _let_in(request: Request, token: str) -> Response | None:
+    """None for one who knows the token, else the answer that ends the request.
+
+    People bring it in an address once, and then as a cookie; programs in a header.
+    """
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    known = [_digest(given)] if kind.lower() == "bearer" else []
+    known += [request.cookies.get(COOKIE, "").encode()]
+    if any(hmac.compare_digest(each, _digest(token)) for each in known):
+        return None
+    brought = request.query_params.get("token")
+    if brought is None or request.method != "GET" or request.url.path.startswith("/api"):
+        return _not_let_in(request, "Open the address that `reseen serve` has printed.")
+    if not hmac.compare_digest(_digest(brought), _digest(token)):
+        return _not_let_in(request, "This is not the token.")
+    return _welcome(request, token)
+
+
+def _welcome(request: Request, token: str) -> Response:
+    """A page that sets the cookie and goes on to the same address without the token.
+
+    A redirect would not do: browsers keep a strict cookie back all along a chain that began
+    with a link on another site.
+    """
+    items = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
+    path = "/" + quote(request.url.path.lstrip("/"))
+    page = render("welcome.html", target=f"{path}?{urlencode(items)}" if items else path)
+    page.set_cookie(COOKIE, _digest(token).decode(), httponly=True, samesite="strict")
+    return page
+
+
+def _not_let_in(request: Request, detail: str) -> Response:
+    return refusal(request, 401, detail, {"WWW-Authenticate": "Bearer"})
+
+
+def _digest(token: str) -> bytes:
+    """What the cookie holds: fit for a cookie, and of one length whatever the token."""
+    return sha256(token.encode()).hexdigest().encode()

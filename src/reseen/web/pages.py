@@ -1,6 +1,7 @@
 """The gallery for people: pages that work without a script and keep their state in the address."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -9,24 +10,79 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from reseen.errors import ReseenError
 from reseen.gallery.records import EVERYTHING, Entry, Filter, Match
 from reseen.report.pictures import data_uri
-from reseen.web.api import LONGEST_ID, LONGEST_MODEL, MOST_AT_ONCE
-from reseen.web.asked import FEW, Asked, AskedFor
-from reseen.web.lookup import Found, Looked, Lookup
-from reseen.web.pairs import marked
+from reseen.web.api import LONGEST_CAMERA, LONGEST_ID, LONGEST_MODEL, MOST_AT_ONCE
+from reseen.web.lookup import Found, Looked, Lookup, marked
 from reseen.web.rendering import address, render
-from reseen.web.times import day, is_clock
-from reseen.web.uploads import MOST_PICTURES, Pictures, is_form
+from reseen.web.times import day, is_clock, seconds
+from reseen.web.uploads import MOST_PICTURES, Sent, is_form
 
 ON_A_PAGE = 50
 MOST_PAGES = 100_000
+FEW = 20
+"""Matches where no other number is asked for."""
+
 COUNTS = (10, FEW, 50, 100, MOST_AT_ONCE)
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 Id = Annotated[str, Query(max_length=LONGEST_ID)]
 Ids = Annotated[list[str], Query(max_length=MOST_AT_ONCE)]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the filters of a page are set to; empty texts are not set.
+
+    Attributes:
+        model: whose features are meant.
+        camera: only this camera.
+        start, end: a time window, as people write times.
+        other_cameras: leave out the query's own camera.
+        k: how many matches.
+    """
+
+    model: Annotated[str, Query(max_length=LONGEST_MODEL)] = ""
+    camera: Annotated[str, Query(max_length=LONGEST_CAMERA)] = ""
+    start: Annotated[str, Query(max_length=100)] = ""
+    end: Annotated[str, Query(max_length=100)] = ""
+    other_cameras: bool = False
+    k: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = FEW
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether some tracklets are left out."""
+        return bool(self.camera or self.start or self.end or self.other_cameras)
+
+    def where(self, query: Entry | None = None) -> Filter:
+        """The filter for matches of a query, or for all tracklets.
+
+        Raises:
+            HTTPException: 400, a time cannot be read.
+        """
+        try:
+            start, end = seconds(self.start), seconds(self.end)
+        except ReseenError as error:
+            raise HTTPException(400, f"{error}.") from error
+        not_camera = query.camera if query is not None and self.other_cameras else None
+        return Filter(camera=self.camera or None, not_camera=not_camera, start=start, end=end)
+
+    def state(self) -> dict[str, str | int]:
+        """The parameters that bring this back in an address, defaults empty."""
+        return {
+            "model": self.model,
+            "camera": self.camera,
+            "start": self.start,
+            "end": self.end,
+            "other_cameras": int(self.other_cameras),
+            "k": "" if self.k == FEW else self.k,
+        }
+
+
+AskedFor = Annotated[Asked, Depends()]
+"""The filters as an argument of an endpoint."""
 
 
 @router.get("/")
@@ -156,7 +212,7 @@ def pictures(lookup: Looked) -> Response:
 @router.post("/pictures", dependencies=[Depends(is_form)])
 async def search_by_pictures(
     lookup: Looked,
-    pictures: Pictures,
+    pictures: Sent,
     model: Annotated[str, Form(max_length=LONGEST_MODEL)],
     k: Annotated[int, Form(ge=1, le=MOST_AT_ONCE)] = FEW,
 ) -> Response:

@@ -1,14 +1,12 @@
 """Pictures that somebody sends: looked at with suspicion, decoded one at a time, never kept."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BytesIO
-from typing import Annotated, overload
+from typing import Annotated
 
 from fastapi import Depends, File, HTTPException, Request, UploadFile
 from PIL import Image
 
-from reseen.data.pictures import Picture, decode_picture
+from reseen.data.pictures import Pictures
 
 FORMATS = ("JPEG", "PNG")
 MOST_PICTURES = 64
@@ -17,32 +15,6 @@ MOST_PIXELS = 4_000_000
 
 MOST_BYTES = 16 * 2**20
 """In one request with pictures."""
-
-
-@dataclass(frozen=True)
-class Uploaded(Sequence[Picture]):
-    """Pictures that stay packed until asked for.
-
-    Attributes:
-        files: name and content of each; `read_pictures` has looked at their headers.
-    """
-
-    files: tuple[tuple[str, bytes], ...]
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @overload
-    def __getitem__(self, index: int) -> Picture: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> "Uploaded": ...
-
-    def __getitem__(self, index: int | slice) -> "Picture | Uploaded":
-        if isinstance(index, slice):
-            return Uploaded(self.files[index])
-        name, content = self.files[index]
-        return decode_picture(content, name)
 
 
 def is_form(request: Request) -> None:
@@ -64,19 +36,19 @@ async def read_pictures(
             description="Pictures of one person, cut out of a video, in time order: JPEG or PNG.",
         ),
     ],
-) -> Uploaded:
+) -> Pictures:
     """The pictures of a request.
 
     Raises:
         HTTPException: 413, a picture has too many pixels; 415, it is neither JPEG nor PNG.
     """
-    files = [(each.filename or "a picture", await each.read()) for each in pictures]
-    for name, content in files:
-        check_header(name, content)
-    return Uploaded(tuple(files))
+    packed = [(await each.read(), each.filename or "a picture") for each in pictures]
+    for content, name in packed:
+        check_header(content, name)
+    return Pictures(tuple(packed))
 
 
-def check_header(name: str, content: bytes) -> None:
+def check_header(content: bytes, name: str) -> None:
     """Refuse what is no picture, or would be huge when decoded, without decoding it.
 
     Raises:
@@ -95,5 +67,5 @@ def check_header(name: str, content: bytes) -> None:
         )
 
 
-Pictures = Annotated[Uploaded, Depends(read_pictures)]
+Sent = Annotated[Pictures, Depends(read_pictures)]
 """The request's pictures as an argument of an endpoint."""
