@@ -53,7 +53,7 @@ def test_every_link_leads_somewhere():
 
 
 def test_the_example_finds_people_again(tmp_path, capsys, monkeypatch):
-    from reseen.tracking import people
+    from reseen.tracking import track
     from reseen.tracking.detections import Detections
 
     example = _load(ROOT / "examples" / "find_again.py")
@@ -71,7 +71,7 @@ def test_the_example_finds_people_again(tmp_path, capsys, monkeypatch):
             np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32)
         )
 
-    monkeypatch.setattr(people, "open_detector", lambda _: find_rectangles)
+    monkeypatch.setattr(track, "open_detector", lambda _: find_rectangles)
 
     example.find_again(tmp_path / "first.avi", tmp_path / "second.avi", tmp_path / "out")
 

@@ -1,24 +1,29 @@
-"""From raw video to tracklets: people found, followed and cut out."""
+"""From raw video to tracklets: people found, followed, cut out and written."""
 
 import math
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+import shutil
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from reseen.data.tracked import TRACKLETS_FILE
 from reseen.errors import ReseenError
-from reseen.files import write_json
+from reseen.files import cannot_write, write_json
 from reseen.progress import progress
-from reseen.tracking.crops import Piece, TrackletFolder
-from reseen.tracking.detections import Detector
-from reseen.tracking.mot import read_boxes
-from reseen.tracking.people import Follow, follow_boxes, follow_detector
+from reseen.tracking.detections import Boxes, Detections, Detector
+from reseen.tracking.detectors import open_detector
+from reseen.tracking.mot import GivenBoxes, read_boxes
+from reseen.tracking.tracker import Followed, Tracker
 from reseen.tracking.video import (
     Counts,
     Frame,
+    Picture,
     expected_frames,
     frames_from,
     is_url,
@@ -30,6 +35,25 @@ SECONDS_BETWEEN_LISTS = 60.0
 
 MIN_LENGTH = 8
 """Frames in which a person must be seen to become a tracklet: half a clip of the paper."""
+
+QUALITY = 95
+"""JPEG quality of the crops."""
+
+LEAST_SIDE = 4
+"""Pixels of a box's width and height that must lie in the picture; otherwise it is dropped."""
+
+SHAPE = 0.5
+"""Least width of a crop as a share of its height: that of PRID-2011, iLIDS-VID and MARS."""
+
+BOXES_FILE = "tracks.txt"
+UNFINISHED = ".reseen-unfinished"
+"""Lies in the folder for as long as tracklets are written into it."""
+
+TRACKLET_NAME = re.compile(r".+-\d{6,}")
+NOBODY = Detections.of([], [])
+
+Scene = tuple[Frame, list[Followed], Set[int]]
+"""A frame, the people in sight, and the numbers of all who may be seen later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +124,16 @@ def track(
     Raises:
         ReseenError: bad input, or the folder cannot be written.
     """
-    _check(camera, fps, min_length)
+    if not re.fullmatch(r"\w[\w.-]*", camera):
+        raise ReseenError(f"{camera!r} cannot name a camera; use letters, digits, '.', '_' and '-'")
+    if not 0 < fps < math.inf:
+        raise ReseenError(f"{fps} frames per second are not possible; give a number above 0")
+    if min_length < 1:
+        raise ReseenError(f"a tracklet of {min_length} frames is not possible; give 1 or more")
+    counts = Counts()
+    frames = frames_from(source, counts, fps=fps)
     given = None if boxes is None else read_boxes(boxes)
-    follow = follow_detector(detector) if given is None else follow_boxes(given)
+    scenes = _detected(frames, detector) if given is None else _given(frames, given)
     known = TrackReport(
         source=without_password(source),
         camera=camera,
@@ -110,50 +141,29 @@ def track(
         expected_frames=expected_frames(source),
         boxes_ignored=0 if given is None else given.ignored,
     )
-    begun = _begin_time(source, start)
+    begun = start.astimezone(UTC) if start else datetime.now(UTC) if is_url(source) else None
     keep_numbers = given is not None and given.people is not None
     folder = TrackletFolder(out, _prefix(source, camera, begun), min_length, keep_numbers)
-    counts = Counts()
 
     def write_list() -> TrackReport:
-        report = _counted(known, counts, folder)
-        _write(report, folder, begun)
+        report = replace(
+            known,
+            tracklets=len(folder.ended),
+            crops=sum(tracklet.crops for tracklet in folder.ended),
+            frames=counts.read,
+            broken_frames=counts.broken,
+            reconnects=counts.reconnects,
+            sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
+            boxes_dropped=folder.dropped,
+            too_short=folder.too_short,
+        )
+        write_json(out / TRACKLETS_FILE, _document(report, folder, begun))
         return report
 
-    live = write_list if is_url(source) else None
-    _cut_out(frames_from(source, counts, fps=fps), known.expected_frames, follow, folder, live)
+    _cut_out(scenes, known.expected_frames, folder, write_list if is_url(source) else None)
     report = write_list()
     folder.finish()
     return report
-
-
-def _counted(known: TrackReport, counts: Counts, folder: TrackletFolder) -> TrackReport:
-    return replace(
-        known,
-        tracklets=len(folder.ended),
-        crops=sum(piece.crops for piece in folder.ended),
-        frames=counts.read,
-        broken_frames=counts.broken,
-        reconnects=counts.reconnects,
-        sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
-        boxes_dropped=folder.dropped,
-        too_short=folder.too_short,
-    )
-
-
-def _check(camera: str, fps: float, min_length: int) -> None:
-    if not re.fullmatch(r"\w[\w.-]*", camera):
-        raise ReseenError(f"{camera!r} cannot name a camera; use letters, digits, '.', '_' and '-'")
-    if not 0 < fps < math.inf:
-        raise ReseenError(f"{fps} frames per second are not possible; give a number above 0")
-    if min_length < 1:
-        raise ReseenError(f"a tracklet of {min_length} frames is not possible; give 1 or more")
-
-
-def _begin_time(source: str | Path, start: datetime | None) -> datetime | None:
-    if start is not None:
-        return start.astimezone(UTC)
-    return datetime.now(UTC) if is_url(source) else None
 
 
 def _prefix(source: str | Path, camera: str, begun: datetime | None) -> str:
@@ -162,14 +172,52 @@ def _prefix(source: str | Path, camera: str, begun: datetime | None) -> str:
     return f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
 
 
+def _detected(frames: Iterator[Frame], detector: str | Detector) -> Iterator[Scene]:
+    """Follow the people whom a detector, or the one of this name, finds in each picture."""
+    detect = open_detector(detector) if isinstance(detector, str) else detector
+
+    def find(frame: Frame) -> Detections:
+        found = detect(frame.picture)
+        if not isinstance(found, Detections):
+            raise ReseenError(f"the detector gave {type(found).__name__}; it must give Detections")
+        return found
+
+    return _followed(frames, find)
+
+
+def _given(frames: Iterator[Frame], given: GivenBoxes) -> Iterator[Scene]:
+    """Follow the people in given boxes; those who have numbers keep them."""
+    if given.people is not None:
+        return _numbered(frames, given)
+    return _followed(frames, lambda frame: given.frames.get(frame.index, NOBODY))
+
+
+def _followed(frames: Iterator[Frame], find: Callable[[Frame], Detections]) -> Iterator[Scene]:
+    tracker = Tracker()
+    for frame in frames:
+        yield frame, tracker.update(frame.seconds, find(frame)), tracker.people
+
+
+def _numbered(frames: Iterator[Frame], given: GivenBoxes) -> Iterator[Scene]:
+    """Take over the numbers that another tool gave to the people."""
+    people = given.people or {}
+    last = {person: index for index in sorted(people) for person in people[index].tolist()}
+    to_come = set(last)
+    for frame in frames:
+        found = given.frames.get(frame.index, NOBODY)
+        numbers = people[frame.index].tolist() if len(found) else []
+        seen = zip(numbers, found.boxes, found.scores, strict=True)
+        to_come.difference_update(person for person in numbers if last[person] == frame.index)
+        yield frame, [Followed(person, box, float(score)) for person, box, score in seen], to_come
+
+
 def _cut_out(
-    frames: Iterator[Frame],
+    scenes: Iterator[Scene],
     expected: int | None,
-    follow: Follow,
-    folder: TrackletFolder,
+    folder: "TrackletFolder",
     live: Callable[[], object] | None,
 ) -> None:
-    """Follow people through all frames.
+    """Cut people out of all frames.
 
     Args:
         live: lists what is finished of a live camera, which may be interrupted; None for others.
@@ -177,8 +225,7 @@ def _cut_out(
     listed = 0.0
     with progress("tracking", expected, "frames") as advance:
         try:
-            for frame in frames:
-                people, to_come = follow(frame)
+            for frame, people, to_come in scenes:
                 folder.add(frame, people)
                 folder.end_all_but(to_come)
                 if live and frame.seconds - listed >= SECONDS_BETWEEN_LISTS:
@@ -191,25 +238,195 @@ def _cut_out(
     folder.end_all_but(set())
 
 
-def _write(report: TrackReport, folder: TrackletFolder, begun: datetime | None) -> None:
-    document = {
+@dataclass(frozen=True, eq=False, slots=True)
+class Crop:
+    """One picture of one person: its frame, the box in the picture, and the encoded crop."""
+
+    frame: int
+    box: Boxes
+    score: float
+    jpeg: bytes
+
+
+@dataclass
+class _Growing:
+    """A tracklet in the making.
+
+    Attributes:
+        first_frame, last_frame: indices of the frames between which the person was seen.
+        start_seconds, end_seconds: their times in the video.
+        number: the tracklet's number; None until there are enough crops.
+        crops: how many are on disk.
+        waiting: the crops that are not on disk because there are too few yet.
+        ended: whether the person is gone.
+    """
+
+    first_frame: int
+    last_frame: int
+    start_seconds: float
+    end_seconds: float
+    number: int | None = None
+    crops: int = 0
+    waiting: list[Crop] = field(default_factory=list)
+    ended: bool = False
+
+
+class TrackletFolder:
+    """Writes crops and boxes into a folder while people are followed.
+
+    A person's crops wait in memory until there are `min_length` of them: who is seen in fewer
+    frames leaves nothing on disk, and memory is bounded by the people in sight.
+
+    Attributes:
+        tracklets: those that are on disk, in the order in which they became long enough.
+        dropped: boxes that lay outside the picture.
+        too_short: people seen in fewer than `min_length` frames.
+    """
+
+    def __init__(self, folder: Path, prefix: str, min_length: int, keep_numbers: bool) -> None:
+        """Begin in an empty or new folder; what a run left there that listed nothing is removed.
+
+        Args:
+            folder: where the tracklets' folders and their boxes go.
+            prefix: what the tracklets' names begin with.
+            min_length: the least number of crops of a tracklet.
+            keep_numbers: whether tracklets have the people's numbers, or count from 1.
+
+        Raises:
+            ReseenError: the folder holds something else, or cannot be written.
+        """
+        self.tracklets: list[_Growing] = []
+        self.dropped = self.too_short = 0
+        self._folder, self._prefix = folder, prefix
+        self._min_length, self._keep_numbers = min_length, keep_numbers
+        self._open: dict[int, _Growing] = {}
+        with _writing(folder):
+            _clear(folder)
+            (folder / BOXES_FILE).touch()
+
+    @property
+    def ended(self) -> list[_Growing]:
+        """Those of the tracklets on disk whose person is gone."""
+        return [tracklet for tracklet in self.tracklets if tracklet.ended]
+
+    def name(self, tracklet: _Growing) -> str:
+        """The tracklet's id, which is its folder's name too."""
+        return f"{self._prefix}-{tracklet.number:06d}"
+
+    def add(self, frame: Frame, people: list[Followed]) -> None:
+        """Cut the people out of a frame.
+
+        Raises:
+            ReseenError: the folder cannot be written.
+        """
+        height, width = frame.picture.shape[:2]
+        for seen in people:
+            box = np.clip(seen.box, 0, np.array([width, height] * 2, np.float32))
+            if (box[2:] - box[:2]).min() < LEAST_SIDE:
+                self.dropped += 1
+                continue
+            tracklet = self._open.get(seen.person)
+            if tracklet is None:
+                tracklet = _Growing(frame.index, frame.index, frame.seconds, frame.seconds)
+                self._open[seen.person] = tracklet
+            tracklet.last_frame, tracklet.end_seconds = frame.index, frame.seconds
+            tracklet.waiting.append(Crop(frame.index, box, seen.score, _cut(frame.picture, box)))
+            if tracklet.number is not None or len(tracklet.waiting) >= self._min_length:
+                self._flush(tracklet, seen.person)
+
+    def end_all_but(self, people: Set[int]) -> None:
+        """End the tracklets of everybody else."""
+        for person in self._open.keys() - people:
+            tracklet = self._open.pop(person)
+            tracklet.ended = True
+            self.too_short += tracklet.number is None
+
+    def finish(self) -> None:
+        """Say that everything is written; before, the folder counts as unfinished."""
+        (self._folder / UNFINISHED).unlink(missing_ok=True)
+
+    def _flush(self, tracklet: _Growing, person: int) -> None:
+        with _writing(self._folder):
+            if tracklet.number is None:
+                tracklet.number = person if self._keep_numbers else len(self.tracklets) + 1
+                self.tracklets.append(tracklet)
+                (self._folder / self.name(tracklet)).mkdir()
+            for crop in tracklet.waiting:
+                path = self._folder / self.name(tracklet) / f"{crop.frame + 1:06d}.jpg"
+                path.write_bytes(crop.jpeg)
+            with (self._folder / BOXES_FILE).open("a", encoding="utf-8") as file:
+                file.writelines(_mot_line(tracklet.number, crop) for crop in tracklet.waiting)
+        tracklet.crops += len(tracklet.waiting)
+        tracklet.waiting.clear()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _clear(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / UNFINISHED
+    begun_here = unfinished.exists() and not (folder / TRACKLETS_FILE).exists()
+    if not begun_here and any(folder.iterdir()):
+        raise ReseenError(f"{folder} is not empty; choose another folder or delete it first")
+    unfinished.touch()
+    for entry in folder.iterdir():
+        if entry.is_dir() and TRACKLET_NAME.fullmatch(entry.name):
+            shutil.rmtree(entry)
+        elif entry.name == BOXES_FILE:
+            entry.unlink()
+
+
+def _cut(picture: Picture, box: Boxes) -> bytes:
+    """Cut a box out of a picture, as JPEG.
+
+    A box narrower than the data sets' shape is widened to it about its middle, so that nobody is
+    stretched; wider ones stay as they are. The picture's border cuts off what lies beyond.
+    """
+    import cv2
+
+    left, top, right, bottom = box.tolist()
+    missing = max(SHAPE * (bottom - top) - (right - left), 0) / 2
+    columns = slice(max(round(left - missing), 0), max(round(right + missing), 1))
+    crop = picture[round(top) : max(round(bottom), 1), columns]
+    _, jpeg = cv2.imencode(
+        ".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    )
+    return jpeg.tobytes()
+
+
+def _mot_line(number: int, crop: Crop) -> str:
+    left, top, right, bottom = crop.box.tolist()
+    box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
+    return f"{crop.frame + 1},{number},{box},{crop.score:.4f},-1,-1,-1\n"
+
+
+def _document(
+    report: TrackReport, folder: TrackletFolder, begun: datetime | None
+) -> dict[str, Any]:
+    """What stands in the list of tracklets."""
+    return {
         "source": report.source,
         "camera": report.camera,
         "start": None if begun is None else begun.isoformat(),
         "counts": {**asdict(report), "out": str(report.out)},
-        "tracklets": [_entry(report, folder.name(piece), piece) for piece in folder.ended],
-    }
-    write_json(report.out / TRACKLETS_FILE, document)
-
-
-def _entry(report: TrackReport, name: str, piece: Piece) -> dict[str, Any]:
-    return {
-        "id": name,
-        "camera": report.camera,
-        "source": report.source,
-        "start_seconds": piece.start_seconds,
-        "end_seconds": piece.end_seconds,
-        "first_frame": piece.first_frame + 1,
-        "last_frame": piece.last_frame + 1,
-        "crops": piece.crops,
+        "tracklets": [
+            {
+                "id": folder.name(tracklet),
+                "camera": report.camera,
+                "source": report.source,
+                "start_seconds": tracklet.start_seconds,
+                "end_seconds": tracklet.end_seconds,
+                "first_frame": tracklet.first_frame + 1,
+                "last_frame": tracklet.last_frame + 1,
+                "crops": tracklet.crops,
+            }
+            for tracklet in folder.ended
+        ],
     }

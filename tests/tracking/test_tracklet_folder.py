@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reseen.errors import ReseenError
-from reseen.tracking.crops import TrackletFolder
+from reseen.tracking.track import TrackletFolder
 from reseen.tracking.tracker import Followed
 from reseen.tracking.video import Frame
 
@@ -72,9 +72,9 @@ def test_who_is_seen_too_briefly_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.glob("out/door-*")] == ["door-000001"]
     crops = sorted(path.name for path in tmp_path.glob("out/door-000001/*"))
     assert crops == ["000001.jpg", "000002.jpg", "000003.jpg", "000004.jpg"]
-    (piece,) = folder.pieces
-    assert (piece.first_frame, piece.last_frame, piece.crops) == (0, 3, 4)
-    assert (piece.start_seconds, piece.end_seconds) == (0.0, 0.3)
+    (tracklet,) = folder.tracklets
+    assert (tracklet.first_frame, tracklet.last_frame, tracklet.crops) == (0, 3, 4)
+    assert (tracklet.start_seconds, tracklet.end_seconds) == (0.0, 0.3)
 
 
 def test_nothing_is_on_disk_before_a_tracklet_is_long_enough(tmp_path):
