@@ -80,15 +80,22 @@ class HogDetector:
 
     def __call__(self, picture: Picture) -> Detections:
         """Find the people in a video's next picture, (H, W, 3) uint8 RGB."""
-        small = _small_grey(picture)
-        scale = picture.shape[1] / small.shape[1]
+        import cv2
+
+        scale = picture.shape[1] / SMALL_WIDTH
+        height = max(round(picture.shape[0] / scale), 1)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        shrunk = cv2.resize(grey, (SMALL_WIDTH, height), interpolation=cv2.INTER_AREA)
+        small = np.asarray(shrunk, np.uint8)
         changed = self._changed(small)
         if changed.mean() > MOST_CHANGED:
-            found = self._search_everything(picture)
+            shrink = min(1.0, WIDEST / picture.shape[1])
+            whole = np.array([0, 0, picture.shape[1], picture.shape[0]], np.float32)
+            windows = self._search(picture, whole, shrink, 8, LEAST_MARGIN_ANYWHERE)
+            found = _detections([windows], picture)
             self._background = small.astype(np.float32)
         else:
-            found = self._search_regions(picture, _boxes_around(changed) * scale)
-            found = found.only(_changed_shares(changed, found.boxes / scale) >= LEAST_CHANGE)
+            found = self._search_moving(picture, changed, scale)
             self._learn_background(small, changed, scale)
         self._remember(found)
         return found
@@ -120,43 +127,37 @@ class HogDetector:
         self._seen = np.concatenate([found.boxes, self._seen[kept]])
         self._ages = np.concatenate([np.zeros(len(found), np.int64), self._ages[kept]])
 
-    def _search_everything(self, picture: Picture) -> Detections:
+    def _search_moving(self, picture: Picture, changed: Picture, scale: float) -> Detections:
+        """Search what moved; a find of which too little moved is none."""
         import cv2
 
-        scale = min(1.0, WIDEST / picture.shape[1])
-        shrunk = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        boxes, margins = self._classify(shrunk, 8, LEAST_MARGIN_ANYWHERE)
-        return _detections(boxes / scale, margins, picture)
+        _, _, regions, _ = cv2.connectedComponentsWithStats(changed)
+        moving = regions[1:, :4] * np.float32(scale)
+        moving[:, 2:] += moving[:, :2]
+        windows = []
+        for left, top, right, bottom in moving[moving[:, 3] - moving[:, 1] >= LEAST_HEIGHT]:
+            for height in REGION_HEIGHTS:
+                enlarge = float(np.clip(height / (bottom - top), 0.05, 2.0))
+                border = MARGIN / enlarge
+                area = np.array([left - border, top - border, right + border, bottom + border])
+                windows.append(self._search(picture, area, enlarge, 4, LEAST_MARGIN_MOVING))
+        found = _detections(windows, picture)
+        parts = [changed[y : b + 1, x : r + 1] for x, y, r, b in (found.boxes / scale).astype(int)]
+        shares = np.array([part.mean() if part.size else 0.0 for part in parts])
+        return found.only(shares >= LEAST_CHANGE)
 
-    def _search_regions(self, picture: Picture, moving: Boxes) -> Detections:
-        tall = moving[moving[:, 3] - moving[:, 1] >= LEAST_HEIGHT]
-        found = [
-            self._search_region(picture, box, height) for box in tall for height in REGION_HEIGHTS
-        ]
-        boxes = np.concatenate([NOTHING, *(boxes for boxes, _ in found)])
-        margins = np.concatenate([np.zeros(0, np.float32), *(margins for _, margins in found)])
-        return _detections(boxes, margins, picture)
-
-    def _search_region(self, picture: Picture, box: Boxes, height: int) -> tuple[Boxes, Boxes]:
+    def _search(
+        self, picture: Picture, area: Boxes, scale: float, stride: int, least_margin: float
+    ) -> tuple[Boxes, Boxes]:
+        """Windows (n, 4) in an area (4,) that the classifier takes for people; margins (n,)."""
         import cv2
 
-        left, top, right, bottom = box
-        scale = float(np.clip(height / (bottom - top), 0.05, 2.0))
-        border = MARGIN / scale
-        x, y = max(int(left - border), 0), max(int(top - border), 0)
-        part = picture[y : int(bottom + border) + 1, x : int(right + border) + 1]
+        x, y = np.maximum(area[:2].astype(int), 0)
+        part = picture[y : int(area[3]) + 1, x : int(area[2]) + 1]
         scaled = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        boxes, margins = self._classify(scaled, 4, LEAST_MARGIN_MOVING)
-        return boxes / np.float32(scale) + np.array([x, y, x, y], np.float32), margins
-
-    def _classify(self, picture: Any, stride: int, least_margin: float) -> tuple[Boxes, Boxes]:
-        """Windows (n, 4) that the classifier takes for people, and their margins (n,)."""
-        import cv2
-
-        below, right = max(128 - picture.shape[0], 0), max(64 - picture.shape[1], 0)
-        picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        below, right = max(128 - scaled.shape[0], 0), max(64 - scaled.shape[1], 0)
         windows, margins = self._classifier.detectMultiScale(
-            picture,
+            cv2.copyMakeBorder(scaled, 0, below, 0, right, cv2.BORDER_REPLICATE),
             hitThreshold=least_margin,
             winStride=(stride, stride),
             padding=(32, 32),
@@ -165,44 +166,21 @@ class HogDetector:
         )
         boxes = np.asarray(windows, np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
-        return boxes, np.asarray(margins, np.float32).reshape(-1)
+        origin = np.array([x, y, x, y], np.float32)
+        return boxes / np.float32(scale) + origin, np.asarray(margins, np.float32).reshape(-1)
 
 
-def _small_grey(picture: Picture) -> Picture:
-    import cv2
-
-    height = max(round(picture.shape[0] * SMALL_WIDTH / picture.shape[1]), 1)
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (SMALL_WIDTH, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8)
-
-
-def _boxes_around(mask: Picture) -> Boxes:
-    import cv2
-
-    _, _, found, _ = cv2.connectedComponentsWithStats(mask)
-    boxes = found[1:, :4].astype(np.float32)
-    boxes[:, 2:] += boxes[:, :2]
-    return boxes
-
-
-def _changed_shares(changed: Picture, boxes: Boxes) -> Boxes:
-    """What share of each box (n, 4) is marked as changed: (n,)."""
-    corners = boxes.astype(int)
-    parts = [changed[top : bottom + 1, left : right + 1] for left, top, right, bottom in corners]
-    return np.array([part.mean() if part.size else 0.0 for part in parts], np.float32)
-
-
-def _detections(windows: Boxes, margins: Boxes, picture: Picture) -> Detections:
+def _detections(found: list[tuple[Boxes, Boxes]], picture: Picture) -> Detections:
     """Turn the classifier's windows into boxes around people, and its margins into scores.
 
     The score is 0.5 at half of the least margin where something moved, and 0.86 at zero.
     """
-    windows, margins = _grouped(windows, margins)
-    corners, sizes = windows[:, :2], windows[:, 2:] - windows[:, :2]
-    boxes = np.tile(corners, 2) + np.tile(sizes, 2) * PERSON
-    limits = np.array([picture.shape[1], picture.shape[0]] * 2)
-    boxes = np.clip(boxes, 0, limits)
+    windows, margins = _grouped(
+        np.concatenate([NOTHING, *(windows for windows, _ in found)]),
+        np.concatenate([NOTHING[:, 0], *(margins for _, margins in found)]),
+    )
+    boxes = np.tile(windows[:, :2], 2) + np.tile(windows[:, 2:] - windows[:, :2], 2) * PERSON
+    boxes = np.clip(boxes, 0, np.array([picture.shape[1], picture.shape[0]] * 2))
     return Detections.of(boxes, 1 / (1 + np.exp(-6 * (margins - LEAST_MARGIN_MOVING / 2))))
 
 
