@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Described, Filter, Query
+from reseen.gallery.records import Embedded, Filter, Query
 
 DIMENSIONS, CAMERAS, BATCH = 128, 8, 20_000
 SEARCHES, NEAREST = 200, 20
@@ -88,15 +88,15 @@ def unstructured(random: np.random.Generator, size: int) -> Matrix:
 FEATURES = {"people": people, "random": unstructured}
 
 
-def batches(features: Matrix, cameras: NDArray[np.int64]) -> Iterator[Described]:
+def batches(features: Matrix, cameras: NDArray[np.int64]) -> Iterator[Embedded]:
     for first in range(0, len(features), BATCH):
         block = slice(first, first + BATCH)
-        yield described(first, features[block], cameras[block])
+        yield embedded(first, features[block], cameras[block])
 
 
-def described(first: int, features: Matrix, cameras: NDArray[np.int64]) -> Described:
+def embedded(first: int, features: Matrix, cameras: NDArray[np.int64]) -> Embedded:
     numbers = range(first, first + len(features))
-    return Described(
+    return Embedded(
         ids=[f"tracklet-{number:08d}" for number in numbers],
         cameras=[f"camera-{camera}" for camera in cameras],
         sources=[f"film-{number % 50}" for number in numbers],
@@ -108,9 +108,9 @@ def described(first: int, features: Matrix, cameras: NDArray[np.int64]) -> Descr
     )
 
 
-def fill(gallery: Gallery, rows: Iterator[Described]) -> None:
+def fill(gallery: Gallery, rows: Iterator[Embedded]) -> None:
     for described_rows in rows:
-        gallery.add_described(described_rows, "net")
+        gallery.add_embedded(described_rows, "net")
 
 
 def search(gallery: Gallery, features: Matrix, cameras: NDArray[np.int64]) -> tuple[float, float]:
@@ -141,7 +141,7 @@ def measure_memory(folder: Path, rows: int) -> None:
     started = time.perf_counter()
     for first in range(0, rows, BATCH):
         features = unstructured(random, BATCH)
-        gallery.add_described(described(first, features, cameras), "net")
+        gallery.add_embedded(embedded(first, features, cameras), "net")
     seconds = time.perf_counter() - started
     row(
         f"{rows:,} added: features/s, making them up included",

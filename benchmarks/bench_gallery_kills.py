@@ -19,7 +19,7 @@ import numpy as np
 
 from reseen.gallery import table
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Described
+from reseen.gallery.records import Embedded
 
 BATCH, DIMENSIONS = 20, 32
 LONGEST_LIFE = 0.6
@@ -80,16 +80,16 @@ def write(place: Path, journal: Path, first: int) -> None:
     acknowledged = os.open(journal, os.O_WRONLY | os.O_APPEND)
     while True:
         ids = [f"t{number:07d}" for number in range(first, first + BATCH)]
-        gallery.add_described(described(ids), "net")
+        gallery.add_embedded(embedded(ids), "net")
         os.write(acknowledged, " ".join(["", *ids]).encode())
         gallery.optimise()
         first += BATCH
 
 
-def described(ids: list[str]) -> Described:
+def embedded(ids: list[str]) -> Embedded:
     count = len(ids)
     features = np.random.default_rng(int(ids[0][1:])).normal(size=(count, DIMENSIONS))
-    return Described(
+    return Embedded(
         ids=ids,
         cameras=["north"] * count,
         sources=["film"] * count,

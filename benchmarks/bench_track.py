@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 
 from reseen.data.tracked import tracklets_in
-from reseen.gallery.describe import Stripes
+from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.gallery import Gallery
 from reseen.tracking.track import TrackReport, track
 from reseen.tracking.video import frames_from
@@ -81,7 +81,7 @@ def tell(report: TrackReport, worked: float) -> None:
 
 def add(gallery: Path, tracklets: Path) -> None:
     opened = Gallery.open(str(gallery), create=True)
-    opened.add(tracklets_in(tracklets, "hall"), Stripes())
+    opened.add(tracklets_in(tracklets, "hall"), ColourHistogram())
 
 
 def measure_memory(video: Path, folder: Path) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from selenium import webdriver
 
-from reseen.gallery.describe import Stripes
+from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Described
+from reseen.gallery.records import Embedded
 from reseen.gallery.thumbnail import make_thumbnail
 from reseen.web.app import serve
 
@@ -64,9 +64,9 @@ def fill(folder: Path) -> None:
     """People in random clothes, one every ten seconds, in thumbnails with noise to pack."""
     random = np.random.default_rng(0)
     people = [drawn(random) for _ in range(TRACKLETS)]
-    stripes = Stripes().describe(people)
+    stripes = ColourHistogram().embed(people)
     starts = [1.7e9 + 10.0 * number for number in range(TRACKLETS)]
-    described = Described(
+    described = Embedded(
         ids=[f"tracklet {number}" for number in range(TRACKLETS)],
         cameras=[("entrance", "car park")[number % 2] for number in range(TRACKLETS)],
         sources=["drawn"] * TRACKLETS,
@@ -77,7 +77,7 @@ def fill(folder: Path) -> None:
         stripes=stripes,
         thumbnails=[make_thumbnail(pictures, pixelate_heads=True) for pictures in people],
     )
-    Gallery.open(folder, create=True).add_described(described, "stripes")
+    Gallery.open(folder, create=True).add_embedded(described, "stripes")
 
 
 def drawn(random: np.random.Generator) -> list[np.ndarray]:

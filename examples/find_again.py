@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
+from reseen.gallery.network_describer import open_describer
+
 from reseen.data.tracked import tracklets_in
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.network_describer import open_describer
 from reseen.gallery.records import Filter
 from reseen.tracking.track import track
 

@@ -7,17 +7,17 @@ import pytest
 
 from reseen.errors import ReseenError
 from reseen.gallery import table
-from reseen.gallery.describe import STRIPE_DIMENSIONS, Stripes
+from reseen.gallery.extractors import STRIPE_DIMENSIONS, ColourHistogram
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.privacy import pixelate_head
-from reseen.gallery.records import Described, Filter, Query
+from reseen.gallery.records import Embedded, Filter, Query
 from reseen.gallery.thumbnail import read_thumbnail
 
 D = 16
 CAMERAS = ("north", "south", "east")
 
 
-def described(count, seed=0, first=0, dimensions=D, **columns):
+def embedded(count, seed=0, first=0, dimensions=D, **columns):
     """Tracklets with random features: camera by turns, seen for 5 s every 10 s."""
     random = np.random.default_rng((seed, first))
     numbers = range(first, first + count)
@@ -32,7 +32,7 @@ def described(count, seed=0, first=0, dimensions=D, **columns):
         "stripes": random.random((count, STRIPE_DIMENSIONS), np.float32),
         "thumbnails": [random.bytes(400) for _ in numbers],
     }
-    return Described(**(facts | columns))
+    return Embedded(**(facts | columns))
 
 
 def files_with(folder, content):
@@ -47,7 +47,7 @@ def gallery(tmp_path):
 
 @pytest.fixture
 def filled(gallery):
-    gallery.add_described(described(60), "net")
+    gallery.add_embedded(embedded(60), "net")
     return gallery
 
 
@@ -59,7 +59,7 @@ def query_of(features, model="net"):
 
 
 def test_added_tracklets_are_listed_by_time_with_everything_known_of_them(gallery):
-    assert gallery.add_described(described(3), "net") == 3
+    assert gallery.add_embedded(embedded(3), "net") == 3
     listed = gallery.entries("net")
     assert [entry.id for entry in listed] == ["t00000", "t00001", "t00002"]
     second = listed[1]
@@ -70,13 +70,13 @@ def test_added_tracklets_are_listed_by_time_with_everything_known_of_them(galler
 
 
 def test_adding_again_changes_nothing(filled):
-    assert filled.add_described(described(60), "net") == 0
-    assert filled.add_described(described(20, first=50), "net") == 10
+    assert filled.add_embedded(embedded(60), "net") == 0
+    assert filled.add_embedded(embedded(20, first=50), "net") == 10
     assert filled.count("net") == 70
 
 
 def test_one_tracklet_may_have_a_feature_of_every_model(filled):
-    assert filled.add_described(described(5, seed=1), "other-net") == 5
+    assert filled.add_embedded(embedded(5, seed=1), "other-net") == 5
     assert filled.models() == ["net", "other-net"]
     assert filled.count("other-net") == 5
     assert [entry.model for entry in filled.entries("other-net")] == ["other-net"] * 5
@@ -102,13 +102,13 @@ def test_entries_come_in_pages(filled):
     ],
 )
 def test_filters_choose_by_camera_and_overlapping_time(gallery, where, expected):
-    gallery.add_described(described(10), "net")
+    gallery.add_embedded(embedded(10), "net")
     assert {int(entry.id[1:]) for entry in gallery.entries("net", where)} == expected
     assert gallery.count("net", where) == len(expected)
 
 
 def test_tracklets_of_unknown_time_are_left_out_of_a_time_and_listed_otherwise(gallery):
-    gallery.add_described(described(2, starts=[None, 0.0], ends=[None, 5.0]), "net")
+    gallery.add_embedded(embedded(2, starts=[None, 0.0], ends=[None, 5.0]), "net")
     assert {entry.id for entry in gallery.entries("net")} == {"t00000", "t00001"}
     assert [entry.id for entry in gallery.entries("net", Filter(start=0))] == ["t00001"]
     assert gallery.entries("net", Filter(camera="north"))[0].start is None
@@ -119,7 +119,7 @@ def test_tracklets_of_unknown_time_are_left_out_of_a_time_and_listed_otherwise(g
     ["it's", "' OR 1=1 --", 'a"b', "back\\slash", "Bahnhof Süd 北口 🚉", "%", "a/b c", "`x`"],
 )
 def test_any_text_may_be_an_id_and_a_camera(gallery, name):
-    gallery.add_described(described(2, ids=[name, "other"], cameras=[name, "other"]), "net")
+    gallery.add_embedded(embedded(2, ids=[name, "other"], cameras=[name, "other"]), "net")
     assert [entry.id for entry in gallery.entries("net", Filter(ids=(name,)))] == [name]
     assert [entry.camera for entry in gallery.entries("net", Filter(camera=name))] == [name]
     assert gallery.search(gallery.query(name, "net"))[0].entry.id == "other"
@@ -128,7 +128,7 @@ def test_any_text_may_be_an_id_and_a_camera(gallery, name):
 
 
 def test_stats_count_models_cameras_and_times(filled):
-    filled.add_described(described(3, seed=1), "other")
+    filled.add_embedded(embedded(3, seed=1), "other")
     stats = filled.stats()
     assert stats.models == {"net": 60, "other": 3}
     assert stats.cameras == {"east": 21, "north": 21, "south": 21}
@@ -144,46 +144,46 @@ def test_an_empty_gallery_has_nothing_to_list_or_count(gallery):
     assert gallery.thumbnails(["t00000"]) == {}
 
 
-def test_pictures_are_described_and_added_once(gallery, make_tracklet):
+def test_pictures_are_embedded_and_added_once(gallery, make_tracklet):
     tracklets = [make_tracklet(f"person-{person}", person) for person in range(3)]
     done = []
-    first = gallery.add(tracklets, Stripes(), advance=done.append)
+    first = gallery.add(tracklets, ColourHistogram(), advance=done.append)
     assert (first.added, first.present, first.left_out) == (3, 0, ())
     assert sum(done) == 3
-    second = gallery.add([*tracklets, make_tracklet("person-3", 3)], Stripes())
+    second = gallery.add([*tracklets, make_tracklet("person-3", 3)], ColourHistogram())
     assert (second.added, second.present) == (1, 3)
     assert gallery.count("stripes") == 4
 
 
 def test_another_tracklet_under_a_known_id_is_refused(gallery, make_tracklet):
-    gallery.add([make_tracklet("walker", 1)], Stripes())
+    gallery.add([make_tracklet("walker", 1)], ColourHistogram())
     with pytest.raises(ReseenError, match="has another tracklet walker, of the video"):
-        gallery.add([make_tracklet("walker", 2, camera="south")], Stripes())
+        gallery.add([make_tracklet("walker", 2, camera="south")], ColourHistogram())
     assert gallery.entry("walker", "stripes").camera == "north"
 
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (described(2, dimensions=D + 1), f"features of {D} numbers but net makes {D + 1}"),
-        (described(2, ids=["same", "same"]), "2 of the tracklets to add have the id same"),
-        (described(1, features=np.full((1, D), np.nan, np.float32)), "not finite"),
+        (embedded(2, dimensions=D + 1), f"features of {D} numbers but net makes {D + 1}"),
+        (embedded(2, ids=["same", "same"]), "2 of the tracklets to add have the id same"),
+        (embedded(1, features=np.full((1, D), np.nan, np.float32)), "not finite"),
     ],
 )
 def test_features_that_do_not_fit_are_refused(filled, wrong, says):
     with pytest.raises(ReseenError, match=says):
-        filled.add_described(wrong, "net")
+        filled.add_embedded(wrong, "net")
     assert filled.count("net") == 60
 
 
 def test_a_model_id_that_is_no_file_name_is_refused(gallery):
     with pytest.raises(ReseenError, match="cannot be a model's id"):
-        gallery.add_described(described(1), "../net")
+        gallery.add_embedded(embedded(1), "../net")
 
 
 def test_features_may_come_without_pictures(gallery):
-    gallery.add_described(described(3, stripes=None, thumbnails=None), "net")
-    gallery.add_described(described(1, first=3), "net")
+    gallery.add_embedded(embedded(3, stripes=None, thumbnails=None), "net")
+    gallery.add_embedded(embedded(1, first=3), "net")
     assert list(gallery.thumbnails(["t00000", "t00003"])) == ["t00003"]
     matches = gallery.search(gallery.query("t00000", "net"))
     assert [match.stripes_distance for match in matches] == [None] * 3
@@ -202,7 +202,7 @@ def test_features_may_come_without_pictures(gallery):
     ],
 )
 def test_a_search_finds_what_comparing_everything_finds(filled, where):
-    every = described(60)
+    every = embedded(60)
     asked = np.random.default_rng(5).normal(size=D).astype(np.float32)
     matches = filled.search(query_of(asked), 7, where)
     distances = np.sqrt(((every.features.astype(np.float64) - asked) ** 2).sum(axis=1))
@@ -223,7 +223,7 @@ def test_a_tracklet_does_not_find_itself(filled):
 
 
 def test_the_training_free_distance_stands_beside_the_models(filled):
-    stripes = described(60).stripes
+    stripes = embedded(60).stripes
     (match,) = filled.search(filled.query("t00007", "net"), 1)
     other = int(match.entry.id[1:])
     assert match.stripes_distance == pytest.approx(np.linalg.norm(stripes[7] - stripes[other]))
@@ -232,8 +232,8 @@ def test_the_training_free_distance_stands_beside_the_models(filled):
 
 
 def test_features_of_two_models_never_meet(filled):
-    feature = described(60).features[3]
-    filled.add_described(described(1, ids=["twin"], features=feature[None]), "other")
+    feature = embedded(60).features[3]
+    filled.add_embedded(embedded(1, ids=["twin"], features=feature[None]), "other")
     assert "twin" not in {m.entry.id for m in filled.search(query_of(feature), 61)}
     assert [m.entry.id for m in filled.search(query_of(feature, "other"), 61)] == ["twin"]
     alike = filled.alike(query_of(feature), 1e9)
@@ -263,7 +263,7 @@ def test_an_unknown_tracklet_is_named(filled):
 
 
 def test_alike_finds_everything_up_to_the_distance(filled):
-    features = described(60).features.astype(np.float64)
+    features = embedded(60).features.astype(np.float64)
     asked = filled.query("t00007", "net")
     distances = np.linalg.norm(features - features[7], axis=1)
     limit = np.sort(distances)[20] + 1e-4
@@ -276,15 +276,15 @@ def test_alike_finds_everything_up_to_the_distance(filled):
 def indexed(gallery, monkeypatch):
     """4,000 tracklets under an index, and 50 that were added since."""
     monkeypatch.setattr(table, "EXACT_UP_TO", 500)
-    gallery.add_described(described(4_000), "net")
+    gallery.add_embedded(embedded(4_000), "net")
     gallery.optimise()
     assert gallery._table._indexed_rows() == 4_000
-    gallery.add_described(described(50, first=4_000), "net")
+    gallery.add_embedded(embedded(50, first=4_000), "net")
     return gallery
 
 
 def test_an_indexed_search_misses_few_and_sees_what_was_added_since(indexed):
-    features = np.vstack([described(4_000).features, described(50, first=4_000).features])
+    features = np.vstack([embedded(4_000).features, embedded(50, first=4_000).features])
     shares = []
     for place in [*np.random.default_rng(1).integers(0, 4_000, 20), *range(4_000, 4_010)]:
         camera = CAMERAS[(place + 1) % 3]
@@ -344,8 +344,8 @@ def test_every_search_and_deletion_is_logged(filled):
 
 def test_stored_heads_are_pixelated_unless_switched_off(gallery, make_tracklet):
     hidden, shown = make_tracklet("hidden", 1, frames=1), make_tracklet("shown", 1, frames=1)
-    gallery.add([hidden], Stripes())
-    gallery.add([shown], Stripes(), pixelate_heads=False)
+    gallery.add([hidden], ColourHistogram())
+    gallery.add([shown], ColourHistogram(), pixelate_heads=False)
     strips = {
         id: read_thumbnail(jpeg)[:, :48].astype(int)
         for id, jpeg in gallery.thumbnails(["hidden", "shown"]).items()
@@ -375,7 +375,7 @@ def test_a_gallery_in_an_object_store_needs_a_folder_for_its_notes():
 def test_a_url_works_like_a_folder(tmp_path):
     url, notes = f"file://{tmp_path / 'table'}", tmp_path / "notes"
     gallery = Gallery.open(url, create=True, notes=notes)
-    gallery.add_described(described(30), "net")
+    gallery.add_embedded(embedded(30), "net")
     again = Gallery.open(url, notes=notes)
     assert len(again.search(again.query("t00003", "net"), 5)) == 5
     assert again.forget(Filter(camera="north")) == [f"t{i:05d}" for i in range(0, 30, 3)]
@@ -385,7 +385,7 @@ def test_a_url_works_like_a_folder(tmp_path):
 
 def test_a_gallery_of_another_version_is_refused(gallery, monkeypatch):
     monkeypatch.setattr(table, "FORMAT", b"0")
-    gallery.add_described(described(2), "net")
+    gallery.add_embedded(embedded(2), "net")
     monkeypatch.undo()
     with pytest.raises(ReseenError, match="has the format 0 but this version of reseen reads 1"):
         Gallery.open(gallery.uri)

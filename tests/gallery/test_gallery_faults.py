@@ -13,9 +13,9 @@ import pytest
 
 from reseen.errors import ReseenError
 from reseen.gallery import table
-from reseen.gallery.describe import STRIPE_DIMENSIONS
+from reseen.gallery.extractors import STRIPE_DIMENSIONS
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Described, Filter
+from reseen.gallery.records import Embedded, Filter
 
 D = 8
 KILLS = 15
@@ -25,7 +25,7 @@ import os
 import numpy as np
 from reseen.gallery import table
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Described
+from reseen.gallery.records import Embedded
 
 table.FRAGMENTS_BEFORE_UPKEEP, table.EXACT_UP_TO = 3, 300
 acknowledged = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -34,7 +34,7 @@ for number in range(first, last, 20):
     ids = [f"t{number + more:06d}" for more in range(20)]
     features = np.repeat(np.arange(number, number + 20, dtype=np.float32)[:, None], 8, axis=1)
     films, times = ["film"] * 20, [0.0] * 20
-    gallery.add_described(Described(ids, films, films, times, times, [1] * 20, features), "net")
+    gallery.add_embedded(Embedded(ids, films, films, times, times, [1] * 20, features), "net")
     os.write(acknowledged, "".join(id + "\\n" for id in ids).encode())
     gallery.optimise()
 """
@@ -55,7 +55,7 @@ def start_writer():
     return start
 
 
-def described(count, seed=0, **columns):
+def embedded(count, seed=0, **columns):
     numbers = np.random.default_rng(seed)
     facts = {
         "ids": [f"t{number:05d}" for number in range(count)],
@@ -68,7 +68,7 @@ def described(count, seed=0, **columns):
         "stripes": numbers.random((count, STRIPE_DIMENSIONS), np.float32),
         "thumbnails": [numbers.bytes(300) for _ in range(count)],
     }
-    return Described(**(facts | columns))
+    return Embedded(**(facts | columns))
 
 
 def traces(folder, given, number):
@@ -132,9 +132,9 @@ def test_processes_that_add_the_same_tracklets_at_once_add_them_once(
 
 
 def test_two_open_galleries_see_each_others_changes(folder, gallery):
-    gallery.add_described(described(4), "net")
+    gallery.add_embedded(embedded(4), "net")
     other = Gallery.open(folder)
-    gallery.add_described(described(1, seed=1, ids=["later"]), "net")
+    gallery.add_embedded(embedded(1, seed=1, ids=["later"]), "net")
     assert other.entry("later", "net").id == "later"
     version = other.version
     gallery.forget(Filter(ids=("later", "t00000")))
@@ -154,14 +154,14 @@ subprocess.run({mount!r}, check=True)
 import numpy as np
 from reseen.errors import ReseenError
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Described
+from reseen.gallery.records import Embedded
 gallery, added = Gallery.open({str(place)!r} + "/gallery", create=True), 0
 try:
     for start in range(0, 100_000, 500):
         n, features = 500, np.random.default_rng(start).normal(size=(500, 64)).astype("f4")
         ids = [str(start + i) for i in range(n)]
         facts = ["c"] * n, ["s"] * n, [0.0] * n, [1.0] * n, [1] * n
-        added += gallery.add_described(Described(ids, *facts, features), "net")
+        added += gallery.add_embedded(Embedded(ids, *facts, features), "net")
 except ReseenError as error:
     print(error, "|", added, Gallery.open({str(place)!r} + "/gallery").count("net"))
 """
@@ -184,10 +184,10 @@ def test_what_is_forgotten_is_gone_from_disk_and_the_rest_stays(
 ):
     if indexed:
         monkeypatch.setattr(table, "EXACT_UP_TO", 300)
-    given = described(400)
-    gallery.add_described(given, "net")
+    given = embedded(400)
+    gallery.add_embedded(given, "net")
     gallery.optimise()
-    gallery.add_described(described(3, ids=["a", "b", "c"], seed=9), "net")
+    gallery.add_embedded(embedded(3, ids=["a", "b", "c"], seed=9), "net")
     assert traces(folder, given, 7)  # so that finding none below says something
     assert gallery.forget(Filter(ids=("t00007", "t00008"))) == ["t00007", "t00008"]
     assert traces(folder, given, 7) == traces(folder, given, 8) == []
@@ -201,8 +201,8 @@ def test_what_is_forgotten_is_gone_from_disk_and_the_rest_stays(
 
 
 def test_forgetting_by_camera_time_and_likeness(gallery):
-    gallery.add_described(described(40), "net")
-    gallery.add_described(described(40, seed=5), "other")
+    gallery.add_embedded(embedded(40), "net")
+    gallery.add_embedded(embedded(40, seed=5), "other")
     assert gallery.forget(Filter(camera="north", end=9.9)) == [f"t{i:05d}" for i in (1, 3, 5, 7, 9)]
     assert gallery.count("net") == gallery.count("other") == 35
     alike = gallery.alike(gallery.query("t00020", "net"), 2.0)
@@ -214,15 +214,15 @@ def test_forgetting_by_camera_time_and_likeness(gallery):
 
 
 def test_forgetting_everything_by_mistake_is_refused(gallery):
-    gallery.add_described(described(3), "net")
+    gallery.add_embedded(embedded(3), "net")
     with pytest.raises(ReseenError, match="say which tracklets to forget"):
         gallery.forget(Filter())
     assert gallery.count("net") == 3
 
 
 def test_what_a_killed_writer_left_behind_goes_too(folder, gallery):
-    given = described(30)
-    gallery.add_described(given, "net")
+    given = embedded(30)
+    gallery.add_embedded(given, "net")
     (data,) = (folder / "tracklets.lance" / "data").iterdir()
     shutil.copy(data, data.with_name("ffff" + data.name[4:]))
     gallery.forget(Filter(ids=("t00003",)))
@@ -231,8 +231,8 @@ def test_what_a_killed_writer_left_behind_goes_too(folder, gallery):
 
 
 def test_a_wipe_that_was_killed_is_finished_by_the_next_one_who_opens(folder, gallery, monkeypatch):
-    given = described(30)
-    gallery.add_described(given, "net")
+    given = embedded(30)
+    gallery.add_embedded(given, "net")
 
     def die(self, fragments):
         raise KeyboardInterrupt
@@ -249,7 +249,7 @@ def test_a_wipe_that_was_killed_is_finished_by_the_next_one_who_opens(folder, ga
 
 
 def test_marks_on_forgotten_tracklets_go_and_others_stay(gallery):
-    gallery.add_described(described(5), "net")
+    gallery.add_embedded(embedded(5), "net")
     gallery.notes.marks.add("t00001", "t00002", same=True)
     gallery.notes.marks.add("t00003", "t00004", same=False)
     gallery.forget(Filter(ids=("t00002",)))
@@ -262,16 +262,16 @@ def test_marks_on_forgotten_tracklets_go_and_others_stay(gallery):
 
 def test_tracklets_are_forgotten_on_their_own_date(folder, gallery):
     now = time.time()
-    gallery.add_described(described(2), "net", keep_until=now + 100)
-    gallery.add_described(described(1, ids=["kept"]), "net")
+    gallery.add_embedded(embedded(2), "net", keep_until=now + 100)
+    gallery.add_embedded(embedded(1, ids=["kept"]), "net")
     assert gallery.expire(now + 99) == []
     assert gallery.expire(now + 101) == ["t00000", "t00001"]
     assert [entry.id for entry in gallery.entries("net")] == ["kept"]
 
 
 def test_the_galleries_retention_period_is_kept_by_whoever_opens_it(folder, gallery):
-    given = described(3)
-    gallery.add_described(given, "net")
+    given = embedded(3)
+    gallery.add_embedded(given, "net")
     gallery.notes.set_retention_days(30)
     assert Gallery.open(folder).count("net") == 3
     now = time.time()

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from reseen.errors import ReseenError
-from reseen.gallery.describe import Stripes
+from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.query import Box, pictures_in, pictures_in_video, query_from_pictures
 
 
@@ -62,9 +62,9 @@ def test_a_time_after_the_end_is_refused(film):
 
 def test_pictures_make_the_query_that_their_tracklet_makes(draw_person):
     pictures = [draw_person(1, frame) for frame in range(4)]
-    query = query_from_pictures(pictures, Stripes(), "uploaded")
+    query = query_from_pictures(pictures, ColourHistogram(), "uploaded")
     assert (query.model, query.name) == ("stripes", "uploaded")
-    np.testing.assert_array_equal(query.feature, Stripes().describe([pictures])[0])
+    np.testing.assert_array_equal(query.feature, ColourHistogram().embed([pictures])[0])
     np.testing.assert_array_equal(query.stripes, query.feature)
 
 
@@ -72,7 +72,7 @@ def test_another_models_query_has_stripes_beside_its_feature(draw_person):
     class Constant:
         model_id, dimensions = "constant", 3
 
-        def describe(self, tracklets):
+        def embed(self, tracklets):
             return np.ones((len(list(tracklets)), 3), np.float32)
 
     query = query_from_pictures([draw_person(1)], Constant(), "uploaded")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from reseen.gallery.describe import Stripes
+from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Described
+from reseen.gallery.records import Embedded
 from reseen.gallery.thumbnail import make_thumbnail
 from reseen.web.app import create_app
 
@@ -35,9 +35,9 @@ def drawn(person, frames=3, seed=0):
 
 
 def seen(shown, **columns):
-    """Tracklets "camera/person" described by stripes."""
+    """Tracklets "camera/person" embedded by stripes."""
     people = [drawn(person, seed=number) for number, (_, person) in enumerate(shown)]
-    stripes = Stripes().describe(people)
+    stripes = ColourHistogram().embed(people)
     starts = [MORNING + 60.0 * number for number in range(len(shown))]
     facts = {
         "ids": [f"{camera}/{person}" for camera, person in shown],
@@ -50,12 +50,12 @@ def seen(shown, **columns):
         "stripes": stripes,
         "thumbnails": [make_thumbnail(pictures, pixelate_heads=True) for pictures in people],
     }
-    return Described(**(facts | columns))
+    return Embedded(**(facts | columns))
 
 
 @pytest.fixture
-def describe_people():
-    """The function that describes drawn people, for further tracklets."""
+def embed_people():
+    """The function that embeds drawn people, for further tracklets."""
     return seen
 
 
@@ -78,7 +78,7 @@ def _utc(monkeypatch):
 @pytest.fixture(scope="session")
 def filled_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("filled") / "gallery"
-    Gallery.open(folder, create=True).add_described(seen(SHOWN), "stripes")
+    Gallery.open(folder, create=True).add_embedded(seen(SHOWN), "stripes")
     return folder
 
 

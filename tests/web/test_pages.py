@@ -85,9 +85,9 @@ def test_filters_by_camera_and_time(client, asked, found):
         assert f'value="{html.escape(value).replace(" ", "T")}"' in text
 
 
-def test_fifty_tracklets_on_a_page(client, gallery, describe_people):
-    more = describe_people([("west", "ada")] * 100)
-    gallery.add_described(replace(more, ids=[f"w{number:03}" for number in range(100)]), "stripes")
+def test_fifty_tracklets_on_a_page(client, gallery, embed_people):
+    more = embed_people([("west", "ada")] * 100)
+    gallery.add_embedded(replace(more, ids=[f"w{number:03}" for number in range(100)]), "stripes")
     first, second, third = (ids(page(client, "/tracklets", page=number)) for number in (1, 2, 3))
     assert [len(first), len(second), len(third)] == [50, 50, 6]
     assert len({*first, *second, *third}) == 106
@@ -108,9 +108,9 @@ def test_an_empty_gallery_says_how_to_fill_it(gallery, client):
     assert client.get("/tracklet", params=QUERY).status_code == 404
 
 
-def test_names_never_become_markup(client, gallery, describe_people):
-    evil = describe_people([("north", "ben")], ids=[EVIL], cameras=[EVIL], sources=[EVIL])
-    gallery.add_described(evil, "stripes")
+def test_names_never_become_markup(client, gallery, embed_people):
+    evil = embed_people([("north", "ben")], ids=[EVIL], cameras=[EVIL], sources=[EVIL])
+    gallery.add_embedded(evil, "stripes")
     client.post("/tracklet", params=QUERY, data={"match": EVIL, "same": "yes", "place": 1})
     for path, asked in {
         "/tracklets": {"camera": EVIL, "start": "0"},
@@ -148,11 +148,11 @@ def test_distances_of_stripes_are_called_that_and_carry_no_chance(client, galler
 
 
 def test_stripes_stand_beside_a_networks_distances_and_calibrated_chances(
-    client, gallery, describe_people, make_calibration
+    client, gallery, embed_people, make_calibration
 ):
     people = [("north", "ada"), ("south", "ada")]
     features = np.float32(np.eye(2, 128) * [[3.0], [4.0]])
-    gallery.add_described(describe_people(people, features=features), "run-1")
+    gallery.add_embedded(embed_people(people, features=features), "run-1")
     first, second = (gallery.query(id, "run-1").stripes for id in ("north/ada", "south/ada"))
     text = words(page(client, "/tracklet", **QUERY))
     assert "Distance by the network 5.000" in text
@@ -241,10 +241,10 @@ def test_marks_can_be_taken_away_as_pairs_to_train_with(client):
     assert as_json[0]["query_camera"] == "north"
 
 
-def test_many_marks_are_shown_from_the_latest(client, gallery, describe_people):
-    more = describe_people([("west", "ada")] * 60)
+def test_many_marks_are_shown_from_the_latest(client, gallery, embed_people):
+    more = embed_people([("west", "ada")] * 60)
     ids = [f"w{number:02}" for number in range(60)]
-    gallery.add_described(replace(more, ids=ids), "stripes")
+    gallery.add_embedded(replace(more, ids=ids), "stripes")
     for id in ids:
         gallery.notes.marks.add("north/ada", id, same=True)
     text = page(client, "/marks")

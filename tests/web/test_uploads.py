@@ -11,7 +11,7 @@ import pytest
 
 from reseen.data import pictures as data_pictures
 from reseen.errors import ReseenError
-from reseen.gallery.describe import Stripes
+from reseen.gallery.extractors import ColourHistogram
 from reseen.web.app import create_app
 from reseen.web.uploads import MOST_BYTES, MOST_PICTURES, MOST_PIXELS
 
@@ -54,7 +54,7 @@ def test_pictures_find_their_person(client, eve, kind):
 
 
 def test_distances_are_those_of_the_pictures(client, gallery, eve):
-    (feature,) = Stripes().describe([eve])
+    (feature,) = ColourHistogram().embed([eve])
     matches = post(client, *map(packed, eve), camera="south").json()["matches"]
     for match in matches:
         stored = gallery.query(match["entry"]["id"], "stripes").feature
@@ -127,8 +127,8 @@ def test_not_too_many_and_not_too_much(client, eve):
     assert post(client, picture, bytes(MOST_BYTES)).status_code == 413
 
 
-def test_a_model_that_the_server_lacks_is_named(client, gallery, eve, describe_people):
-    gallery.add_described(describe_people([("north", "ada")]), "run-1")
+def test_a_model_that_the_server_lacks_is_named(client, gallery, eve, embed_people):
+    gallery.add_embedded(embed_people([("north", "ada")]), "run-1")
     answer = post(client, packed(eve[0]))
     assert answer.status_code == 409
     assert "started without the model run-1" in answer.json()["detail"]
@@ -136,37 +136,37 @@ def test_a_model_that_the_server_lacks_is_named(client, gallery, eve, describe_p
     assert post(client, packed(eve[0]), model="run-2").status_code == 404
 
 
-def test_a_describer_of_its_own_is_asked(make_client, gallery, eve, describe_people):
+def test_an_extractor_of_its_own_is_asked(make_client, gallery, eve, embed_people):
     class Means:
         model_id, dimensions = "means", 128
 
-        def describe(self, tracklets):
+        def embed(self, tracklets):
             rows = [[np.mean(list(pictures))] + [0] * 127 for pictures in tracklets]
             return np.float32(rows)
 
     features = np.float32([[50] + [0] * 127, [250] + [0] * 127])
-    people = describe_people([("north", "ada"), ("north", "ben")], features=features)
-    gallery.add_described(people, "means")
-    client = make_client(describers=[Means(), Stripes()])
+    people = embed_people([("north", "ada"), ("north", "ben")], features=features)
+    gallery.add_embedded(people, "means")
+    client = make_client(extractors=[Means(), ColourHistogram()])
     (match,) = post(client, packed(np.full((64, 32, 3), 240, np.uint8)), k=1).json()["matches"]
     assert match["entry"]["id"] == "north/ben"
     assert match["distance"] == pytest.approx(10)
 
 
-def test_one_search_by_pictures_after_another(gallery, eve, describe_people):
+def test_one_search_by_pictures_after_another(gallery, eve, embed_people):
     """Decoded pictures are large, and many may come at once."""
 
-    class Meeting(Stripes):
+    class Meeting(ColourHistogram):
         model_id = "meeting"
 
         def __init__(self):
             self.together, self.met = threading.Barrier(2), False
 
-        def describe(self, tracklets):
+        def embed(self, tracklets):
             with suppress(threading.BrokenBarrierError):
                 self.together.wait(timeout=0.3)
                 self.met = True
-            return super().describe(tracklets)
+            return super().embed(tracklets)
 
     async def ask(app):
         transport = httpx2.ASGITransport(app)
@@ -175,24 +175,24 @@ def test_one_search_by_pictures_after_another(gallery, eve, describe_people):
             asked = [client.post("/api/search", files=files) for _ in range(3)]
             return [answer.status_code for answer in await asyncio.gather(*asked)]
 
-    gallery.add_described(describe_people([("north", "ada")]), "meeting")
-    describer = Meeting()
-    assert asyncio.run(ask(create_app(gallery, describers=[describer]))) == [200] * 3
-    assert describer.together.broken
-    assert not describer.met
+    gallery.add_embedded(embed_people([("north", "ada")]), "meeting")
+    extractor = Meeting()
+    assert asyncio.run(ask(create_app(gallery, extractors=[extractor]))) == [200] * 3
+    assert extractor.together.broken
+    assert not extractor.met
 
 
-def test_what_a_describer_finds_wrong_with_pictures_is_told(
-    make_client, gallery, eve, describe_people
+def test_what_an_extractor_finds_wrong_with_pictures_is_told(
+    make_client, gallery, eve, embed_people
 ):
-    class Strict(Stripes):
+    class Strict(ColourHistogram):
         model_id = "strict"
 
-        def describe(self, tracklets):
+        def embed(self, tracklets):
             raise ReseenError("the pictures differ in size")
 
-    gallery.add_described(describe_people([("north", "ada")]), "strict")
-    answer = post(make_client(describers=[Strict()]), packed(eve[0]))
+    gallery.add_embedded(embed_people([("north", "ada")]), "strict")
+    answer = post(make_client(extractors=[Strict()]), packed(eve[0]))
     assert (answer.status_code, answer.json()["detail"]) == (400, "the pictures differ in size.")
 
 

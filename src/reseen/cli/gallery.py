@@ -11,7 +11,7 @@ from reseen.errors import ReseenError
 from reseen.printing import make_table, print_notes, print_table
 
 if TYPE_CHECKING:
-    from reseen.gallery.describe import Describer
+    from reseen.gallery.extractors import Extractor
     from reseen.gallery.gallery import Gallery
     from reseen.gallery.records import Entry, Filter, Match, Query
 
@@ -44,8 +44,8 @@ def add(
     import time
 
     from reseen.data.tracked import tracklets_in
+    from reseen.gallery.extractors import open_extractor
     from reseen.gallery.gallery import Gallery
-    from reseen.gallery.network_describer import open_describer
     from reseen.progress import progress
 
     tracklets = tracklets_in(folder, camera)
@@ -54,7 +54,7 @@ def add(
     with progress("adding", len(tracklets), "tracklets") as advance:
         added = opened.add(
             tracklets,
-            open_describer(model),
+            open_extractor(model),
             pixelate_heads=not heads,
             keep_until=keep_until,
             advance=advance,
@@ -263,17 +263,16 @@ def calibrate(
     """
     from reseen.data.datasets import load
     from reseen.gallery.calibration import calibrate
-    from reseen.gallery.describe import describe_tracklets
+    from reseen.gallery.extractors import embed_benchmark, open_extractor
     from reseen.gallery.gallery import Gallery
-    from reseen.gallery.network_describer import open_describer
 
-    opened, describer = Gallery.open(gallery, create=True), open_describer(model)
-    embeddings = describe_tracklets(load(dataset, root).tracklets, describer)
-    fitted = calibrate(embeddings, describer.model_id, prior)
+    opened, extractor = Gallery.open(gallery, create=True), open_extractor(model)
+    embeddings = embed_benchmark(load(dataset, root).tracklets, extractor)
+    fitted = calibrate(embeddings, extractor.model_id, prior)
     opened.notes.keep_calibration(fitted)
     rows = [tuple(f"{value:.3f}" for value in asdict(rates).values()) for rates in fitted.rates]
     title = (
-        f"{describer.model_id}: {fitted.people} people, {fitted.same_pairs:,} pairs of one person, "
+        f"{extractor.model_id}: {fitted.people} people, {fitted.same_pairs:,} pairs of one person, "
         f"{fitted.different_pairs:,} of two; equal error rate {fitted.equal_error_rate:.3f}"
     )
     columns = [name.replace("_", " ") for name in asdict(fitted.rates[0])]
@@ -302,7 +301,7 @@ def _query(
     if tracklet is not None:
         chosen = gallery.model(model)
         return gallery.query(tracklet, chosen), gallery.thumbnails([tracklet]).get(tracklet)
-    describer = _describer(gallery, model)
+    extractor = _extractor(gallery, model)
     if crops is not None:
         pictures = list(pictures_in(crops))
     elif video is not None and box is not None:
@@ -311,18 +310,18 @@ def _query(
         raise ReseenError("--video needs --box LEFT TOP WIDTH HEIGHT")
     name = str(crops or video)
     strip = make_thumbnail(pictures, pixelate_heads=True)
-    return query_from_pictures(pictures, describer, name), strip
+    return query_from_pictures(pictures, extractor, name), strip
 
 
-def _describer(gallery: "Gallery", model: str | None) -> "Describer":
-    """The describer of pictures from outside the gallery, whose features it must hold."""
-    from reseen.gallery.network_describer import open_describer
+def _extractor(gallery: "Gallery", model: str | None) -> "Extractor":
+    """The extractor of pictures from outside the gallery, whose features it must hold."""
+    from reseen.gallery.extractors import open_extractor
 
     if model is None and gallery.model() != "stripes":
         raise ReseenError(f"name the run that made the features, --model RUN ({gallery.model()})")
-    describer = open_describer(model or "stripes")
-    gallery.model(describer.model_id)
-    return describer
+    extractor = open_extractor(model or "stripes")
+    gallery.model(extractor.model_id)
+    return extractor
 
 
 def _filter(

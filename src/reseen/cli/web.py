@@ -19,8 +19,8 @@ def serve(
         model: Run folders whose models may be searched with by sending pictures; stripes always
             may.
     """
+    from reseen.gallery.extractors import open_extractor
     from reseen.gallery.gallery import Gallery
-    from reseen.gallery.network_describer import open_describer
     from reseen.web.app import serve
 
     serve(
@@ -28,6 +28,6 @@ def serve(
         host,
         port,
         token,
-        describers=[open_describer(name) for name in ("stripes", *(model or []))],
+        extractors=[open_extractor(name) for name in ("stripes", *(model or []))],
         ready=lambda address: print(f"open {address}", flush=True),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reseen.gallery.describe import STRIPES
+from reseen.gallery.extractors import STRIPES
 from reseen.gallery.records import Match, Query
 from reseen.gallery.thumbnail import FRAMES, HEIGHT, WIDTH, read_thumbnail
 from reseen.report.plots import INK, save

@@ -14,12 +14,12 @@ from lancedb.expr import Expr, col
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
 from reseen.files import cannot_write
-from reseen.gallery.describe import STRIPE_DIMENSIONS, Describer, embed_tracklets
+from reseen.gallery.extractors import STRIPE_DIMENSIONS, Extractor, embed_tracklets
 from reseen.gallery.notes import Notes, checked_model
 from reseen.gallery.records import (
     EVERYTHING,
     Added,
-    Described,
+    Embedded,
     Entry,
     Filter,
     Match,
@@ -32,7 +32,7 @@ from reseen.gallery.table import Table, schema_of
 from reseen.progress import Advance
 
 BATCH = 64
-"""Tracklets described between two commits: the most that a kill can cost."""
+"""Tracklets embedded between two commits: the most that a kill can cost."""
 
 SECONDS_IN_DAY = 86_400.0
 
@@ -88,20 +88,20 @@ class Gallery:
     def add(
         self,
         tracklets: Iterable[Tracklet],
-        describer: Describer,
+        extractor: Extractor,
         *,
         pixelate_heads: bool = True,
         keep_until: float | None = None,
         advance: Advance = lambda _: None,
     ) -> Added:
-        """Describe tracklets and add those that are not there yet, a few at a time.
+        """Embed tracklets and add those that are not there yet, a few at a time.
 
         It may be killed at any moment and started again: what was added stays, nothing is added
         twice, and several processes may add at once.
 
         Args:
             tracklets: the tracklets.
-            describer: makes their features.
+            extractor: makes their features.
             pixelate_heads: whether the stored thumbnails hide heads.
             keep_until: when to forget them, in seconds since 1970.
             advance: told of every tracklet that is done.
@@ -112,17 +112,17 @@ class Gallery:
         """
         added, present, left_out = 0, 0, list[str]()
         for batch in _batches(tracklets, BATCH):
-            new = self._new(batch, describer.model_id)
-            described, unreadable = embed_tracklets(new, describer, pixelate_heads=pixelate_heads)
-            added += self.add_described(described, describer.model_id, keep_until=keep_until)
+            new = self._new(batch, extractor.model_id)
+            embedded, unreadable = embed_tracklets(new, extractor, pixelate_heads=pixelate_heads)
+            added += self.add_embedded(embedded, extractor.model_id, keep_until=keep_until)
             present += len(batch) - len(new)
             left_out += unreadable
             advance(len(batch))
         self.optimise()
         return Added(added, present, tuple(left_out))
 
-    def add_described(
-        self, described: Described, model: str, *, keep_until: float | None = None
+    def add_embedded(
+        self, embedded: Embedded, model: str, *, keep_until: float | None = None
     ) -> int:
         """Add tracklets whose features are ready, in one transaction; returns how many are new.
 
@@ -132,10 +132,10 @@ class Gallery:
         Raises:
             ReseenError: the features do not fit the gallery, or the disk is full.
         """
-        if not described.ids:
+        if not embedded.ids:
             return 0
-        schema = self._schema_for(described, model)
-        return self._table.insert(to_rows(described, model, keep_until, schema))
+        schema = self._schema_for(embedded, model)
+        return self._table.insert(to_rows(embedded, model, keep_until, schema))
 
     def optimise(self) -> None:
         """Merge files and index the features, when enough has been added."""
@@ -336,13 +336,13 @@ class Gallery:
                 )
         return [tracklet for tracklet in batch if tracklet.id not in present]
 
-    def _schema_for(self, described: Described, model: str) -> pyarrow.Schema:
+    def _schema_for(self, embedded: Embedded, model: str) -> pyarrow.Schema:
         """The table's columns, after a check that the features fit them."""
         checked_model(model)
-        dimensions = described.features.shape[1]
-        if not np.isfinite(described.features).all():
+        dimensions = embedded.features.shape[1]
+        if not np.isfinite(embedded.features).all():
             raise ReseenError(f"{model} makes features that are not finite; train it again")
-        id, times = Counter(described.ids).most_common(1)[0]
+        id, times = Counter(embedded.ids).most_common(1)[0]
         if times > 1:
             raise ReseenError(f"{times} of the tracklets to add have the id {id}")
         if self._table.schema is None:

@@ -10,7 +10,7 @@ import numpy as np
 from reseen.data.layout import entries, is_picture
 from reseen.data.pictures import Picture, Pictures
 from reseen.errors import ReseenError
-from reseen.gallery.describe import STRIPES, Describer, Stripes
+from reseen.gallery.extractors import STRIPES, ColourHistogram, Extractor
 from reseen.gallery.records import Query
 from reseen.tracking.video import Frame, frames_from
 
@@ -38,11 +38,11 @@ class Box:
         return picture[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
-def query_from_pictures(pictures: Sequence[Picture], describer: Describer, name: str) -> Query:
+def query_from_pictures(pictures: Sequence[Picture], extractor: Extractor, name: str) -> Query:
     """Search for the person in these pictures, RGB and in time order."""
-    (stripes,) = Stripes().describe([pictures])
-    (feature,) = [stripes] if describer.model_id == STRIPES else describer.describe([pictures])
-    return Query(describer.model_id, feature, stripes, name)
+    (stripes,) = ColourHistogram().embed([pictures])
+    (feature,) = [stripes] if extractor.model_id == STRIPES else extractor.embed([pictures])
+    return Query(extractor.model_id, feature, stripes, name)
 
 
 def pictures_in(folder: Path) -> Pictures:

@@ -94,7 +94,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Described:
+class Embedded:
     """M tracklets with their features, ready to be added.
 
     Attributes:

@@ -11,7 +11,7 @@ import pyarrow
 from lancedb.expr import Expr, col
 from numpy.typing import NDArray
 
-from reseen.gallery.records import Described, Entry, Filter, Matrix
+from reseen.gallery.records import Embedded, Entry, Filter, Matrix
 from reseen.gallery.table import KEY
 
 
@@ -34,32 +34,32 @@ def conditions(where: Filter, model: str | None = None) -> Expr | None:
 
 
 def to_rows(
-    described: Described, model: str, keep_until: float | None, schema: pyarrow.Schema
+    embedded: Embedded, model: str, keep_until: float | None, schema: pyarrow.Schema
 ) -> pyarrow.Table:
-    """Rows for `described`, stamped with the present time."""
-    count, now = len(described.ids), time.time()
+    """Rows for `embedded`, stamped with the present time."""
+    count, now = len(embedded.ids), time.time()
     facts = zip(
-        described.ids,
-        described.cameras,
-        described.starts,
-        described.ends,
-        described.sources,
-        described.frames,
+        embedded.ids,
+        embedded.cameras,
+        embedded.starts,
+        embedded.ends,
+        embedded.sources,
+        embedded.frames,
         strict=True,
     )
     values = {
-        KEY: [f"{model} {id}" for id in described.ids],
-        "id": described.ids,
+        KEY: [f"{model} {id}" for id in embedded.ids],
+        "id": embedded.ids,
         "model": [model] * count,
-        "camera": described.cameras,
-        "start_time": described.starts,
-        "end_time": described.ends,
+        "camera": embedded.cameras,
+        "start_time": embedded.starts,
+        "end_time": embedded.ends,
         "added": [now] * count,
         "keep_until": [keep_until] * count,
         "entry": [json.dumps([*fact, now, keep_until]) for fact in facts],
-        "thumbnail": described.thumbnails or [None] * count,
-        "feature": _list_column(described.features),
-        "stripes": None if described.stripes is None else _list_column(described.stripes),
+        "thumbnail": embedded.thumbnails or [None] * count,
+        "feature": _list_column(embedded.features),
+        "stripes": None if embedded.stripes is None else _list_column(embedded.stripes),
     }
     empty = pyarrow.nulls(count)
     arrays = [

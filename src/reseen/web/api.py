@@ -145,7 +145,7 @@ def matches(
     "/search",
     dependencies=[Depends(is_form)],
     responses={
-        409: {"model": Problem, "description": "Pictures cannot be described for this model."},
+        409: {"model": Problem, "description": "Pictures cannot be embedded for this model."},
         415: {"model": Problem, "description": "These are no JPEG or PNG pictures."},
     },
 )

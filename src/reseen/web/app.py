@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from uvicorn import Config, Server
 
 from reseen.errors import ReseenError
-from reseen.gallery.describe import Describer, Stripes
+from reseen.gallery.extractors import ColourHistogram, Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.web import api, pages
 from reseen.web.guard import EVERYWHERE, Guard, checked_token
@@ -35,7 +35,7 @@ def create_app(
     *,
     host: str = "127.0.0.1",
     token: str | None = None,
-    describers: Sequence[Describer] = (Stripes(),),
+    extractors: Sequence[Extractor] = (ColourHistogram(),),
 ) -> FastAPI:
     """The gallery as an ASGI application.
 
@@ -43,7 +43,7 @@ def create_app(
         gallery: what to show.
         host: the address that it will be served at.
         token: what everybody who asks must know; at least 16 characters.
-        describers: for searches by pictures, one for each model that can be searched with.
+        extractors: for searches by pictures, one for each model that can be searched with.
 
     Raises:
         ReseenError: others can reach the address and there is no token, or it is too short.
@@ -66,7 +66,7 @@ def create_app(
             ReseenError: on_gallery_error,
         },
     )
-    app.state.lookup = Lookup(gallery, describers)
+    app.state.lookup = Lookup(gallery, extractors)
     app.include_router(api.router)
     app.include_router(pages.router)
     app.add_middleware(Guard, host=host, token=token)
@@ -79,7 +79,7 @@ def serve(
     port: int = 8000,
     token: str | None = None,
     *,
-    describers: Sequence[Describer] = (Stripes(),),
+    extractors: Sequence[Extractor] = (ColourHistogram(),),
     ready: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Serve the gallery until Ctrl-C.
@@ -89,14 +89,14 @@ def serve(
         host: address to listen at; any but this machine's own needs a token.
         port: 0 takes a free one.
         token: what everybody who asks must know; at least 16 characters.
-        describers: for searches by pictures, one for each model that can be searched with.
+        extractors: for searches by pictures, one for each model that can be searched with.
         ready: told the page's address, token included, when it can be opened.
 
     Raises:
         ReseenError: there is no such address, the port is taken, or the token is missing or too
             short.
     """
-    app = create_app(gallery, host=host, token=token, describers=describers)
+    app = create_app(gallery, host=host, token=token, extractors=extractors)
     with _listening(host, port) as listener:
         ready(_address(host, listener.getsockname()[1], token))
         config = Config(app, log_level="warning", server_header=False, proxy_headers=False)

@@ -13,7 +13,7 @@ from fastapi import Depends, HTTPException, Request
 
 from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
-from reseen.gallery.describe import STRIPES, Describer
+from reseen.gallery.extractors import STRIPES, Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.marks import Mark
 from reseen.gallery.query import query_from_pictures
@@ -38,17 +38,17 @@ class Found:
 
 
 class Lookup:
-    """A gallery and what may describe new pictures for it.
+    """A gallery and what may embed new pictures for it.
 
     Args:
         gallery: the gallery.
-        describers: for searches by pictures, one for each model.
+        extractors: for searches by pictures, one for each model.
     """
 
-    def __init__(self, gallery: Gallery, describers: Sequence[Describer]) -> None:
+    def __init__(self, gallery: Gallery, extractors: Sequence[Extractor]) -> None:
         self.gallery = gallery
-        self._describers = {describer.model_id: describer for describer in describers}
-        self._describing = CapacityLimiter(1)  # decoded pictures are large
+        self._extractors = {extractor.model_id: extractor for extractor in extractors}
+        self._embedding = CapacityLimiter(1)  # decoded pictures are large
         self._counted: tuple[int, Stats] | None = None
         self._counting = Lock()
 
@@ -74,10 +74,10 @@ class Lookup:
             raise HTTPException(404, f"The gallery has no tracklets of the model {name}.")
         return name or min(present, key=_trained_first)
 
-    def describable(self) -> list[str]:
-        """Models in the gallery that new pictures can be described for, the default first."""
+    def embeddable(self) -> list[str]:
+        """Models in the gallery that new pictures can be embedded for, the default first."""
         present = sorted(self.stats().models, key=_trained_first)
-        return [model for model in present if model in self._describers]
+        return [model for model in present if model in self._extractors]
 
     def entry(self, id: str, model: str) -> Entry:
         """One tracklet.
@@ -109,11 +109,11 @@ class Lookup:
         """The k tracklets nearest to a person in new pictures; one such search after another.
 
         Raises:
-            HTTPException: 404, there is no such model; 409, nothing here can describe pictures
+            HTTPException: 404, there is no such model; 409, nothing here can embed pictures
                 for it; 400, the pictures are broken or do not go together.
         """
         search = partial(self._matches_of, pictures, model, where, k)
-        return await to_thread.run_sync(search, limiter=self._describing)
+        return await to_thread.run_sync(search, limiter=self._embedding)
 
     def mark(self, query: str, match: str, *, same: bool) -> None:
         """Keep a verdict on two tracklets.
@@ -147,12 +147,12 @@ class Lookup:
         self, pictures: Sequence[Picture], model: str | None, where: Filter, k: int
     ) -> Found:
         name = self.model(model)
-        if name not in self._describers:
+        if name not in self._extractors:
             raise HTTPException(
                 409, f"This server was started without the model {name}, which pictures need."
             )
         try:
-            query = query_from_pictures(pictures, self._describers[name], NAME_OF_UPLOAD)
+            query = query_from_pictures(pictures, self._extractors[name], NAME_OF_UPLOAD)
         except ReseenError as error:
             raise HTTPException(400, f"{error}.") from error
         return self._found(query, where, k)

@@ -231,7 +231,7 @@ def _pictures_page(lookup: Lookup, found: Found | None) -> Response:
     matches = [] if found is None else found.matches
     return render(
         "pictures.html",
-        models=lookup.describable(),
+        models=lookup.embeddable(),
         found=found,
         strips=_strips(lookup, [match.entry for match in matches]),
         most=MOST_PICTURES,

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from reseen.errors import ReseenError
-from reseen.gallery.describe import STRIPES
+from reseen.gallery.extractors import STRIPES
 from reseen.web.times import moment, span, time_of_day
 
 TITLES = {

@@ -1,22 +1,21 @@
-"""A trained network as a describer of pictures."""
+"""A trained run as an extractor."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from reseen.data.clips import FrameReader
 from reseen.data.coding import pack_frames
-from reseen.errors import ReseenError
-from reseen.gallery.describe import STRIPES, Describer, Matrix, Picture, Stripes
+from reseen.data.pictures import Picture
+from reseen.gallery.extractors import Matrix
 from reseen.network.checkpoint import Run
 from reseen.network.embed import best_device, features_by_kind, final_kind
 from reseen.network.inference import tracklet_features
 from reseen.network.model import FEATURE
 
 
-class NetworkDescriber:
+class RunExtractor:
     """The final feature of a run: "parts" where all body parts are trained, else its own.
 
     Pictures are packed as `prepare` packs them; over several test-time views the mean is taken.
@@ -35,12 +34,12 @@ class NetworkDescriber:
         self.device = best_device()
         self.networks = {part: run.network(part).to(self.device) for part in run.facts.parts}
 
-    def describe(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
+    def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
         """Features (M, 128) of M tracklets, each RGB pictures in time order."""
-        features = [self._describe(pictures) for pictures in tracklets]
+        features = [self._embed(pictures) for pictures in tracklets]
         return np.array(features, dtype=np.float32).reshape(-1, FEATURE)
 
-    def _describe(self, pictures: Sequence[Picture]) -> Matrix:
+    def _embed(self, pictures: Sequence[Picture]) -> Matrix:
         frames = pack_frames(pictures, self.run.facts.flow)
         reader = FrameReader(frames, self.device)
         span = np.array([0]), np.array([len(frames)])
@@ -51,19 +50,3 @@ class NetworkDescriber:
         views = features_by_kind(self.run, by_part)[final_kind(self.run)]
         mean: Matrix = torch.stack([view[0] for view in views]).mean(dim=0).numpy()
         return mean
-
-
-def open_describer(model: str) -> Describer:
-    """Open a describer.
-
-    Args:
-        model: "stripes", or a run folder.
-
-    Raises:
-        ReseenError: it is neither.
-    """
-    if model == STRIPES:
-        return Stripes()
-    if not Path(model).is_dir():
-        raise ReseenError(f'{model} is no run folder; train one, or use the model "{STRIPES}"')
-    return NetworkDescriber(Run.open(Path(model)))

@@ -1,21 +1,21 @@
 import numpy as np
 import pytest
 
-from reseen.gallery.describe import (
+from reseen.gallery.extractors import (
     BRIGHTNESSES,
     HEIGHT,
     HUES,
     STRIPE_COUNT,
     STRIPE_DIMENSIONS,
     WIDTH,
-    Stripes,
+    ColourHistogram,
     embed_tracklets,
 )
 
 
 def histograms(*pictures):
     """The mean histogram of each stripe: (8, hues and brightnesses)."""
-    ((feature),) = Stripes().describe([pictures])
+    ((feature),) = ColourHistogram().embed([pictures])
     return (feature**2).reshape(STRIPE_COUNT, HUES + BRIGHTNESSES)
 
 
@@ -63,14 +63,14 @@ def test_features_have_length_1_whatever_the_pictures_are():
     sizes = [(128, 48), (7, 5), (300, 90), (1, 1)]
     tracklets = [[random.integers(0, 256, (*size, 3), np.uint8)] for size in sizes]
     flat = [[np.full((40, 20, 3), value, np.uint8)] for value in (0, 128, 255)]
-    features = Stripes().describe([*tracklets, *flat])
+    features = ColourHistogram().embed([*tracklets, *flat])
     assert features.shape == (7, STRIPE_DIMENSIONS)
     assert features.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
 
 
 def test_no_tracklets_have_no_features():
-    assert Stripes().describe([]).shape == (0, STRIPE_DIMENSIONS)
+    assert ColourHistogram().embed([]).shape == (0, STRIPE_DIMENSIONS)
 
 
 def test_people_are_found_again_in_dimmer_and_bluer_light(draw_person):
@@ -79,7 +79,7 @@ def test_people_are_found_again_in_dimmer_and_bluer_light(draw_person):
     dusk = [[draw_person(person, frame, light=0.5) for frame in range(4, 8)] for person in people]
     blue = np.array([0.8, 0.9, 1.1])
     dusk = [[(picture * blue).astype(np.uint8) for picture in pictures] for pictures in dusk]
-    first, second = Stripes().describe(day), Stripes().describe(dusk)
+    first, second = ColourHistogram().embed(day), ColourHistogram().embed(dusk)
     distances = np.linalg.norm(first[:, None] - second[None], axis=2)
     assert np.mean(distances.argmin(axis=1) == np.arange(12)) >= 11 / 12
 
@@ -87,9 +87,9 @@ def test_people_are_found_again_in_dimmer_and_bluer_light(draw_person):
 def test_a_tracklet_with_a_broken_picture_is_left_out_by_name(make_tracklet):
     good, broken = make_tracklet("good", 1), make_tracklet("broken", 2)
     broken.paths[1].write_bytes(broken.paths[1].read_bytes()[:50])
-    described, left_out = embed_tracklets([broken, good], Stripes(), pixelate_heads=True)
-    assert described.ids == ["good"]
-    assert described.features.shape == (1, STRIPE_DIMENSIONS)
+    embedded, left_out = embed_tracklets([broken, good], ColourHistogram(), pixelate_heads=True)
+    assert embedded.ids == ["good"]
+    assert embedded.features.shape == (1, STRIPE_DIMENSIONS)
     assert len(left_out) == 1
     assert left_out[0].startswith("broken left out: ")
     assert str(broken.paths[1]) in left_out[0]

@@ -1,6 +1,7 @@
-"""Tracklets as features: a trained network's, or colour stripes where there is none."""
+"""What turns tracklets into embeddings: a list of equals, of which one needs no training."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
@@ -8,18 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.embeddings import Embeddings
-from reseen.data.pictures import Pictures, evenly
+from reseen.data.pictures import Picture, Pictures, evenly
 from reseen.data.tracklet import BenchmarkTracklet, Tracklet
 from reseen.errors import ReseenError
-from reseen.gallery.records import Described
+from reseen.gallery.records import Embedded
 from reseen.gallery.thumbnail import make_thumbnail
 
-Picture = NDArray[np.uint8]
 Matrix = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
 
 STRIPES = "stripes"
-"""Model id of the training-free descriptor, and what the command line calls it."""
+"""Model id of the colour histogram, and what the command line calls it."""
 
 STRIPE_COUNT, HUES, BRIGHTNESSES = 8, 8, 8
 STRIPE_DIMENSIONS = STRIPE_COUNT * (HUES + BRIGHTNESSES)
@@ -30,24 +30,43 @@ SATURATION_GAIN = 2.0
 DARKEST, BRIGHTEST = 2, 98
 
 
-class Describer(Protocol):
-    """What turns tracklets into features that can be compared by Euclidean distance."""
+class Extractor(Protocol):
+    """What turns tracklets into embeddings that can be compared by Euclidean distance."""
 
     @property
     def model_id(self) -> str:
-        """The model's exact name: features of two names never meet in one search."""
+        """The model's exact name: embeddings of two names never meet in one search."""
         ...
 
     @property
     def dimensions(self) -> int:
-        """The length D of a feature."""
+        """The length D of an embedding."""
         ...
 
-    def describe(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
-        """Compute the features (M, D) of M tracklets, each RGB pictures in time order."""
+    def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
+        """Compute the embeddings (M, D) of M tracklets, each RGB pictures in time order."""
 
 
-class Stripes:
+def open_extractor(name: str) -> Extractor:
+    """Open an extractor by the name that the command line gives it.
+
+    Args:
+        name: "stripes", or a run folder.
+
+    Raises:
+        ReseenError: it is neither.
+    """
+    if name == STRIPES:
+        return ColourHistogram()
+    if Path(name).is_dir():
+        from reseen.gallery.run_extractor import RunExtractor  # loads torch
+        from reseen.network.checkpoint import Run
+
+        return RunExtractor(Run.open(Path(name)))
+    raise ReseenError(f'{name} is no run folder; train one, or use the model "{STRIPES}"')
+
+
+class ColourHistogram:
     """Colour histograms of horizontal stripes: needs no training and knows no people.
 
     Each picture is cut into 8 stripes from head to foot. In a stripe, colourful pixels count
@@ -60,48 +79,46 @@ class Stripes:
     model_id = STRIPES
     dimensions = STRIPE_DIMENSIONS
 
-    def describe(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
+    def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
         """Features (M, 128) from at most 16 pictures of each tracklet, evenly spaced."""
         features = [_stripes(evenly(pictures, STRIPE_FRAMES)) for pictures in tracklets]
         return np.array(features, dtype=np.float32).reshape(-1, STRIPE_DIMENSIONS)
 
 
-def describe_tracklets(tracklets: Sequence[BenchmarkTracklet], describer: Describer) -> Embeddings:
-    """Features of a data set's tracklets, to calibrate or score a describer on.
+def embed_benchmark(tracklets: Sequence[BenchmarkTracklet], extractor: Extractor) -> Embeddings:
+    """Features of a data set's tracklets, to calibrate or score an extractor on.
 
     Raises:
         ReseenError: a picture is broken; names the file.
     """
-    features = describer.describe(Pictures(tuple(one.paths)) for one in tracklets)
+    features = extractor.embed(Pictures(tuple(one.paths)) for one in tracklets)
     persons = np.array([one.person for one in tracklets], dtype=np.int64)
     cameras = np.array([one.camera for one in tracklets], dtype=np.int64)
     return Embeddings(features, persons, cameras, tuple(one.name for one in tracklets))
 
 
 def embed_tracklets(
-    tracklets: Sequence[Tracklet], describer: Describer, *, pixelate_heads: bool
-) -> tuple[Described, list[str]]:
-    """Describe the tracklets that can be read, by the describer and by stripes.
+    tracklets: Sequence[Tracklet], extractor: Extractor, *, pixelate_heads: bool
+) -> tuple[Embedded, list[str]]:
+    """Embed the tracklets that can be read, by the extractor and by the colour histogram.
 
     Returns:
         Those, ready for a gallery, and for each of the others a line that says why not.
     """
-    stripes = Stripes()
+    stripes = ColourHistogram()
     done: list[tuple[Tracklet, Matrix, Matrix, bytes]] = []
     unreadable = []
     for tracklet in tracklets:
         pictures = tracklet.pictures
         try:
-            (drawn,) = stripes.describe([pictures])
-            (feature,) = (
-                [drawn] if describer.model_id == STRIPES else describer.describe([pictures])
-            )
+            (drawn,) = stripes.embed([pictures])
+            (feature,) = [drawn] if extractor.model_id == STRIPES else extractor.embed([pictures])
             thumbnail = make_thumbnail(pictures, pixelate_heads=pixelate_heads)
             done.append((tracklet, feature, drawn, thumbnail))
         except ReseenError as error:
             unreadable.append(f"{tracklet.id} left out: {error}")
     read = [tracklet for tracklet, *_ in done]
-    return Described(
+    return Embedded(
         ids=[tracklet.id for tracklet in read],
         cameras=[tracklet.camera for tracklet in read],
         sources=[tracklet.source for tracklet in read],
