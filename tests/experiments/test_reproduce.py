@@ -55,7 +55,7 @@ def test_a_killed_reproduction_goes_on_to_the_same_report(store, tmp_path):
     ]
     assert documents[0] == documents[1]
     assert set(documents[0]["variants"]) == {"paper", "mclaughlin"}
-    assert set(documents[0]["metrics"]) | set(documents[0]["left_out"]) == {"kissme", "xqda"}
+    assert set(documents[0]["metrics"]) | set(documents[0]["left_out"]) == {"kissme", "xqda", "lda"}
     assert set(documents[0]["budgets"]["paper"]) == {"1", "2"}
     assert whole.variants["paper"].kinds == [
         "spatial", "temporal", "fused", "upper", "lower", "parts",
@@ -204,5 +204,7 @@ def test_table_1_says_how_far_ours_is_from_the_baseline_on_the_same_people():
         updates=1,
         pairs=1,
     )
+    (table,) = _table1(results, None).tables
+    assert table.rows[0][1:3] == ("70.0 ± 10.0", "70.0 ± 10.0"), "the spread of a sample of trials"
     words = " ".join(_table1(results, None).paragraphs)
     assert "Against it, ours is +20.0 (-4.8 to +44.8) points at rank 1 (95 %)." in words

@@ -65,6 +65,17 @@ def test_separated_pairs_give_no_infinite_slope():
     assert 1 / (1 + np.exp(slope - intercept)) > 0.95
 
 
+@pytest.mark.parametrize(("same", "different"), [(50, 500), (10, 10), (200, 15)])
+def test_targets_are_platts(same, different):
+    """With two distances the fit meets its targets: (n + 1) / (n + 2) and 1 / (m + 2)."""
+    pairs = Pairs(
+        np.r_[np.full(same, 1.0), np.full(different, 2.0)], np.arange(same + different) < same
+    )
+    intercept, slope = fit(pairs, prior=same / (same + different))
+    assert intercept - slope == pytest.approx(np.log(same + 1), abs=0.01)
+    assert intercept - 2 * slope == pytest.approx(-np.log(different + 1), abs=0.01)
+
+
 def test_the_equal_error_rate_is_that_of_two_gaussians():
     random = np.random.default_rng(0)
     same, different = random.normal(2, 1, 50_000), random.normal(5, 1, 50_000)

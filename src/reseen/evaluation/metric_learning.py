@@ -1,6 +1,6 @@
-"""Distances learned from training features: KISSME and XQDA.
+"""Distances learned from training features: KISSME, XQDA and LDA.
 
-Both compare differences within a person with differences between people, and both measure
+All compare differences within a person with differences between people, and all measure
 (x - y)ᵀ W M Wᵀ (x - y). They see training tracklets only; junk and distractors are left out.
 """
 
@@ -9,14 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 from scipy.sparse import csr_array
 
 from reseen.data.embeddings import Embeddings
-from reseen.data.tracklet import DISTRACTOR, Split
+from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
+from reseen.evaluation.adaptation import (
+    Matrix,
+    Projection,
+    means_by_label,
+    principal_components,
+    shrunk,
+)
 from reseen.evaluation.metrics import Floats
 
-Matrix = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 PAIRS_PER_DIMENSION = 10
@@ -33,6 +40,9 @@ RIDGE = 0.1
 
 REGULARISATION = 0.001
 """What XQDA adds to the diagonal of the covariance within people (its authors' default)."""
+
+LDA_DIMENSIONS = 96
+"""More discriminants than this are kept only where asked for."""
 
 
 @dataclass(frozen=True)
@@ -102,20 +112,58 @@ def fit_xqda(train: Embeddings, seed: int = 0) -> Metric:
     return xqda(features[gallery], persons[gallery], features[probe], persons[probe])
 
 
+def fit_lda(train: Embeddings) -> Metric:
+    """Learn the Euclidean distance between the coordinates of `lda`.
+
+    Raises:
+        ReseenError: there are fewer than two people, or none with two tracklets that differ.
+    """
+    people = np.flatnonzero(train.persons > DISTRACTOR)
+    matrix = lda(train.features[people], train.persons[people]).matrix
+    return Metric(matrix, np.eye(matrix.shape[1]))
+
+
 LEARNED_METRICS: dict[str, Callable[[Embeddings], Metric]] = {
     "kissme": fit_kissme,
     "xqda": fit_xqda,
+    "lda": fit_lda,
 }
 
 
-def fit_on_split(fit: Callable[[Embeddings], Metric], every: Embeddings, split: Split) -> Metric:
-    """Learn a metric from the training tracklets of a split and from nothing else.
+def lda(
+    features: Floats, persons: Indices, dimensions: int | None = None, shrinkage: float = 0.1
+) -> Projection:
+    """Fisher's linear discriminants: coordinates that tell people apart.
+
+    They are the w of greatest (wᵀ S_b w) / (wᵀ S_w w), scaled to wᵀ S_w w = 1, with S_b the
+    covariance of the people's means, each as often as the person has features, and S_w that of
+    the features about their person's mean, `shrunk`.
 
     Args:
-        fit: a value of `LEARNED_METRICS`.
-        every: features of all tracklets that the split's indices point to.
+        features: (M, D).
+        persons: (M,), whose they are.
+        dimensions: how many coordinates; one less than there are people, 96 at most, where None.
+        shrinkage: share of `shrunk`.
+
+    Raises:
+        ReseenError: there are fewer than two people, or none with two features that differ.
     """
-    return fit(every.take(split.train))
+    people = len(np.unique(persons))
+    if not 1 < people < len(persons):
+        raise ReseenError("LDA learns from at least two people, one of them with two tracklets")
+    mean = features.mean(axis=0, dtype=np.float64)
+    centred = features - mean
+    means, places = means_by_label(centred, persons)
+    inner = centred - means[places]
+    if np.square(inner).sum() <= 1e-12 * np.square(centred).sum():
+        raise ReseenError("the training features of each person are all the same")
+    root = np.linalg.cholesky(shrunk(inner.T @ inner / len(inner), shrinkage))
+    weighted = means * np.sqrt(np.bincount(places))[:, np.newaxis]
+    whitened = solve_triangular(root, weighted.T, lower=True)
+    directions, spread, _ = np.linalg.svd(whitened, full_matrices=False)
+    kept = min(people - 1, LDA_DIMENSIONS) if dimensions is None else dimensions
+    kept = min(kept, int(np.count_nonzero(spread > 1e-5 * spread[0])))
+    return Projection(mean, solve_triangular(root.T, directions[:, :kept]))
 
 
 def kissme(features: Matrix, same: Indices, different: Indices) -> Matrix:
@@ -149,22 +197,6 @@ def xqda(
     projection = vectors[:, : max(1, np.count_nonzero(values > 1))]
     inner, outer = (projection.T @ covariance @ projection for covariance in (within, between))
     return Metric(projection, _inverse(inner) - _inverse(outer))
-
-
-def principal_components(features: Matrix, dimensions: int) -> Matrix:
-    """Directions (D, d) of greatest variance of features (M, D), at most `dimensions` of them.
-
-    Directions without variance are left out.
-
-    Raises:
-        ReseenError: the features are all the same.
-    """
-    centred = features - features.mean(axis=0)
-    variances, directions = np.linalg.eigh(centred.T @ centred)
-    spanned = np.count_nonzero(variances > 1e-10 * variances[-1])
-    if not spanned:
-        raise ReseenError("the training features are all the same")
-    return directions[:, ::-1][:, : min(dimensions, spanned)]
 
 
 def _tracklets_by_person(train: Embeddings) -> list[Indices]:

@@ -15,7 +15,7 @@ from reseen.data.clips import BodyPart
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.evaluation.evaluate import Evaluation, evaluate
-from reseen.evaluation.metric_learning import LEARNED_METRICS, fit_on_split
+from reseen.evaluation.metric_learning import LEARNED_METRICS
 from reseen.evaluation.protocol import find_protocol, score_by_protocol, searched_gallery
 from reseen.evaluation.report import FeatureScores, Report, Trial
 from reseen.experiments.plan import claim, known_variants, plan_runs, snapshots, train_runs
@@ -119,11 +119,10 @@ def _score_learned_metrics(run: Run, store: FrameStore, final: Evaluation) -> No
     people = [index for index in split.train if int(store.persons[index]) in trained]
     views = embed(run, store, people)["fused"]
     train = replace(views[0], features=np.stack([view.features for view in views]).mean(axis=0))
-    only = replace(split, train=tuple(range(len(people))))
     query, gallery = final.query["fused"], final.gallery["fused"]
     for name, fit in LEARNED_METRICS.items():
         try:
-            metric = fit_on_split(fit, train, only)
+            metric = fit(train)
         except ReseenError as error:
             write_json(run.path / f"{name}-left-out.json", {"reason": str(error)})
             continue
