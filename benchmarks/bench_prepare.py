@@ -20,7 +20,7 @@ import numpy as np
 
 from reseen.data.prepare import prepare
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
-from reseen.parallel import in_parallel
+from reseen.parallel import unordered
 
 CASES = {"128x64": (128, 64, 95), "256x128": (256, 128, 80)}
 """Height, width and JPEG quality: 3 to 6 kB a picture, as in the public data sets."""
@@ -106,7 +106,7 @@ def seconds(work: Callable[[], None]) -> float:
 
 
 def decode_all(benchmark: Benchmark, processes: int) -> None:
-    for _ in in_parallel(decode, ((tracklet,) for tracklet in benchmark.tracklets), processes):
+    for _ in unordered(decode, ((tracklet,) for tracklet in benchmark.tracklets), processes):
         pass
 
 

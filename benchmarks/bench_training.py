@@ -7,7 +7,6 @@ computes, so that both mean the same.
 """
 
 import argparse
-import json
 import os
 import tempfile
 import threading
@@ -22,7 +21,8 @@ from bench_prepare import anonymous_bytes
 
 from reseen.data.clips import FrameReader, middle_crop
 from reseen.data.coding import FRAME_SHAPE
-from reseen.data.store import FORMAT, FRAMES_FILE, INDEX_FILE, FrameStore
+from reseen.data.store import FORMAT, FrameStore, Index, Recipe, Shard, shard_file
+from reseen.data.tracklet import Split
 from reseen.network import training
 from reseen.network.batches import BatchSource, Job
 from reseen.network.config import Config
@@ -72,32 +72,32 @@ def rows(what: str, ratios: tuple[float, float]) -> None:
 
 def write_store(path: Path, people: int) -> FrameStore:
     """A store of people in two cameras whose frames take no space on disk until they are filled."""
-    tracklets = 2 * people
+    tracklets = range(2 * people)
     path.mkdir()
-    shape = (tracklets * LENGTH, *FRAME_SHAPE)
-    np.lib.format.open_memmap(path / FRAMES_FILE, mode="w+", dtype=np.uint8, shape=shape)
-    everything = list(range(tracklets))
-    index = {
-        "format": FORMAT,
-        "recipe": {"dataset": "drawn", "flow": "lucas-kanade"},
-        "fingerprint": "drawn",
-        "notes": [],
-        "left_out": [],
-        "names": [str(number) for number in everything],
-        "persons": [1 + number // 2 for number in everything],
-        "cameras": [1 + number % 2 for number in everything],
-        "starts": [LENGTH * number for number in everything],
-        "lengths": [LENGTH] * tracklets,
-        "splits": [{"train": everything, "query": [], "gallery": []}],
-    }
-    (path / INDEX_FILE).write_text(json.dumps(index))
+    shape = (len(tracklets) * LENGTH, *FRAME_SHAPE)
+    np.lib.format.open_memmap(path / shard_file(0), mode="w+", dtype=np.uint8, shape=shape)
+    Index(
+        format=FORMAT,
+        fingerprint="drawn",
+        notes=(),
+        left_out=(),
+        frame_shape=FRAME_SHAPE,
+        dtype="uint8",
+        shards=(Shard(shape[0], "never checked"),),
+        names=tuple(map(str, tracklets)),
+        persons=tuple(1 + number // 2 for number in tracklets),
+        cameras=tuple(1 + number % 2 for number in tracklets),
+        lengths=(LENGTH,) * len(tracklets),
+        splits=(Split(tuple(tracklets), (), ()),),
+        recipe=Recipe("drawn", "lucas-kanade", "", {}),
+    ).write(path)
     return FrameStore.open(path)
 
 
 def fill(path: Path) -> None:
     """Give every frame some noise."""
     random = np.random.default_rng(0)
-    frames = np.load(path / FRAMES_FILE, mmap_mode="r+")
+    frames = np.load(path / shard_file(0), mmap_mode="r+")
     for start in range(0, len(frames), LENGTH):
         frames[start : start + LENGTH] = random.integers(0, 256, (LENGTH, *FRAME_SHAPE), np.uint8)
 

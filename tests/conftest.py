@@ -1,6 +1,5 @@
 """What several test modules share."""
 
-import json
 from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from reseen.data.coding import FRAME_SHAPE
-from reseen.data.store import FORMAT, FRAMES_FILE, INDEX_FILE, FrameStore
-from reseen.data.tracklet import Tracklet
+from reseen.data.store import FORMAT, FrameStore, Index, Recipe, Shard, shard_file
+from reseen.data.tracklet import Split, Tracklet
+from reseen.files import digest_of
 from reseen.gallery.calibration import Calibration
 
 Draw = Callable[..., NDArray[np.uint8]]
@@ -115,35 +115,41 @@ def write_store(
     `tracklets` are (person, camera, length); people in `trained` (default: all) form the only
     split's training part, the others are searched for from camera 1 in the other cameras.
     """
-    persons, cameras, lengths = (list(column) for column in zip(*tracklets, strict=True))
+    persons, cameras, lengths = zip(*tracklets, strict=True)
     places = range(len(tracklets))
     learnt = {place for place in places if trained is None or persons[place] in trained}
     asked = {place for place in places if cameras[place] == 1} - learnt
-    index = {
-        "format": FORMAT,
-        "recipe": {"dataset": "blotches", "flow": "lucas-kanade"},
-        "fingerprint": path.name,
-        "notes": [],
-        "left_out": [],
-        "names": [
-            f"{person}/{camera}/{place}" for place, (person, camera, _) in enumerate(tracklets)
-        ],
-        "persons": persons,
-        "cameras": cameras,
-        "starts": np.cumsum([0, *lengths[:-1]]).tolist(),
-        "lengths": lengths,
-        "splits": [
-            {
-                "train": sorted(learnt),
-                "query": sorted(asked),
-                "gallery": sorted(set(places) - learnt - asked),
-            }
-        ],
-    }
+    split = Split(*map(tuple, map(sorted, (learnt, asked, set(places) - learnt - asked))))
+    patterns = list(map(_pattern, persons, lengths))
+    nothing = np.empty((0, *FRAME_SHAPE), np.uint8)
+    half = len(tracklets) // 2
     path.mkdir()
-    np.save(path / FRAMES_FILE, np.concatenate([*map(_pattern, persons, lengths)]))
-    (path / INDEX_FILE).write_text(json.dumps(index))
+    Index(
+        format=FORMAT,
+        fingerprint=path.name,
+        notes=(),
+        left_out=(),
+        frame_shape=FRAME_SHAPE,
+        dtype="uint8",
+        shards=tuple(
+            write_shard(path, number, np.concatenate([nothing, *some]))
+            for number, some in enumerate((patterns[:half], patterns[half:]))
+        ),
+        names=tuple(f"{persons[place]}/{cameras[place]}/{place}" for place in places),
+        persons=persons,
+        cameras=cameras,
+        lengths=lengths,
+        splits=(split,),
+        recipe=Recipe("blotches", "lucas-kanade", "", {}),
+    ).write(path)
     return FrameStore.open(path)
+
+
+def write_shard(path: Path, number: int, frames: NDArray[Any]) -> Shard:
+    """Write a shard's file; returns what the index knows of it."""
+    file = path / shard_file(number)
+    np.save(file, frames)
+    return Shard(len(frames), digest_of(file))
 
 
 def _pattern(person: int, length: int) -> NDArray[np.uint8]:

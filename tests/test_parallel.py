@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from reseen.errors import ReseenError
-from reseen.parallel import TASKS_PER_PROCESS, in_parallel, report
+from reseen.parallel import TASKS_PER_PROCESS, report, unordered
 from reseen.progress import progress
 
 
@@ -25,13 +25,13 @@ class Deadly:
 
 
 def test_every_task_is_done_once():
-    assert sorted(in_parallel(halved, ((2 * number,) for number in range(50)), 2)) == [*range(50)]
+    assert sorted(unordered(halved, ((2 * number,) for number in range(50)), 2)) == [*range(50)]
 
 
 def test_tasks_are_taken_only_when_they_are_needed():
     """A million of them must not wait in memory."""
     taken = []
-    results = in_parallel(halved, ((taken.append(number) or 0,) for number in range(100)), 1)
+    results = unordered(halved, ((taken.append(number) or 0,) for number in range(100)), 1)
     next(results)
     results.close()
     assert len(taken) == TASKS_PER_PROCESS
@@ -39,24 +39,24 @@ def test_tasks_are_taken_only_when_they_are_needed():
 
 def test_an_error_in_a_process_comes_through():
     with pytest.raises(ReseenError, match="7 is odd"):
-        list(in_parallel(halved, [(2,), (7,)], 1))
+        list(unordered(halved, [(2,), (7,)], 1))
 
 
 def test_a_killed_process_is_told():
     with pytest.raises(ReseenError, match="a working process died"):
-        list(in_parallel(halved, [(Deadly(),)], 1))
+        list(unordered(halved, [(Deadly(),)], 1))
 
 
 ENDLESS = """
 import sys, time
-from reseen.parallel import TASKS_PER_PROCESS, in_parallel, report
+from reseen.parallel import TASKS_PER_PROCESS, unordered, report
 
 def wait_for_ever():
     print("begun", flush=True)
     time.sleep(1e6)
 
 if __name__ == "__main__":
-    list(in_parallel(wait_for_ever, [()] * 2, 2))
+    list(unordered(wait_for_ever, [()] * 2, 2))
 """
 
 
@@ -80,6 +80,6 @@ def counted(number: int) -> int:
 
 def test_processes_report_how_far_they_are_and_leave_showing_it_to_the_one_that_asked(capfd):
     heard = []
-    assert sorted(in_parallel(counted, [(3,), (4,)], 2, heard.append)) == [3, 4]
+    assert sorted(unordered(counted, [(3,), (4,)], 2, heard.append)) == [3, 4]
     assert heard == [1] * 7
     assert capfd.readouterr().err == ""

@@ -1,6 +1,7 @@
 """Writing files so that a reader never sees half of one."""
 
 import errno
+import hashlib
 import json
 import os
 import tempfile
@@ -49,6 +50,12 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def digest_of(path: Path) -> str:
+    """A text that changes whenever a byte of the file does."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, hashlib.blake2b).hexdigest()[:32]
 
 
 def cannot_write(path: Path, error: OSError) -> ReseenError:

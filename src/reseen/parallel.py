@@ -38,13 +38,13 @@ _reports: Connection | None = None
 
 def report(units: int) -> None:
     """Tell the process that this one works for how much of a task has just been done."""
-    assert _reports is not None, "only what in_parallel calls can report"
+    assert _reports is not None, "only what unordered calls can report"
     # All processes write to one pipe, without a lock that could die with its holder: what is as
     # short as a number arrives in one piece.
     _reports.send(units)
 
 
-def in_parallel(
+def unordered(
     work: Callable[..., Result],
     tasks: Iterable[tuple[Any, ...]],
     processes: int | None = None,

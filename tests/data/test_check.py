@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from reseen.data.check import check
+from reseen.data.check import check, check_store
+from reseen.data.store import INDEX_FILE, shard_file
 from reseen.errors import ReseenError
 
 
@@ -128,3 +129,33 @@ def test_a_wrong_name_or_folder_is_the_users_mistake(people: Path, tmp_path: Pat
     with pytest.raises(ReseenError, match="empty is empty"):
         check("folder", tmp_path / "empty")
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_store_is_read_whole_and_every_damaged_shard_named(make_store):
+    store = make_store([(1, 1, 2), (1, 2, 2), (2, 1, 2), (2, 2, 2)])
+    assert check_store(store.path).ok
+    assert {fact.name: fact.found for fact in check_store(store.path).facts} == {
+        "people": 2,
+        "tracklets": 4,
+        "frames": 8,
+        "splits": 1,
+    }
+    shards = [store.path / shard_file(number) for number in (0, 1)]
+    for shard in shards:
+        content = bytearray(shard.read_bytes())
+        content[-1] ^= 1
+        shard.write_bytes(content)
+    assert [problem.split(" is ")[0] for problem in check_store(store.path).problems] == [
+        str(shard) for shard in shards
+    ]
+    assert not check_store(store.path).ok
+
+
+def test_a_store_that_does_not_open_is_refused(make_store, tmp_path: Path):
+    store = make_store([(1, 1, 2), (1, 2, 2)])
+    index = store.path / INDEX_FILE
+    index.write_text(index.read_text().replace("blotches", "blotched"))
+    with pytest.raises(ReseenError, match=f"{INDEX_FILE} is damaged"):
+        check_store(store.path)
+    with pytest.raises(ReseenError, match="is not a store"):
+        check_store(tmp_path)

@@ -210,7 +210,7 @@ def normalised_by_hand(frames, divide_by, flow_unit=255):
 @pytest.mark.parametrize("flow_unit", [255, 4])
 @pytest.mark.parametrize("divide_by", ["root", "unit"])
 def test_channels_are_normalised_frame_by_frame(store, divide_by, flow_unit):
-    frames = np.array(store.frames[:6]).reshape(2, 3, 5, 64, 48)
+    frames = store.frames[np.arange(6)].reshape(2, 3, 5, 64, 48)
     values = normalise(torch.from_numpy(frames), "full", divide_by, True, flow_unit)
     expected = normalised_by_hand(frames.astype(np.float64), divide_by, flow_unit)
     np.testing.assert_allclose(values.numpy(), expected, rtol=1e-4, atol=1e-5)
@@ -219,7 +219,7 @@ def test_channels_are_normalised_frame_by_frame(store, divide_by, flow_unit):
 @pytest.mark.parametrize("part", ["full", "upper", "lower"])
 @pytest.mark.parametrize("divide_by", ["root", "unit"])
 def test_channel_without_contrast_becomes_zero(store, divide_by, part):
-    frames = torch.from_numpy(np.array(store.frames[:1]))
+    frames = torch.from_numpy(store.frames[np.arange(1)])
     frames[:, 1] = 201
     values = normalise(frames, part, divide_by, flow=True, flow_unit=255)
     assert values.isfinite().all()
@@ -228,7 +228,7 @@ def test_channel_without_contrast_becomes_zero(store, divide_by, part):
 
 
 def test_flow_can_be_left_out(store):
-    frames = torch.from_numpy(np.array(store.frames[:1]))
+    frames = torch.from_numpy(store.frames[np.arange(1)])
     values = normalise(frames, "full", "root", flow=False, flow_unit=255)
     assert values[:, :3].any()
     assert not values[:, 3:].any()
@@ -236,7 +236,7 @@ def test_flow_can_be_left_out(store):
 
 @pytest.mark.parametrize(("part", "rows"), [("upper", slice(0, 32)), ("lower", slice(32, 64))])
 def test_half_bodies_are_resized_to_whole_frames(store, part, rows):
-    frame = np.array(store.frames[0])
+    frame = store.frames[np.int64(0)]
     halves = frame[:, rows].astype(np.float64)
     resized = np.stack(
         [cv2.resize(half, (48, 64), interpolation=cv2.INTER_LINEAR) for half in halves]

@@ -2,11 +2,11 @@
 
 import errno
 import json
-import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -15,10 +15,9 @@ import pytest
 
 from reseen.data import prepare as module
 from reseen.data.coding import pack_frames
-from reseen.data.journal import JOURNAL_FILE
 from reseen.data.pictures import read_picture
 from reseen.data.prepare import prepare
-from reseen.data.store import FRAMES_FILE, INDEX_FILE, FrameStore
+from reseen.data.store import INDEX_FILE, PLAN_FILE, FrameStore, damaged_shards, shard_file
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 
@@ -77,22 +76,44 @@ def test_a_store_holds_every_tracklet_as_packed_by_itself(finished):
     assert store.splits == benchmark.splits
     assert (store.dataset, store.flow) == ("folder", "lucas-kanade")
     assert (store.notes, store.left_out) == (("drawn",), ())
+    assert list(damaged_shards(path)) == []
 
 
 def test_a_finished_store_holds_nothing_else_and_opens_with_numpy(finished):
     _, path = finished
-    assert sorted(file.name for file in path.iterdir()) == [FRAMES_FILE, INDEX_FILE]
-    assert np.load(path / FRAMES_FILE, mmap_mode="r", allow_pickle=False).dtype == np.uint8
+    assert sorted(file.name for file in path.iterdir()) == [shard_file(0), INDEX_FILE]
+    frames = np.load(path / shard_file(0), mmap_mode="r", allow_pickle=False)
+    assert (frames.dtype, frames.shape) == (np.uint8, (sum(LENGTHS), 5, 64, 48))
+
+
+@pytest.mark.parametrize(("most", "shards"), [(2, [4, 2]), (3, [3, 2, 1]), (100, [1] * 6)])
+def test_shards_hold_whole_tracklets_in_order(benchmark, tmp_path, monkeypatch, most, shards):
+    monkeypatch.setattr(module, "LEAST_PICTURES", 1)
+    monkeypatch.setattr(module, "MOST_SHARDS", most)
+    store = prepare(benchmark, tmp_path / "store", processes=1)
+    ends = np.cumsum([0, *shards])
+    for number, (begin, end) in enumerate(pairwise(ends)):
+        frames = np.load(tmp_path / "store" / shard_file(number))
+        tracklets = benchmark.tracklets[begin:end]
+        np.testing.assert_array_equal(frames, np.concatenate([*map(packed_from, tracklets)]))
+    for index, tracklet in enumerate(benchmark.tracklets):
+        np.testing.assert_array_equal(store.tracklet(index), packed_from(tracklet))
 
 
 def test_a_finished_store_is_opened_at_once(copied, monkeypatch):
-    monkeypatch.setattr(module, "in_parallel", lambda *_: pytest.fail("worked again"))
+    monkeypatch.setattr(module, "unordered", lambda *_: pytest.fail("worked again"))
     benchmark, path = copied
     before = (path / INDEX_FILE).read_bytes()
-    (path / JOURNAL_FILE).touch()  # as a kill in the very last moment leaves it
+    leftovers = (path / PLAN_FILE, note_file(path, 0))  # as a kill in the last moment leaves them
+    for file in leftovers:
+        file.touch()
     assert len(prepare(benchmark, path)) == len(LENGTHS)
     assert (path / INDEX_FILE).read_bytes() == before
-    assert not (path / JOURNAL_FILE).exists()
+    assert not any(file.exists() for file in leftovers)
+
+
+def note_file(path: Path, number: int) -> Path:
+    return (path / shard_file(number)).with_suffix(".json")
 
 
 # What is left out
@@ -143,15 +164,16 @@ def test_a_part_of_a_trial_with_nobody_left_is_an_error(benchmark, tmp_path):
 # What has changed
 
 
-def changed_picture(benchmark: Benchmark) -> Benchmark:
-    path = next(benchmark.tracklets[2].paths)
-    status = path.stat()
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
-    return benchmark
+def changed_picture(old: Benchmark) -> Benchmark:
+    """The same pictures, but written later."""
+    *first, changed = old.tracklets
+    later = Path(f"{changed.folder}-later")
+    shutil.copytree(changed.folder, later, copy_function=shutil.copy, dirs_exist_ok=True)
+    return replace(old, tracklets=(*first, replace(changed, folder=later)))
 
 
 CHANGES = {
-    "a picture": (changed_picture, "from other pictures of tracklet 2/1, which have changed"),
+    "a picture": (changed_picture, "from other pictures of tracklet 3/2, which have changed"),
     "a tracklet more": (
         lambda old: replace(
             old, tracklets=(*old.tracklets, replace(old.tracklets[0], name="1/3", camera=3))
@@ -178,16 +200,19 @@ CHANGES = {
 
 @pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("state", ["finished", "unfinished"])
-def test_a_changed_source_is_noticed_and_named(benchmark, tmp_path, change, message, state):
-    path = tmp_path / "store"
-    recipe = module.recipe_of(benchmark, "lucas-kanade")
-    path.mkdir()
-    if state == "finished":
-        (path / INDEX_FILE).write_text(json.dumps({"format": 1, "recipe": recipe}))
-    else:
-        (path / JOURNAL_FILE).write_text(json.dumps(recipe) + "\n")
+def test_a_changed_source_is_noticed_and_named(copied, change, message, state):
+    benchmark, path = copied
+    if state == "unfinished":
+        make_unfinished(path)
     with pytest.raises(ReseenError, match=f"{path} was prepared {message}.*choose another --out"):
         prepare(change(benchmark), path)
+
+
+def make_unfinished(path: Path) -> None:
+    """Take a store's index away, as if it had been stopped before its first shard."""
+    recipe = json.loads((path / INDEX_FILE).read_text())["recipe"]
+    (path / PLAN_FILE).write_text(json.dumps(recipe))
+    (path / INDEX_FILE).unlink()
 
 
 def test_a_changed_setting_is_noticed_and_named(copied):
@@ -207,21 +232,19 @@ def test_an_unknown_flow_is_refused_before_anything_is_written(benchmark, tmp_pa
 KILLED = """
 import sys
 from pathlib import Path
-from reseen.data import journal
-from reseen.data.prepare import prepare
+from reseen.data import prepare as module
 sys.path.insert(0, sys.argv[1])
 from test_prepare import many
 
-journal.SECONDS_BETWEEN_SYNCS = 0
-write = journal.Journal.write
-
-def write_and_tell(self):
-    write(self)
-    print("written", flush=True)
+def telling(work, tasks, processes, unordered=module.unordered):
+    for result in unordered(work, tasks, processes):
+        print("written", flush=True)
+        yield result
 
 if __name__ == "__main__":
-    journal.Journal.write = write_and_tell
-    prepare(many(Path(sys.argv[2])), Path(sys.argv[3]), processes=2)
+    module.LEAST_PICTURES = 1
+    module.unordered = telling
+    module.prepare(many(Path(sys.argv[2])), Path(sys.argv[3]), processes=2)
 """
 
 
@@ -235,7 +258,7 @@ def many(root: Path) -> Benchmark:
 
 
 def test_killed_and_started_again_it_continues(benchmark, tmp_path, monkeypatch):
-    """A real SIGKILL after the third tracklet; the store must be the same byte for byte."""
+    """A real SIGKILL after the third shard; the store must be the same byte for byte."""
     root = benchmark.tracklets[4].folder
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     (tmp_path / "script.py").write_text(KILLED)
@@ -247,79 +270,80 @@ def test_killed_and_started_again_it_continues(benchmark, tmp_path, monkeypatch)
     with pytest.raises(ReseenError, match="is not finished; run prepare again"):
         FrameStore.open(killed)
 
+    monkeypatch.setattr(module, "LEAST_PICTURES", 1)
     done = []
-    monkeypatch.setattr(module, "in_parallel", counting(module.in_parallel, done))
+    monkeypatch.setattr(module, "unordered", counting(module.unordered, done))
     prepare(many(root), killed, processes=1)
     assert 0 < len(done) <= 37
     done.clear()
     prepare(many(root), whole, processes=2)
     assert len(done) == 40
-    for file in (FRAMES_FILE, INDEX_FILE):
+    files = {file.name for file in killed.iterdir()}
+    assert files == {file.name for file in whole.iterdir()}
+    assert files == {INDEX_FILE, *map(shard_file, range(40))}
+    for file in files:
         assert (killed / file).read_bytes() == (whole / file).read_bytes()
 
 
-def counting(in_parallel, done: list):
+def counting(unordered, done: list):
     def counted(work, tasks, processes):
-        for outcome in in_parallel(work, tasks, processes):
-            done.append(outcome)
-            yield outcome
+        for result in unordered(work, tasks, processes):
+            done.append(result)
+            yield result
 
     return counted
 
 
-def interrupted(copied: tuple[Benchmark, Path], lines: str) -> tuple[Benchmark, Path]:
-    """A store whose journal knows only the given lines."""
+def test_a_shard_without_its_note_is_packed_again(copied):
+    """A kill can fall between the two; nothing vouches for the shard then."""
     benchmark, path = copied
-    recipe = json.loads((path / INDEX_FILE).read_text())["recipe"]
-    (path / JOURNAL_FILE).write_text(json.dumps(recipe) + "\n" + lines)
-    (path / INDEX_FILE).unlink()
-    return benchmark, path
+    make_unfinished(path)
+    before = (path / shard_file(0)).read_bytes()
+    (path / shard_file(0)).write_bytes(b"from somewhere else")
+    (path / f".{shard_file(0)}.half.npy").write_bytes(b"cut off by a kill")
+    prepare(benchmark, path, processes=1)
+    assert sorted(file.name for file in path.iterdir()) == [shard_file(0), INDEX_FILE]
+    assert (path / shard_file(0)).read_bytes() == before
 
 
-def test_half_a_line_in_the_journal_does_not_count(copied, monkeypatch):
-    whole = '{"tracklet": 0, "length": 3, "broken": []}\n'
-    benchmark, path = interrupted(copied, whole + whole.replace("0", "1")[:20])
-    done = []
-    monkeypatch.setattr(module, "in_parallel", counting(module.in_parallel, done))
-    store = prepare(benchmark, path, processes=1)
-    assert sorted(outcome.tracklet for outcome in done) == [1, 2, 3, 4, 5]
-    np.testing.assert_array_equal(store.tracklet(1), packed_from(benchmark.tracklets[1]))
-
-
-@pytest.mark.parametrize("damage", ["cut", "gone"])
-def test_a_journal_whose_frames_are_gone_is_not_believed(copied, damage):
-    benchmark, path = interrupted(copied, '{"tracklet": 0, "length": 3, "broken": []}\n')
-    if damage == "cut":
-        os.truncate(path / FRAMES_FILE, 1000)
-    else:
-        (path / FRAMES_FILE).unlink()
-    with pytest.raises(ReseenError, match=r"frames\.npy is damaged; remove"):
+@pytest.mark.parametrize("content", ["these are words", "[]", '{"digest": 1}', "null"])
+def test_a_damaged_note_is_named(copied, content):
+    benchmark, path = copied
+    make_unfinished(path)
+    note_file(path, 0).write_text(content)
+    with pytest.raises(ReseenError, match=str(note_file(path, 0))):
         prepare(benchmark, path)
+    assert not (path / INDEX_FILE).exists()
 
 
-def test_a_damaged_journal_is_named(copied):
-    benchmark, path = interrupted(copied, "these are words\n")
-    with pytest.raises(ReseenError, match=rf"{JOURNAL_FILE} is damaged; remove"):
+@pytest.mark.parametrize("content", ["these are words", "[]", "null", "{}"])
+def test_a_damaged_plan_is_named(copied, content):
+    benchmark, path = copied
+    make_unfinished(path)
+    (path / PLAN_FILE).write_text(content)
+    with pytest.raises(ReseenError, match=str(path)):
         prepare(benchmark, path)
 
 
 def test_frames_that_somebody_else_put_there_are_not_overwritten(benchmark, tmp_path):
-    (tmp_path / FRAMES_FILE).write_bytes(b"precious")
-    with pytest.raises(ReseenError, match=r"nothing tells what .* was made from"):
+    (tmp_path / shard_file(0)).write_bytes(b"precious")
+    with pytest.raises(ReseenError, match=r"holds something else"):
         prepare(benchmark, tmp_path)
-    assert (tmp_path / FRAMES_FILE).read_bytes() == b"precious"
+    assert (tmp_path / shard_file(0)).read_bytes() == b"precious"
 
 
-def test_a_full_disk_shows_at_once_and_leaves_no_half_file(benchmark, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_half_file_and_can_be_continued(benchmark, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    path = tmp_path / "store"
+    monkeypatch.setattr(module, "unordered", lambda work, tasks, _: (work(*task) for task in tasks))
     with monkeypatch.context() as patched:
-        patched.setattr(os, "posix_fallocate", full)
-        with pytest.raises(ReseenError, match=r"no space left on the disk for .*frames\.npy"):
-            prepare(benchmark, tmp_path / "store", processes=1)
-    assert not (tmp_path / "store" / FRAMES_FILE).exists()
-    assert len(prepare(benchmark, tmp_path / "store", processes=1)) == len(LENGTHS)
+        patched.setattr(module, "_write_tracklet", full)
+        with pytest.raises(ReseenError, match=rf"no space left on the disk for .*{shard_file(0)}"):
+            prepare(benchmark, path)
+    assert [file.name for file in path.iterdir()] == [PLAN_FILE]
+    assert len(prepare(benchmark, path)) == len(LENGTHS)
 
 
 def test_too_small_frames_for_a_flow_are_named_with_their_tracklet(benchmark, tmp_path):

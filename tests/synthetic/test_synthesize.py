@@ -133,7 +133,7 @@ def test_stopped_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         yield None
         raise stop
 
-    monkeypatch.setattr(module, "in_parallel", one_then_stop)
+    monkeypatch.setattr(module, "unordered", one_then_stop)
     with pytest.raises((KeyboardInterrupt, ReseenError)) as caught:
         synthesize(tmp_path / "people", people=5)
     assert list(tmp_path.iterdir()) == []

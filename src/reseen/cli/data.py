@@ -31,17 +31,17 @@ def synthesize(
 
 
 def check(dataset: str, root: Path) -> int:
-    """Compare a data set's folder with what it must hold.
+    """Compare a data set's folder, or a prepared store, with what it must hold.
 
     Ends with 0 when all is right, with 1 and the list of problems when not.
 
     Args:
-        dataset: prid2011, prid2011-178, ilids-vid, mars, folder or synthetic.
+        dataset: prid2011, prid2011-178, ilids-vid, mars or folder; or the word store.
         root: Its folder.
     """
-    from reseen.data.check import check
+    from reseen.data.check import check, check_store
 
-    result = check(dataset, root)
+    result = check_store(root) if dataset == "store" else check(dataset, root)
     rows = [fact.row for fact in result.facts]
     print_table(make_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
     print_notes(result.notes)
@@ -62,7 +62,7 @@ def prepare(
     Stopped and started again, it goes on where it was.
 
     Args:
-        dataset: prid2011, prid2011-178, ilids-vid, mars, folder or synthetic.
+        dataset: prid2011, prid2011-178, ilids-vid, mars or folder.
         root: Its folder.
         out: The store to make.
         flow: Lucas-Kanade as in the paper's baseline, or OpenCV's DIS.

@@ -9,9 +9,10 @@ from reseen.data.datasets import known_dataset, load
 from reseen.data.datasets.splits import cameras_of_people
 from reseen.data.layout import entries, gaps
 from reseen.data.pictures import read_picture
+from reseen.data.store import FrameStore, damaged_shards
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
-from reseen.parallel import in_parallel
+from reseen.parallel import unordered
 from reseen.progress import progress
 
 PICTURE_SIZES = {
@@ -69,6 +70,22 @@ def check(dataset: str, root: Path, processes: int | None = None) -> CheckResult
     return CheckResult(facts, problems, benchmark.notes)
 
 
+def check_store(path: Path) -> CheckResult:
+    """Read a prepared store whole, and compare every file with its checksum.
+
+    Raises:
+        ReseenError: there is no finished store, or it does not even open.
+    """
+    store = FrameStore.open(path)
+    facts = (
+        Fact("people", None, len({person for person in store.persons.tolist() if person > 0})),
+        Fact("tracklets", None, len(store)),
+        Fact("frames", None, len(store.frames)),
+        Fact("splits", None, len(store.splits)),
+    )
+    return CheckResult(facts, tuple(damaged_shards(path)), (*store.notes, *store.left_out))
+
+
 def _odd_tracklets(benchmark: Benchmark) -> Iterator[str]:
     """Name what no sound data set holds; only MARS does, and there it is counted."""
     cameras = cameras_of_people(benchmark.tracklets)
@@ -88,7 +105,7 @@ def _bad_pictures(
     problems: list[str] = []
     with progress("checking", total, "pictures") as advance:
         tasks = ((tracklet, size) for tracklet in benchmark.tracklets)
-        for count, found in in_parallel(_inspect, tasks, processes):
+        for count, found in unordered(_inspect, tasks, processes):
             problems.extend(found)
             advance(count)
     return sorted(problems)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from reseen.data.coding import COLOUR_SCALES, FLOW_STEPS, HEIGHT, WIDTH
-from reseen.data.store import FrameStore
+from reseen.data.store import Frames, FrameStore
 from reseen.errors import ReseenError
 
 Integers = npt.NDArray[np.int64]
@@ -205,11 +205,11 @@ class FrameReader:
     Frames that take less than half of an accelerator's free memory are copied there once.
 
     Args:
-        frames: (N, 5, 64, 48) uint8, in memory or memory-mapped.
+        frames: N of any one shape, in memory or a store's.
         device: where the clips are to be.
     """
 
-    def __init__(self, frames: npt.NDArray[np.uint8], device: torch.device) -> None:
+    def __init__(self, frames: npt.NDArray[Any] | Frames, device: torch.device) -> None:
         self.frames, self.device = frames, device
         self._resident: Tensor | None = None
         if device.type == "cuda":
@@ -218,7 +218,7 @@ class FrameReader:
                 self._resident = torch.from_numpy(np.array(frames)).to(device)
 
     def read(self, rows: Integers) -> Tensor:
-        """Frames as stored: (..., T) rows -> (..., T, 5, 64, 48) uint8."""
+        """Frames as stored: (..., T) rows -> (..., T, *frame shape)."""
         if self._resident is not None:
             return self._resident[torch.from_numpy(rows).to(self.device)]
         frames = torch.from_numpy(self.frames[rows])

@@ -1,29 +1,66 @@
-"""Making a FrameStore from a benchmark's pictures: on all cores, to be stopped and continued."""
+"""Making a FrameStore from a benchmark's pictures: on all cores, to be stopped and continued.
 
-import io
+Each shard is written aside and renamed, then a note of what became of its tracklets. Who goes on
+skips the shards that have a note; whoever has them all writes the index.
+"""
+
+import hashlib
+import json
 import math
 import os
-from collections.abc import Iterator
-from dataclasses import asdict
-from itertools import accumulate, islice
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
+import msgspec
 import numpy as np
 
 from reseen.data.coding import FRAME_SHAPE, Picture, known_flow, packed
-from reseen.data.journal import JOURNAL_FILE, Journal, Outcome
 from reseen.data.pictures import read_picture
-from reseen.data.recipe import Recipe, check_unchanged, fingerprint, recipe_of
-from reseen.data.store import FORMAT, FRAMES_FILE, INDEX_FILE, FrameStore, read_index
+from reseen.data.store import (
+    FORMAT,
+    INDEX_FILE,
+    PLAN_FILE,
+    FrameStore,
+    Index,
+    Recipe,
+    Shard,
+    shard_file,
+)
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
-from reseen.files import cannot_write, write_json
-from reseen.parallel import in_parallel
+from reseen.files import digest_of, read_json, write_json, written_aside
+from reseen.parallel import unordered
 from reseen.progress import progress
+
+MOST_SHARDS = 128
+"""Each keeps a file open, of which some systems allow 256."""
+
+LEAST_PICTURES = 512
+"""In a shard: what a kill costs at most, and enough that its file's overhead does not count."""
 
 PICTURES_AHEAD = 8
 """Decoded before the first of them is packed."""
+
+
+Kind = TypeVar("Kind")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What became of a shard's tracklets.
+
+    Attributes:
+        digest: of the file of frames.
+        lengths: frames of each tracklet.
+        broken: names of each tracklet's files that could not be read.
+    """
+
+    digest: str
+    lengths: tuple[int, ...]
+    broken: tuple[tuple[str, ...], ...]
 
 
 def prepare(
@@ -46,101 +83,113 @@ def prepare(
             split, the disk is full, or a process was killed.
     """
     known_flow(flow)
-    recipe = recipe_of(benchmark, flow)
+    recipe = _recipe(benchmark, flow)
     if (path / INDEX_FILE).exists():
-        check_unchanged(path, read_index(path).get("recipe", {}), recipe)
+        _check_unchanged(path, Index.read(path).recipe, recipe)
     else:
-        with Journal.opened(path, recipe) as journal:
-            _pack_tracklets(benchmark.tracklets, path, flow, processes, journal)
-        write_json(path / INDEX_FILE, _index(benchmark, recipe, journal.outcomes))
-    (path / JOURNAL_FILE).unlink(missing_ok=True)
+        _begin(path, recipe)
+        shards = _shards(benchmark.tracklets)
+        _pack_missing(shards, path, flow, processes)
+        notes = [_read_as(Packed, _note_file(path, number)) for number in range(len(shards))]
+        _index(benchmark, recipe, notes).write(path)
+    for file in (*path.glob("frames-*.json"), path / PLAN_FILE):
+        file.unlink(missing_ok=True)
     return FrameStore.open(path)
 
 
-def _pack_tracklets(
-    tracklets: tuple[BenchmarkTracklet, ...],
-    path: Path,
-    flow: str,
-    processes: int | None,
-    journal: Journal,
-) -> None:
-    """Pack those tracklets that the journal does not know yet."""
-    *starts, total = accumulate(map(len, tracklets), initial=0)
-    frames = path / FRAMES_FILE
-    if journal.outcomes:
-        _check_reserved(frames, total)
+def _begin(path: Path, recipe: Recipe) -> None:
+    """Take the folder for a store of this recipe, or find the one begun there unchanged."""
+    if (path / PLAN_FILE).exists():
+        _check_unchanged(path, _read_as(Recipe, path / PLAN_FILE), recipe)
+    elif path.is_dir() and any(path.iterdir()):
+        raise ReseenError(f"{path} holds something else; empty it or choose another --out")
     else:
-        _reserve(frames, total)
-    tasks = (
-        (index, tracklet, frames, _offset(total, start), flow)
-        for index, (tracklet, start) in enumerate(zip(tracklets, starts, strict=True))
-        if index not in journal.outcomes
-    )
-    done = sum(len(tracklets[index]) for index in journal.outcomes)
-    with progress("preparing", total, "frames", done) as advance:
-        for outcome in in_parallel(_pack_tracklet, tasks, processes):
-            journal.add(outcome)
-            advance(len(tracklets[outcome.tracklet]))
+        write_json(path / PLAN_FILE, asdict(recipe))
 
 
-def _reserve(path: Path, frames: int) -> None:
-    """Take the whole file's space on the disk now, so that a full disk shows at once."""
+def _shards(tracklets: Sequence[BenchmarkTracklet]) -> list[list[BenchmarkTracklet]]:
+    """The tracklets of each shard: whole ones, in order."""
+    least = max(LEAST_PICTURES, math.ceil(sum(map(len, tracklets)) / MOST_SHARDS))
+    shards: list[list[BenchmarkTracklet]] = []
+    pictures = least
+    for tracklet in tracklets:
+        if pictures >= least:
+            shards.append([])
+            pictures = 0
+        shards[-1].append(tracklet)
+        pictures += len(tracklet)
+    return shards
+
+
+def _pack_missing(
+    shards: list[list[BenchmarkTracklet]], path: Path, flow: str, processes: int | None
+) -> None:
+    """Pack those shards that have no note yet."""
+    for left_by_a_kill in path.glob(".frames-*"):
+        left_by_a_kill.unlink()
+    missing = [number for number in range(len(shards)) if not _note_file(path, number).exists()]
+    pictures = [sum(map(len, shard)) for shard in shards]
+    done = sum(pictures) - sum(pictures[number] for number in missing)
+    tasks = ((number, shards[number], path, flow) for number in missing)
+    with progress("preparing", sum(pictures), "frames", done) as advance:
+        for number in unordered(_pack_shard, tasks, processes):
+            advance(pictures[number])
+
+
+def _note_file(path: Path, number: int) -> Path:
+    return (path / shard_file(number)).with_suffix(".json")
+
+
+def _read_as(kind: type[Kind], file: Path) -> Kind:
+    """Read what an unfinished store keeps for whoever goes on with it."""
     try:
-        with path.open("wb") as file:
-            file.write(_header(frames))
-            file.flush()
-            _reserve_bytes(file.fileno(), _offset(frames, frames))
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise cannot_write(path, error) from error
+        return msgspec.convert(read_json(file), kind)
+    except msgspec.ValidationError as error:
+        raise ReseenError(f"{file} is damaged ({error}); remove it and prepare again") from error
 
 
-def _reserve_bytes(descriptor: int, size: int) -> None:
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-    else:  # macOS: a full disk shows later, when frames are written
-        os.truncate(descriptor, size)
+def _pack_shard(number: int, tracklets: list[BenchmarkTracklet], path: Path, flow: str) -> int:
+    """Write a shard and its note, holding a few pictures at a time; returns its number."""
+    lengths: list[int] = []
+    broken: list[list[str]] = [[] for _ in tracklets]
+    with written_aside(path / shard_file(number)) as temporary:
+        with temporary.open("wb") as file:
+            _write_header(file, 0)
+            for tracklet, names in zip(tracklets, broken, strict=True):
+                lengths.append(_write_tracklet(file, tracklet, names, flow))
+            file.seek(0)
+            _write_header(file, sum(lengths))
+        digest = digest_of(temporary)
+    note = Packed(digest, tuple(lengths), tuple(map(tuple, broken)))
+    write_json(_note_file(path, number), asdict(note))
+    return number
 
 
-def _check_reserved(path: Path, frames: int) -> None:
-    if not path.is_file() or path.stat().st_size != _offset(frames, frames):
-        raise ReseenError(f"{path} is damaged; remove {path.parent} and prepare again")
-
-
-def _header(frames: int) -> bytes:
-    """The head of a NumPy file of that many frames."""
+def _write_header(file: BinaryIO, frames: int) -> None:
+    """The head of a NumPy file, which leaves room for any number of frames."""
     head = {"descr": "|u1", "fortran_order": False, "shape": (frames, *FRAME_SHAPE)}
-    file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, head)
-    return file.getvalue()
 
 
-def _offset(frames: int, row: int) -> int:
-    """Where a row begins in the file of that many frames, in bytes."""
-    return len(_header(frames)) + row * math.prod(FRAME_SHAPE)
+def _write_tracklet(
+    file: BinaryIO, tracklet: BenchmarkTracklet, broken: list[str], flow: str
+) -> int:
+    """Append a tracklet's frames; the names of unreadable pictures go into `broken`.
 
-
-def _pack_tracklet(
-    index: int, tracklet: BenchmarkTracklet, path: Path, offset: int, flow: str
-) -> Outcome:
-    """Pack one tracklet into the frames file, holding a few pictures at a time."""
-    broken: list[str] = []
+    Returns:
+        How many frames were written.
+    """
     length = 0
     try:
-        with path.open("r+b") as file:
-            file.seek(offset)
-            for frame in packed(_a_few_ahead(_readable(tracklet, broken)), flow):
-                file.write(frame.data)
-                length += 1
-    except OSError as error:
-        raise cannot_write(path, error) from error
+        for frame in packed(_a_few_ahead(_readable(tracklet, broken)), flow):
+            file.write(frame.data)
+            length += 1
     except ReseenError as error:
         raise ReseenError(f"tracklet {tracklet.name}: {error}") from error
-    return Outcome(index, length, tuple(broken))
+    return length
 
 
 def _readable(tracklet: BenchmarkTracklet, broken: list[str]) -> Iterator[Picture]:
-    """The pictures of a tracklet; the names of those that cannot be read go into `broken`."""
     for path in tracklet.paths:
         try:
             picture = read_picture(path)
@@ -160,65 +209,115 @@ def _a_few_ahead(pictures: Iterator[Picture]) -> Iterator[Picture]:
         yield from few
 
 
-def _index(benchmark: Benchmark, recipe: Recipe, outcomes: dict[int, Outcome]) -> dict[str, Any]:
-    """The content of `store.json`."""
-    starts = list(accumulate(map(len, benchmark.tracklets), initial=0))
-    kept = [index for index in range(len(benchmark.tracklets)) if outcomes[index].length]
+def _index(benchmark: Benchmark, recipe: Recipe, notes: list[Packed]) -> Index:
+    lengths = list(chain.from_iterable(note.lengths for note in notes))
+    broken = list(chain.from_iterable(note.broken for note in notes))
+    if len(lengths) != len(benchmark.tracklets):
+        raise ReseenError("the notes of the shards do not fit the data set; prepare it anew")
+    kept = [index for index, length in enumerate(lengths) if length]
     tracklets = [benchmark.tracklets[index] for index in kept]
-    return {
-        "format": FORMAT,
-        "fingerprint": fingerprint(recipe),
-        "notes": [*benchmark.notes, *_notes(benchmark, kept)],
-        "left_out": _left_out(benchmark, outcomes),
-        "names": [tracklet.name for tracklet in tracklets],
-        "persons": [tracklet.person for tracklet in tracklets],
-        "cameras": [tracklet.camera for tracklet in tracklets],
-        "starts": [starts[index] for index in kept],
-        "lengths": [outcomes[index].length for index in kept],
-        "splits": [asdict(split) for split in _remaining(benchmark.splits, kept)],
-        "recipe": recipe,
-    }
+    return Index(
+        format=FORMAT,
+        fingerprint=_digest(asdict(recipe)),
+        notes=(*benchmark.notes, *_gone(benchmark, kept)),
+        left_out=tuple(
+            f"{tracklet.name}: {len(names)} of {len(tracklet)} pictures unreadable: {_some(names)}"
+            for tracklet, names in zip(benchmark.tracklets, broken, strict=True)
+            if names
+        ),
+        frame_shape=FRAME_SHAPE,
+        dtype="uint8",
+        shards=tuple(Shard(sum(note.lengths), note.digest) for note in notes),
+        names=tuple(tracklet.name for tracklet in tracklets),
+        persons=tuple(tracklet.person for tracklet in tracklets),
+        cameras=tuple(tracklet.camera for tracklet in tracklets),
+        lengths=tuple(lengths[index] for index in kept),
+        splits=_remaining(benchmark.splits, kept),
+        recipe=recipe,
+    )
 
 
-def _notes(benchmark: Benchmark, kept: list[int]) -> list[str]:
+def _gone(benchmark: Benchmark, kept: list[int]) -> Iterable[str]:
     gone = len(benchmark.tracklets) - len(kept)
-    if not gone:
-        return []
-    people = {tracklet.person for tracklet in benchmark.tracklets}
-    seen = {benchmark.tracklets[index].person for index in kept}
-    return [
-        f"{gone} of {len(benchmark.tracklets)} tracklets and {len(people - seen)} of {len(people)} "
-        "people are in no trial, because none of their pictures can be read"
-    ]
-
-
-def _left_out(benchmark: Benchmark, outcomes: dict[int, Outcome]) -> list[str]:
-    return [
-        f"{tracklet.name}: {len(broken)} of {len(tracklet)} pictures unreadable: {_some(broken)}"
-        for index, tracklet in enumerate(benchmark.tracklets)
-        if (broken := outcomes[index].broken)
-    ]
+    if gone:
+        people = {tracklet.person for tracklet in benchmark.tracklets}
+        seen = {benchmark.tracklets[index].person for index in kept}
+        yield (
+            f"{gone} of {len(benchmark.tracklets)} tracklets and {len(people - seen)} of "
+            f"{len(people)} people are in no trial, because none of their pictures can be read"
+        )
 
 
 def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def _remaining(splits: tuple[Split, ...], kept: list[int]) -> list[Split]:
-    """The splits without the tracklets that are gone, pointing at the new places of the others.
-
-    Raises:
-        ReseenError: nothing is left of a part that held somebody.
-    """
+def _remaining(splits: tuple[Split, ...], kept: list[int]) -> tuple[Split, ...]:
+    """The splits without the tracklets that are gone, pointing at the new places of the others."""
     places = {index: place for place, index in enumerate(kept)}
-    return [
-        Split(**{part: _moved(part, indices, places) for part, indices in asdict(split).items()})
+
+    def moved(part: str, indices: tuple[int, ...]) -> tuple[int, ...]:
+        left = tuple(places[index] for index in indices if index in places)
+        if indices and not left:
+            raise ReseenError(f"not one {part} tracklet has a readable picture; check the data set")
+        return left
+
+    return tuple(
+        Split(**{part: moved(part, indices) for part, indices in asdict(split).items()})
         for split in splits
-    ]
+    )
 
 
-def _moved(part: str, indices: tuple[int, ...], places: dict[int, int]) -> tuple[int, ...]:
-    moved = tuple(places[index] for index in indices if index in places)
-    if indices and not moved:
-        raise ReseenError(f"not one {part} tracklet has a readable picture; check the data set")
-    return moved
+def _recipe(benchmark: Benchmark, flow: str) -> Recipe:
+    return Recipe(
+        dataset=benchmark.dataset,
+        flow=flow,
+        splits=_digest([astuple(split) for split in benchmark.splits]),
+        sources={tracklet.name: _source(tracklet) for tracklet in benchmark.tracklets},
+    )
+
+
+def _check_unchanged(path: Path, written: Recipe, wanted: Recipe) -> None:
+    """Refuse to go on with what was made from another recipe, and name what has changed."""
+    change = _first_change(written, wanted)
+    if change:
+        raise ReseenError(f"{path} was prepared {change}; remove it or choose another --out")
+
+
+def _first_change(written: Recipe, wanted: Recipe) -> str | None:
+    if written.dataset != wanted.dataset:
+        return f"with dataset {written.dataset}, not {wanted.dataset}"
+    if written.flow != wanted.flow:
+        return f"with flow {written.flow}, not {wanted.flow}"
+    before, now = written.sources, wanted.sources
+    for name in now | before:
+        if name not in before:
+            return f"without tracklet {name}, which has come since"
+        if name not in now:
+            return f"with tracklet {name}, which has gone since"
+        if before[name] != now[name]:
+            return f"from other pictures of tracklet {name}, which have changed since"
+    if written.splits != wanted.splits:
+        return "with other splits into training and test people"
+    return None
+
+
+def _source(tracklet: BenchmarkTracklet) -> str:
+    folder = str(tracklet.folder)
+    # Paths as text: a `Path` for each of a million files is slow.
+    stamps = [_stamp(f"{folder}{os.sep}{file}") for file in tracklet.files]
+    return _digest([tracklet.person, tracklet.camera, tracklet.files, stamps])
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    """Size and time of change; None for a file that cannot be looked at."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

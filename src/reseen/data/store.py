@@ -1,33 +1,176 @@
-"""FrameStore: every frame of a benchmark in one memory-mapped file, and which tracklet it is of."""
+"""FrameStore: every frame of a benchmark, memory-mapped in shards, and which tracklet it is of."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from reseen.data.coding import FRAME_SHAPE
 from reseen.data.tracklet import Split, check_splits
 from reseen.errors import ReseenError
-from reseen.files import read_json
+from reseen.files import digest_of, read_json, write_json
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files' layout and of the frames' coding. A store of another one is refused."""
 
-FRAMES_FILE = "frames.npy"
 INDEX_FILE = "store.json"
+PLAN_FILE = "unfinished.json"
 
-_COLUMNS = ("persons", "cameras", "starts", "lengths")
 _ANEW = "remove the store and prepare it again"
+
+
+def shard_file(number: int) -> str:
+    """The name of a shard's frames, a NumPy file."""
+    return f"frames-{number:04d}.npy"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a store is made from, so that a change can be named.
+
+    Attributes:
+        dataset: the data set's name.
+        flow: how the flow channels were computed.
+        splits: a digest of the splits.
+        sources: a digest for each tracklet by name: of its person, its camera, and its files'
+            names, sizes and times.
+    """
+
+    dataset: str
+    flow: str
+    splits: str
+    sources: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What the index knows of one file of frames.
+
+    Attributes:
+        frames: how many it holds.
+        digest: of the whole file.
+    """
+
+    frames: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """The content of `store.json`; columns are of the M tracklets, in the order of their frames."""
+
+    format: int
+    fingerprint: str
+    notes: tuple[str, ...]
+    left_out: tuple[str, ...]
+    frame_shape: tuple[int, ...]
+    dtype: str
+    shards: tuple[Shard, ...]
+    names: tuple[str, ...]
+    persons: tuple[int, ...]
+    cameras: tuple[int, ...]
+    lengths: tuple[int, ...]
+    splits: tuple[Split, ...]
+    recipe: Recipe
+
+    def write(self, path: Path) -> None:
+        """Write the index, with its own digest, into the folder `path`; the store is then whole."""
+        content = asdict(self)
+        write_json(path / INDEX_FILE, {"digest": _text_digest(content), **content})
+
+    @classmethod
+    def read(cls, path: Path) -> "Index":
+        """Read the index of the finished store in the folder `path`.
+
+        Raises:
+            ReseenError: as `FrameStore.open`.
+        """
+        if not (path / INDEX_FILE).is_file():
+            if (path / PLAN_FILE).exists():
+                raise ReseenError(f"the store {path} is not finished; run prepare again")
+            raise ReseenError(f"{path} is not a store; make one with: reseen prepare")
+        content = read_json(path / INDEX_FILE)
+        version = content.get("format") if isinstance(content, dict) else None
+        if version != FORMAT:
+            raise ReseenError(
+                f"the store {path} has format {version}, this version of reseen reads {FORMAT}; "
+                f"{_ANEW}"
+            )
+        if content.pop("digest", None) != _text_digest(content):
+            raise ReseenError(f"{path / INDEX_FILE} is damaged; {_ANEW}")
+        try:
+            return msgspec.convert(content, cls)
+        except msgspec.ValidationError as error:
+            raise ReseenError(f"{path / INDEX_FILE} is damaged: {error}; {_ANEW}") from error
+
+
+class Frames:
+    """The frames of all shards as one array, read from disk when they are asked for.
+
+    Args:
+        shards: arrays of frames of one shape and dtype.
+
+    Attributes:
+        shape: (N, *frame shape).
+        dtype: of a frame.
+    """
+
+    def __init__(
+        self, shards: Sequence[NDArray[Any]], frame_shape: tuple[int, ...], dtype: DTypeLike
+    ) -> None:
+        self._shards = shards
+        lengths = np.array([len(shard) for shard in shards], np.int64)
+        self._ends = lengths.cumsum()
+        self._starts = self._ends - lengths
+        self.dtype = np.dtype(dtype)
+        self.shape = (int(self._ends[-1]) if shards else 0, *frame_shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all frames together."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Copy frames: (...) int64 rows -> (..., *frame shape)."""
+        flat = np.asarray(rows, np.int64).ravel()
+        if len(flat) and not 0 <= flat.min() <= flat.max() < len(self):
+            raise IndexError(f"rows {flat.min()} to {flat.max()} of {len(self)} frames")
+        copy = np.empty((len(flat), *self.shape[1:]), self.dtype)
+        of_shard = self._ends.searchsorted(flat, side="right")
+        inside = flat - self._starts[of_shard]
+        borders = np.flatnonzero(of_shard[1:] != of_shard[:-1]) + 1
+        for begin, end in pairwise([0, *borders.tolist(), len(flat)] if len(flat) else []):
+            # Rows are known to be inside; without "clip" NumPy would copy everything twice.
+            shard = self._shards[of_shard[begin]]
+            shard.take(inside[begin:end], axis=0, out=copy[begin:end], mode="clip")
+        return copy.reshape(*np.shape(rows), *self.shape[1:])
+
+    def between(self, start: int, end: int) -> NDArray[Any]:
+        """The frames from `start` to before `end`, all of one shard: a view, nothing is read."""
+        number = int(np.searchsorted(self._ends, start, side="right"))
+        first = int(self._starts[number])
+        return self._shards[number][start - first : end - first]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """All frames, copied into memory."""
+        empty = np.empty((0, *self.shape[1:]), self.dtype)
+        return np.concatenate([*self._shards, empty]).astype(dtype or self.dtype, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
 class FrameStore:
     """The frames of a benchmark, packed for the network, as a folder on disk.
 
-    The folder holds `frames.npy` (readable with `numpy.load`) and `store.json`, which is written
-    last: without it, the store is not finished.
+    The folder holds shards, `frames-0000.npy` and on (readable with `numpy.load`), and
+    `store.json`, which is written last: without it, the store is not finished.
 
     Attributes:
         path: the folder.
@@ -36,11 +179,12 @@ class FrameStore:
         fingerprint: changes with the settings and with the pictures' names, sizes and times.
         notes: what the user must know about how the data set was read, a sentence each.
         left_out: the pictures and tracklets that could not be read, a line for each tracklet.
-        frames: (N, 5, 64, 48) uint8, memory-mapped; channels as in `reseen.data.coding.CHANNELS`.
-            Rows outside every tracklet stand for unreadable pictures and mean nothing.
+        frames: N of them, memory-mapped; of shape (5, 64, 48) and uint8 as
+            `reseen.data.coding` packs them, or whatever else the store holds.
         names: of the M tracklets.
         persons, cameras: (M,) int64.
-        starts, lengths: (M,) int64; tracklet i is `frames[starts[i] : starts[i] + lengths[i]]`.
+        starts, lengths: (M,) int64; tracklet i has the rows `starts[i]` to
+            `starts[i] + lengths[i] - 1`.
         splits: one for each trial, indices into the M tracklets.
 
     Raises:
@@ -53,7 +197,7 @@ class FrameStore:
     fingerprint: str
     notes: tuple[str, ...]
     left_out: tuple[str, ...]
-    frames: NDArray[np.uint8]
+    frames: Frames
     names: tuple[str, ...]
     persons: NDArray[np.int64]
     cameras: NDArray[np.int64]
@@ -62,18 +206,20 @@ class FrameStore:
     splits: tuple[Split, ...]
 
     def __post_init__(self) -> None:
-        if self.frames.dtype != np.uint8 or self.frames.shape[1:] != FRAME_SHAPE:
-            raise ReseenError(f"the frames in {self.path} are not {FRAME_SHAPE} bytes each")
         columns = (self.persons, self.cameras, self.starts, self.lengths)
         if any(column.shape != (len(self.names),) for column in columns):
             raise ReseenError(f"the tracklet table in {self.path} has columns of unequal length")
-        inside = (self.starts >= 0) & (self.starts + self.lengths <= len(self.frames))
-        if not (inside & (self.lengths > 0)).all():
-            raise ReseenError(f"a tracklet in {self.path} lies outside its frames")
+        if (self.lengths <= 0).any() or self.lengths.sum() != len(self.frames):
+            raise ReseenError(f"the tracklets in {self.path} are not as long as its frames")
         check_splits(list(self.names), self.persons.tolist(), self.splits)
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Of one frame: (5, 64, 48) for the paper's network, (A, D) for vectors of a trunk."""
+        return self.frames.shape[1:]
 
     def split(self, trial: int) -> Split:
         """The split of a trial.
@@ -87,64 +233,78 @@ class FrameStore:
             raise ReseenError(f"{self.path} has {len(self.splits)} trials, from 0; not {trial}")
         return self.splits[trial % len(self.splits)]
 
-    def tracklet(self, index: int) -> NDArray[np.uint8]:
-        """The frames of one tracklet, (L, 5, 64, 48) uint8: a view, nothing is read yet."""
-        start = self.starts[index]
-        return self.frames[start : start + self.lengths[index]]
+    def tracklet(self, index: int) -> NDArray[Any]:
+        """The frames of one tracklet, (L, *frame_shape): a view, nothing is read yet."""
+        start = int(self.starts[index])
+        return self.frames.between(start, start + int(self.lengths[index]))
 
     @classmethod
     def open(cls, path: Path) -> "FrameStore":
         """Open a finished store; the frames stay on disk until they are used.
 
+        The index is checked whole, of the shards the size, shape and type; `damaged_shards`
+        checks their content.
+
         Raises:
             ReseenError: there is no store, it is not finished, it was written by another version,
                 or its files are damaged.
         """
-        index = read_index(path)
-        try:
-            table = {name: np.array(index[name], np.int64) for name in _COLUMNS}
-            splits = tuple(
-                Split(**{part: tuple(indices) for part, indices in split.items()})
-                for split in index["splits"]
-            )
-            return cls(
-                path=path,
-                dataset=index["recipe"]["dataset"],
-                flow=index["recipe"]["flow"],
-                fingerprint=index["fingerprint"],
-                notes=tuple(index["notes"]),
-                left_out=tuple(index["left_out"]),
-                frames=_map_frames(path / FRAMES_FILE),
-                names=tuple(index["names"]),
-                splits=splits,
-                **table,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ReseenError(f"{path / INDEX_FILE} is damaged ({error!r}); {_ANEW}") from error
+        index = Index.read(path)
+        lengths = np.array(index.lengths, np.int64)
+        return cls(
+            path=path,
+            dataset=index.recipe.dataset,
+            flow=index.recipe.flow,
+            fingerprint=index.fingerprint,
+            notes=index.notes,
+            left_out=index.left_out,
+            frames=_mapped(path, index),
+            names=index.names,
+            persons=np.array(index.persons, np.int64),
+            cameras=np.array(index.cameras, np.int64),
+            starts=np.cumsum(lengths) - lengths,
+            lengths=lengths,
+            splits=index.splits,
+        )
 
 
-def read_index(path: Path) -> dict[str, Any]:
-    """Read `store.json` and check its version.
+def damaged_shards(path: Path) -> Iterator[str]:
+    """Read every shard of a store and compare it with its digest.
+
+    Yields:
+        A line for each shard that is not as it was written.
 
     Raises:
         ReseenError: as `FrameStore.open`.
     """
-    if not (path / INDEX_FILE).is_file():
-        if (path / FRAMES_FILE).exists():
-            raise ReseenError(f"the store {path} is not finished; run prepare again to continue")
-        raise ReseenError(f"{path} is not a store; make one with: reseen prepare")
-    index = read_json(path / INDEX_FILE)
-    version = index.get("format") if isinstance(index, dict) else None
-    if version != FORMAT:
-        raise ReseenError(
-            f"the store {path} has format {version}, this version of reseen reads {FORMAT}; {_ANEW}"
-        )
-    return dict(index)
+    for number, shard in enumerate(Index.read(path).shards):
+        file = path / shard_file(number)
+        if not file.is_file() or digest_of(file) != shard.digest:
+            yield f"{file} is missing or damaged; {_ANEW}"
 
 
-def _map_frames(path: Path) -> NDArray[np.uint8]:
+def _mapped(path: Path, index: Index) -> Frames:
+    shards = [
+        _map_shard(path / shard_file(number), (shard.frames, *index.frame_shape), index.dtype)
+        for number, shard in enumerate(index.shards)
+    ]
+    return Frames(shards, index.frame_shape, index.dtype)
+
+
+def _map_shard(path: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
     try:
-        # Unlike `numpy.load`, this knows neither archives nor pickles.
-        return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError) as error:
+        # Unlike `numpy.load`, this knows neither archives nor pickles. As a plain array, what is
+        # taken from it costs half of what it would as a memmap.
+        frames = np.lib.format.open_memmap(path, mode="r").view(np.ndarray)
+    except (OSError, ValueError, TypeError, SyntaxError) as error:
         raise ReseenError(f"{path} is missing or damaged ({error}); {_ANEW}") from error
+    if frames.shape != shape or frames.dtype != dtype:
+        raise ReseenError(
+            f"{path} holds {frames.dtype} of shape {frames.shape}, not {dtype} of shape {shape}; "
+            f"{_ANEW}"
+        )
+    return frames
+
+
+def _text_digest(value: Any) -> str:
+    return hashlib.blake2b(msgspec.json.encode(value, order="sorted"), digest_size=16).hexdigest()

@@ -16,7 +16,7 @@ from reseen.network.checkpoint import CHECKPOINT_FILE, RUN_FILE, WEIGHTS_FILE, R
 from reseen.network.config import Config, nearest
 from reseen.network.model import PartFusion
 from reseen.network.training import fit, job_of, make_fabric, plan_run, train_part
-from reseen.parallel import in_parallel, report
+from reseen.parallel import report, unordered
 from reseen.progress import Advance, progress
 
 BUDGETS = (4, 2)
@@ -143,7 +143,7 @@ def train_runs(store: FrameStore, runs: Mapping[tuple[int, str], Run], out: Path
             _train_stacked(store, runs, out, advance)
         else:
             tasks = ((store.path, run, part) for run, part in networks)
-            for _ in in_parallel(_train_alone, tasks, os.cpu_count(), advance):
+            for _ in unordered(_train_alone, tasks, os.cpu_count(), advance):
                 pass
 
 

@@ -26,7 +26,7 @@ from reseen.network.config import Config
 from reseen.network.embed import embed
 from reseen.network.model import PartFusion
 from reseen.network.part_fusion import learn_part_fusion
-from reseen.parallel import in_parallel
+from reseen.parallel import unordered
 from reseen.progress import progress
 from reseen.report.page import headline_kind, write_page
 from reseen.report.plots import plot_cmc
@@ -81,7 +81,7 @@ def _score_runs(store: FrameStore, runs: Mapping[tuple[int, str], Run]) -> None:
     tasks = [(store.path, run) for run in runs.values()]
     processes = 1 if torch.cuda.is_available() else os.cpu_count()
     with progress("scoring", len(tasks), "runs") as advance:
-        for _ in in_parallel(_score_alone, tasks, processes):
+        for _ in unordered(_score_alone, tasks, processes):
             advance(1)
 
 

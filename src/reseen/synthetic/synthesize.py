@@ -17,7 +17,7 @@ from reseen.data.datasets.splits import FEWEST_PEOPLE
 from reseen.data.layout import entries
 from reseen.errors import ReseenError
 from reseen.files import cannot_write, read_json, write_json
-from reseen.parallel import in_parallel
+from reseen.parallel import unordered
 from reseen.progress import progress
 from reseen.synthetic.camera import Difficulty, random_camera
 from reseen.synthetic.film import draw_walk
@@ -119,7 +119,7 @@ def _draw(root: Path, settings: Settings, processes: int | None) -> None:
         for view in range(1, settings.cameras + 1)
     ]
     with progress("drawing", len(tasks), "tracklets") as advance:
-        for _ in in_parallel(_draw_tracklet, tasks, processes):
+        for _ in unordered(_draw_tracklet, tasks, processes):
             advance(1)
 
 
