@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from reseen.data.pictures import read_picture
-from reseen.gallery.contact_sheet import contact_sheet, time_text
+from reseen.gallery.contact_sheet import contact_sheet
 from reseen.gallery.records import Entry, Match, Query
 from reseen.gallery.thumbnail import make_thumbnail
 
@@ -33,17 +33,3 @@ def test_every_match_has_a_row_with_its_pictures(tmp_path, query):
 def test_no_match_leaves_the_query_alone(tmp_path, query):
     contact_sheet(query, None, [], {}, tmp_path / "sheet.png")
     assert read_picture(tmp_path / "sheet.png").shape[0] > 100
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, "time unknown"),
-        (0.0, "00:00:00.0"),
-        (3723.46, "01:02:03.5"),
-        (59.97, "00:01:00.0"),
-        (1714564801.5, "2024-05-01 12:00:01 UTC"),
-    ],
-)
-def test_times_are_written_as_people_read_them(seconds, text):
-    assert time_text(seconds) == text

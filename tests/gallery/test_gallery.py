@@ -114,6 +114,24 @@ def test_tracklets_of_unknown_time_are_left_out_of_a_time_and_listed_otherwise(g
     assert gallery.entries("net", Filter(camera="north"))[0].start is None
 
 
+def test_recordings_with_and_without_a_date_are_told_apart(gallery):
+    date = 1.7e9
+    starts, ends = [None, 60.0, date, date + 60], [None, 65.0, date + 5, date + 65]
+    gallery.add_embedded(embedded(4, starts=starts, ends=ends), "net")
+
+    def found(**bounds):
+        return {int(entry.id[1:]) for entry in gallery.entries("net", Filter(**bounds))}
+
+    assert found(end=date + 30) == {2}
+    assert found(start=date + 30) == {3}
+    assert found(start=30.0) == found(end=70.0) == {1}
+    assert found(start=30.0, end=date) == set()
+    stats = gallery.stats()
+    assert (stats.start, stats.end, stats.undated) == (date, date + 65, 2)
+    gallery.forget(Filter(start=date))
+    assert (gallery.stats().start, gallery.stats().end, gallery.stats().undated) == (60.0, 65.0, 0)
+
+
 @pytest.mark.parametrize(
     "name",
     ["it's", "' OR 1=1 --", 'a"b', "back\\slash", "Bahnhof Süd 北口 🚉", "%", "a/b c", "`x`"],

@@ -1,7 +1,6 @@
 """A gallery of three drawn people before two cameras, and a client of its pages."""
 
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -63,16 +62,6 @@ def embed_people():
 def draw_pictures():
     """The function that draws pictures of ada, ben or eve."""
     return drawn
-
-
-@pytest.fixture(autouse=True)
-def _utc(monkeypatch):
-    """Clock times as in Greenwich, wherever the tests run."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "UTC")
-        time.tzset()
-        yield
-    time.tzset()
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,20 @@
 """The commands about people in folders: draw, check, prepare."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from reseen.cli.options import within
 from reseen.printing import make_table, print_notes, print_table
 
 
 def synthesize(
     out: Path,
     *,
-    people: int = 60,
-    cameras: int = 2,
-    twins: float = 0.2,
+    people: Annotated[int, within(1)] = 60,
+    cameras: Annotated[int, within(1)] = 2,
+    twins: Annotated[float, within(0, 1)] = 0.2,
     same_gait: bool = False,
-    seed: int = 0,
+    seed: Annotated[int, within(0)] = 0,
 ) -> None:
     """Draw walking people as image folders.
 

@@ -6,16 +6,15 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from reseen.cli.network import with_updates
-from reseen.cli.options import ConfigOverrides
+from reseen.cli.options import ConfigFile, ConfigOverrides, Json, Preset, Seed, Updates, within
 from reseen.printing import print_notes, print_table
 
 
-def demo(out: Path = Path("demo"), *, seed: int = 0) -> None:
+def demo(out: Path = Path("demo"), *, seed: Seed = 0) -> None:
     """Draw people, train the tuned network on some, find the others again.
 
     Args:
         out: Folder for the people, the run, report.html and report.json.
-        seed: Every random number follows from it.
     """
     from reseen.experiments.demo import run_demo
 
@@ -31,7 +30,7 @@ def evaluate(
     protocol: str | None = None,
     rerank: bool = False,
     out: Path | None = None,
-    json: Path | None = None,
+    json: Json = None,
 ) -> None:
     """Score a run on the test people: CMC and mAP for every feature.
 
@@ -42,7 +41,6 @@ def evaluate(
             set's own.
         rerank: Order the gallery anew by k-reciprocal neighbours.
         out: Folder for report.html, report.json, cmc.png and ranked.png; by default RUN.
-        json: Where else to write the JSON report.
     """
     from reseen.data.store import FrameStore
     from reseen.evaluation.evaluate import evaluate
@@ -65,13 +63,13 @@ def reproduce(
     store: Path,
     *,
     out: Path,
-    trials: int = 10,
+    trials: Annotated[int, within(1)] = 10,
     variants: Annotated[list[str] | None, Parameter(negative="--no-variants")] = None,
     part: Literal["full", "all"] = "all",
-    preset: Literal["paper", "quick", "tuned", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
-    config: Path | None = None,  # noqa: ARG001 _fill_settings
-    updates: int | None = None,
-    seed: int = 0,
+    preset: Preset = "paper",  # noqa: ARG001 _fill_settings
+    config: ConfigFile = None,  # noqa: ARG001 _fill_settings
+    updates: Updates = None,
+    seed: Seed = 0,
     settings: ConfigOverrides = None,
 ) -> None:
     """Run the paper's experiments: every table and figure, over several trials.
@@ -86,10 +84,6 @@ def reproduce(
             hadsell, hinge, unit, strong-flow, no-flow; by default all. Repeat the option for
             several.
         part: full: without the body parts, whose three networks take most of the time.
-        preset: Settings to start from.
-        config: TOML file with settings that replace the preset's.
-        updates: Steps of the optimiser for each network.
-        seed: Every random number follows from it.
         settings: Single settings, over preset and file.
     """
     from reseen.data.store import FrameStore

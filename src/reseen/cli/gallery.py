@@ -1,23 +1,25 @@
 """The commands about a gallery: fill, list, clean, search, calibrate."""
 
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from reseen.cli.options import Camera, Json, Since, Until, within
 from reseen.errors import ReseenError
 from reseen.printing import make_table, print_notes, print_table
+from reseen.times import show
 
 if TYPE_CHECKING:
     from reseen.gallery.extractors import Extractor
     from reseen.gallery.gallery import Gallery
-    from reseen.gallery.records import Entry, Filter, Match, Query
+    from reseen.gallery.records import Entry, Match, Query
 
 gallery_app = App(name="gallery", help="Fill, look at and clean a gallery of tracklets.")
 
 Box = Annotated[tuple[int, int, int, int] | None, Parameter(negative="")]
+Days = Annotated[float | None, within(0, above=True)]
 
 
 @gallery_app.command
@@ -28,7 +30,7 @@ def add(
     model: str = "stripes",
     camera: str | None = None,
     heads: bool = False,
-    keep_days: float | None = None,
+    keep_days: Days = None,
 ) -> None:
     """Add the tracklets of a folder; what is there already is not added twice.
 
@@ -61,6 +63,13 @@ def add(
         )
     print(f"{gallery}: {added.added:,} added, {added.present:,} were there before")
     print_notes(added.left_out)
+    if undated := opened.stats().undated:
+        print_notes(
+            [
+                f"the gallery mixes recordings with and without a date: {undated:,} tracklets have "
+                "none and are left out wherever a time is asked for; see reseen track --start"
+            ]
+        )
 
 
 @gallery_app.command(name="list")
@@ -68,50 +77,42 @@ def list_(
     gallery: str,
     *,
     model: str | None = None,
-    camera: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    limit: int = 50,
-    json: Path | None = None,
+    camera: Camera = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, within(1)] = 50,
+    json: Json = None,
 ) -> None:
     """List tracklets by time.
 
     Args:
         gallery: The gallery.
         model: Whose features; needed only where there are several models.
-        camera: Only this camera.
-        since: Only from then on: seconds, or a date such as 2026-05-01T12:00.
-        until: Only up to then.
         limit: How many at most.
-        json: Where to write the list.
     """
     from reseen.files import write_json
-    from reseen.gallery.contact_sheet import time_text
     from reseen.gallery.gallery import Gallery
+    from reseen.gallery.records import Filter
 
     opened = Gallery.open(gallery)
-    chosen, where = opened.model(model), _filter(camera, None, since, until)
+    chosen, where = opened.model(model), Filter((), camera, None, since, until)
     entries = opened.entries(chosen, where, limit=limit)
     if json is not None:
         write_json(json, [asdict(entry) for entry in entries])
-    rows = [
-        (entry.id, entry.camera, time_text(entry.start), f"{entry.frames:,}") for entry in entries
-    ]
+    rows = [(entry.id, entry.camera, show(entry.start), f"{entry.frames:,}") for entry in entries]
     count = opened.count(chosen, where)
     title = f"{len(rows):,} of {count:,} tracklets, model {chosen}"
     print_table(make_table(title, ("tracklet", "camera", "from", "frames"), rows))
 
 
 @gallery_app.command
-def stats(gallery: str, *, json: Path | None = None) -> None:
+def stats(gallery: str, *, json: Json = None) -> None:
     """Count what a gallery holds.
 
     Args:
         gallery: The gallery.
-        json: Where to write the counts.
     """
     from reseen.files import write_json
-    from reseen.gallery.contact_sheet import time_text
     from reseen.gallery.gallery import Gallery
 
     found = Gallery.open(gallery).stats()
@@ -121,8 +122,9 @@ def stats(gallery: str, *, json: Path | None = None) -> None:
     rows = [
         *((f"model {name}", f"{count:,}") for name, count in found.models.items()),
         *((f"camera {name}", f"{count:,}") for name, count in found.cameras.items()),
-        ("first seen", time_text(found.start)),
-        ("last seen", time_text(found.end)),
+        ("first seen", show(found.start)),
+        ("last seen", show(found.end)),
+        *([("without a date", f"{found.undated:,}")] if found.undated else []),
         ("megabytes", f"{found.size / 1e6:,.1f}"),
         ("kept", kept),
     ]
@@ -134,11 +136,11 @@ def forget(
     gallery: str,
     *,
     ids: tuple[str, ...] = (),
-    camera: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
+    camera: Camera = None,
+    since: Since = None,
+    until: Until = None,
     like: str | None = None,
-    distance: float | None = None,
+    distance: Annotated[float | None, within(0)] = None,
     model: str | None = None,
 ) -> None:
     """Remove tracklets, and their data from the disk.
@@ -146,29 +148,27 @@ def forget(
     Args:
         gallery: The gallery.
         ids: These tracklets.
-        camera: All of this camera.
-        since: All from then on: seconds, or a date such as 2026-05-01T12:00.
-        until: All up to then.
         like: All that look like this tracklet, itself included, up to --distance.
         distance: How far from --like; look at a search first.
         model: Whose features --like compares.
     """
     from reseen.gallery.gallery import Gallery
+    from reseen.gallery.records import Filter
 
     opened = Gallery.open(gallery)
-    where = _filter(camera, None, since, until, ids)
+    where = Filter(ids, camera, None, since, until)
     if like is not None:
         if distance is None:
             raise ReseenError("--like needs --distance; a search shows which distances are near")
         query = opened.query(like, opened.model(model))
         alike = [match.entry.id for match in opened.alike(query, distance, where)]
-        where = _filter(None, None, None, None, (like, *alike))
+        where = Filter((like, *alike))
     gone = opened.forget(where)
     print(f"{gallery}: {len(gone):,} tracklets forgotten")
 
 
 @gallery_app.command
-def keep(gallery: str, days: float | None = None) -> None:
+def keep(gallery: str, days: Days = None) -> None:
     """Set for how many days tracklets are kept; without a number, for ever.
 
     Args:
@@ -190,15 +190,15 @@ def search(
     *,
     crops: Path | None = None,
     video: Path | None = None,
-    at: float = 0.0,
+    at: Annotated[float, within(0)] = 0.0,
     box: Box = None,
     model: str | None = None,
-    camera: str | None = None,
+    camera: Camera = None,
     not_camera: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    count: int = 20,
-    json: Path | None = None,
+    since: Since = None,
+    until: Until = None,
+    count: Annotated[int, within(1)] = 20,
+    json: Json = None,
     sheet: Path | None = None,
 ) -> None:
     """Find the tracklets that look most like a person.
@@ -211,20 +211,17 @@ def search(
         at: Second of the video.
         box: Left, top, width and height of the person in it, in pixels.
         model: Run folder or stripes; for a tracklet, the model's id where there are several.
-        camera: Only this camera.
         not_camera: Every camera but this one.
-        since: Only from then on: seconds, or a date such as 2026-05-01T12:00.
-        until: Only up to then.
         count: How many matches.
-        json: Where to write them.
         sheet: PNG file for the query and its matches, side by side.
     """
     from reseen.files import write_json
     from reseen.gallery.contact_sheet import contact_sheet
     from reseen.gallery.gallery import Gallery
+    from reseen.gallery.records import Filter
 
     opened = Gallery.open(gallery)
-    where = _filter(camera, not_camera, since, until)
+    where = Filter((), camera, not_camera, since, until)
     query, strip = _query(opened, tracklet, crops, video, at, box, model)
     matches = opened.search(query, count, where)
     if json is not None:
@@ -249,7 +246,7 @@ def calibrate(
     model: str = "stripes",
     dataset: str = "folder",
     root: Path,
-    prior: float | None = None,
+    prior: Annotated[float | None, within(0, 1)] = None,
 ) -> None:
     """Fit the chance of being the same person on labelled people, for one model.
 
@@ -324,37 +321,7 @@ def _extractor(gallery: "Gallery", model: str | None) -> "Extractor":
     return extractor
 
 
-def _filter(
-    camera: str | None,
-    not_camera: str | None,
-    since: str | None,
-    until: str | None,
-    ids: tuple[str, ...] = (),
-) -> "Filter":
-    from reseen.gallery.records import Filter
-
-    return Filter(ids, camera, not_camera, _seconds(since), _seconds(until))
-
-
-def _seconds(text: str | None) -> float | None:
-    """Seconds of a time given as a number or as a date."""
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError as error:
-        raise ReseenError(
-            f"{text!r} is no time; write seconds, or a date such as 2026-05-01T12:00"
-        ) from error
-
-
 def _match_row(match: "Match") -> tuple[str, ...]:
-    from reseen.gallery.contact_sheet import time_text
-
     entry: Entry = match.entry
     return (
         entry.id,
@@ -362,7 +329,7 @@ def _match_row(match: "Match") -> tuple[str, ...]:
         "-" if match.chance is None else f"{match.chance:.0%}",
         "-" if match.stripes_distance is None else f"{match.stripes_distance:.3f}",
         entry.camera,
-        time_text(entry.start),
+        show(entry.start),
     )
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from reseen.cli.options import BodyParts, ConfigOverrides
+from reseen.cli.options import BodyParts, ConfigFile, ConfigOverrides, Preset, Seed, Updates, within
 from reseen.network.config import Config
 
 
@@ -12,12 +12,12 @@ def train(
     store: Path,
     *,
     out: Path,
-    preset: Literal["paper", "quick", "tuned", "mclaughlin"] = "paper",  # noqa: ARG001 _fill_settings
-    config: Path | None = None,  # noqa: ARG001 _fill_settings
-    updates: int | None = None,
-    seed: int = 0,
+    preset: Preset = "paper",  # noqa: ARG001 _fill_settings
+    config: ConfigFile = None,  # noqa: ARG001 _fill_settings
+    updates: Updates = None,
+    seed: Seed = 0,
     part: BodyParts = "full",
-    trial: int = 0,
+    trial: Annotated[int, within(0)] = 0,
     resume: bool = False,
     precision: Literal["32-true", "bf16-mixed"] = "32-true",
     settings: ConfigOverrides = None,
@@ -27,10 +27,6 @@ def train(
     Args:
         store: What `reseen prepare` made.
         out: The run folder.
-        preset: Settings to start from.
-        config: TOML file with settings that replace the preset's.
-        updates: Steps of the optimiser.
-        seed: Every random number follows from it.
         part: Body part to train on; all: the three networks and the weights of eq. (10).
         trial: Which of the store's splits.
         resume: Go on with the run in OUT.

@@ -1,10 +1,64 @@
-"""Options that several commands share."""
+"""Options that several commands share, each declared and explained once."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from reseen.network.config import Config
+from reseen.times import read
+
+
+def within(least: float, most: float = float("inf"), *, above: bool = False) -> Parameter:
+    """A number's range.
+
+    Args:
+        least: the least that is taken.
+        most: the most that is taken, infinity not included.
+        above: whether `least` itself is too little.
+    """
+    bounds = f"above {least:g}" if above else f"{least:g} or more"
+    bounds += "" if most == float("inf") else f" and {most:g} at most"
+
+    def check(_type: Any, value: float | None) -> None:
+        if value is not None:
+            fits = (least < value if above else least <= value) and value <= most
+            if not fits or value == float("inf"):  # nothing compares with nan
+                raise ValueError(f"It must be a number, {bounds}.")
+
+    return Parameter(validator=check)
+
+
+def _time(_type: Any, tokens: Sequence[Token]) -> float:
+    return read(tokens[0].value)
+
+
+def time_option(help_: str) -> Parameter:
+    """A time in any form that `reseen.times` reads, as seconds."""
+    return Parameter(converter=_time, help=help_, metavar="TIME")
+
+
+Since = Annotated[
+    float | None,
+    time_option(
+        "Only from then on: 2026-05-01 12:00, local unless +02:00 or the like follows, or hours, "
+        "minutes and seconds into the recording, 0:02:05.4."
+    ),
+]
+Until = Annotated[float | None, time_option("Only up to then.")]
+Camera = Annotated[str | None, Parameter(help="Only this camera.")]
+Json = Annotated[Path | None, Parameter(help="JSON file for the result.")]
+Seed = Annotated[int, within(0), Parameter(help="Every random number follows from it.")]
 
 BodyParts = Literal["full", "upper", "lower", "all"]
 ConfigOverrides = Annotated[Config | None, Parameter(name="*")]
+Preset = Annotated[
+    Literal["paper", "quick", "tuned", "mclaughlin"], Parameter(help="Settings to start from.")
+]
+ConfigFile = Annotated[
+    Path | None, Parameter(help="TOML file with settings that replace the preset's.")
+]
+Updates = Annotated[
+    int | None, within(0), Parameter(help="Steps of the optimiser for each network.")
+]

@@ -1,10 +1,19 @@
 """The command from video to tracklets."""
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
+from reseen.cli.options import Json, time_option, within
+from reseen.errors import ReseenError
 from reseen.printing import print_notes
+from reseen.times import is_dated, show
+
+Start = Annotated[
+    float | None,
+    time_option("When the recording began, 2026-05-01 12:00, so that cameras can be compared."),
+]
 
 
 def track(
@@ -14,10 +23,10 @@ def track(
     out: Path,
     detector: str = "hog",
     boxes: Path | None = None,
-    start: datetime | None = None,
-    fps: float = 25.0,
-    min_length: int = 8,
-    json: Path | None = None,
+    start: Start = None,
+    fps: Annotated[float, within(0, above=True)] = 25.0,
+    min_length: Annotated[int, within(1)] = 8,
+    json: Json = None,
 ) -> None:
     """Find, follow and cut out the people in a video.
 
@@ -28,21 +37,21 @@ def track(
         detector: hog (built in, needs no download), the path of an ONNX person detector, or
             package.module:function.
         boxes: Boxes that another tool found, as MOT text or JSON, instead of a detector.
-        start: When the recording began, 2026-05-01T12:00:00, so that cameras can be compared.
         fps: Frames per second of a folder of pictures.
         min_length: Who is seen in fewer frames is left out.
-        json: Where to write the counts.
     """
     from reseen.files import write_json
     from reseen.tracking.track import track
 
+    if start is not None and not is_dated(start):
+        raise ReseenError(f"--start {show(start)} is no date; write 2026-05-01 12:00")
     report = track(
         source,
         camera,
         out,
         detector=detector,
         boxes=boxes,
-        start=start,
+        start=None if start is None else datetime.fromtimestamp(start, UTC),
         fps=fps,
         min_length=min_length,
     )

@@ -1,11 +1,15 @@
 """The command that shows a gallery as pages."""
 
+from typing import Annotated
+
+from reseen.cli.options import within
+
 
 def serve(
     gallery: str,
     *,
     host: str = "127.0.0.1",
-    port: int = 8000,
+    port: Annotated[int, within(0, 65_535)] = 8000,
     token: str | None = None,
     model: list[str] | None = None,
 ) -> None:

@@ -1,7 +1,6 @@
 """A search on one page: the person searched for on top, below who was found."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -11,12 +10,10 @@ from reseen.gallery.extractors import STRIPES
 from reseen.gallery.records import Match, Query
 from reseen.gallery.thumbnail import FRAMES, HEIGHT, WIDTH, read_thumbnail
 from reseen.report.plots import INK, save
+from reseen.times import show
 
 STRIP, TEXT, GAP = FRAMES * WIDTH, 240, 10
 """Widths of a row's pictures and of its text, and the room around them, in pixels."""
-
-FIRST_UNIX_TIME = 315_532_800
-"""1980: a time from then on is taken for a date, an earlier one for the place in a recording."""
 
 
 def contact_sheet(
@@ -55,22 +52,13 @@ def contact_sheet(
     save(figure, path)
 
 
-def time_text(seconds: float | None) -> str:
-    """A time as people read it: a date in UTC, or hours, minutes and seconds of a recording."""
-    if seconds is None:
-        return "time unknown"
-    if seconds >= FIRST_UNIX_TIME:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    minutes, tenths = divmod(round(seconds * 10), 600)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{tenths / 10:04.1f}"
-
-
 def _lines(rank: int, match: Match) -> list[str]:
     entry = match.entry
     chance = "not calibrated" if match.chance is None else f"{100 * match.chance:.1f} %"
     lines = [
         f"{rank}.  distance {match.distance:.3f}   chance {chance}",
-        f"camera {entry.camera}   {time_text(entry.start)}",
+        f"camera {entry.camera}",
+        show(entry.start),
         entry.id,
     ]
     if match.stripes_distance is not None and entry.model != STRIPES:

@@ -30,6 +30,7 @@ from reseen.gallery.records import (
 from reseen.gallery.rows import conditions, matrix, to_entries, to_rows
 from reseen.gallery.table import Table, schema_of
 from reseen.progress import Advance
+from reseen.times import DATED_FROM
 
 BATCH = 64
 """Tracklets embedded between two commits: the most that a kill can cost."""
@@ -212,18 +213,22 @@ class Gallery:
 
     def stats(self) -> Stats:
         """Count what the gallery holds."""
-        models, cameras, times = Counter[str](), Counter[str](), list[float]()
+        models, cameras, times = Counter[str](), Counter[str](), [np.empty((2, 0))]
         for batch in self._table.batches(["model", "camera", "start_time", "end_time"]):
             models.update(batch["model"].to_pylist())
             cameras.update(batch["camera"].to_pylist())
-            for name in ("start_time", "end_time"):
-                extremes = pyarrow.compute.min_max(batch[name]).as_py().values()
-                times += [time for time in extremes if time is not None]
+            times.append(
+                np.stack([batch[name].to_numpy(False) for name in ("start_time", "end_time")])
+            )
+        every = np.concatenate(times, axis=1)  # NaN where not known
+        dated = every >= DATED_FROM
+        known = every[dated if dated.any() else ~np.isnan(every)]
         return Stats(
             models=dict(sorted(models.items())),
             cameras=dict(sorted(cameras.items())),
-            start=min(times, default=None),
-            end=max(times, default=None),
+            start=float(known.min()) if known.size else None,
+            end=float(known.max()) if known.size else None,
+            undated=int((~dated[0]).sum()) if dated.any() else 0,
             size=self._table.size(),
             retention_days=self.notes.retention_days,
         )

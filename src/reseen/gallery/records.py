@@ -18,7 +18,8 @@ class Filter:
         camera: only this camera.
         not_camera: every camera but this one.
         start, end: only tracklets of which a part lies in this time, in seconds. Tracklets of
-            unknown time are left out as soon as one of the two is set.
+            unknown time are left out as soon as one of the two is set; a date leaves out those of
+            recordings without one, a time in a recording those with one.
     """
 
     ids: tuple[str, ...] = ()
@@ -139,7 +140,9 @@ class Stats:
     Attributes:
         models: tracklets of each model.
         cameras: tracklets of each camera, every tracklet counted once for each model.
-        start, end: when the first was and the last was seen; None where no time is known.
+        start, end: when the first was and the last was seen, of those with a date where some have
+            one; None where no time is known.
+        undated: tracklets without a date, counted once for each model, where others have one.
         size: bytes on disk.
         retention_days: how long tracklets are kept; None for ever.
     """
@@ -148,5 +151,6 @@ class Stats:
     cameras: dict[str, int]
     start: float | None
     end: float | None
+    undated: int
     size: int
     retention_days: float | None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from reseen.gallery.records import Embedded, Entry, Filter, Matrix
 from reseen.gallery.table import KEY
+from reseen.times import DATED_FROM, is_dated
 
 
 def conditions(where: Filter, model: str | None = None) -> Expr | None:
@@ -30,6 +31,9 @@ def conditions(where: Filter, model: str | None = None) -> Expr | None:
         found.append(col("end_time") >= float(where.start))
     if where.end is not None:
         found.append(col("start_time") <= float(where.end))
+    for bound in {where.start, where.end} - {None}:  # a date says nothing of undated recordings
+        start = col("start_time")
+        found.append(start >= DATED_FROM if is_dated(bound) else start < DATED_FROM)
     return reduce(and_, found) if found else None
 
 

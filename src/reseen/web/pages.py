@@ -13,10 +13,10 @@ from starlette.responses import Response
 from reseen.errors import ReseenError
 from reseen.gallery.records import EVERYTHING, Entry, Filter, Match
 from reseen.report.pictures import data_uri
+from reseen.times import day, is_dated, read
 from reseen.web.api import LONGEST_CAMERA, LONGEST_ID, LONGEST_MODEL, MOST_AT_ONCE
 from reseen.web.lookup import Found, Looked, Lookup, marked
 from reseen.web.rendering import address, render
-from reseen.web.times import day, is_clock, seconds
 from reseen.web.uploads import MOST_PICTURES, Sent, is_form
 
 ON_A_PAGE = 50
@@ -63,7 +63,7 @@ class Asked:
             HTTPException: 400, a time cannot be read.
         """
         try:
-            start, end = seconds(self.start), seconds(self.end)
+            start, end = (read(text) if text.strip() else None for text in (self.start, self.end))
         except ReseenError as error:
             raise HTTPException(400, f"{error}.") from error
         not_camera = query.camera if query is not None and self.other_cameras else None
@@ -255,7 +255,7 @@ def _frame(lookup: Lookup, asked: Asked) -> dict[str, Any]:
         "state": asked.state(),
         "stats": stats,
         "model": lookup.model(asked.model),
-        "clock": is_clock(stats.start),
+        "clock": is_dated(stats.start),
         "counts": COUNTS,
     }
 

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from reseen.errors import ReseenError
 from reseen.gallery.extractors import STRIPES
-from reseen.web.times import moment, span, time_of_day
+from reseen.times import show, span
 
 TITLES = {
     400: "That did not make sense",
@@ -87,9 +87,7 @@ def environment() -> Environment:
     )
     made.globals.update(address=address, span=span, STRIPES=STRIPES)
     made.globals.update(styles=Markup(_text("page.css")), script=Markup(_text("page.js")))
-    made.filters.update(
-        moment=moment, time_of_day=time_of_day, size=_size, many=_many, percent=_percent
-    )
+    made.filters.update(show=show, size=_size, many=_many, percent=_percent)
     return made
 
 

@@ -1,0 +1,119 @@
+"""The gallery's commands: what they print can be typed in again, and numbers have their range."""
+
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from reseen.cli import run
+from reseen.files import write_json
+
+LATER = {"hall": None, "yard": "2026-05-01T10:00:00+00:00", "gate": "2026-05-01T10:10:00+00:00"}
+
+
+@pytest.fixture
+def tracked(tmp_path):
+    """Folders as `track` writes them: five people, one a minute; the hall has no date."""
+    random = np.random.default_rng(0)
+    for camera, begun in LATER.items():
+        rows = []
+        for number in range(5):
+            name = f"{camera}-{number}"
+            (tmp_path / camera / name).mkdir(parents=True)
+            for frame in range(2):
+                picture = random.integers(0, 256, (64, 32, 3), np.uint8)
+                assert cv2.imwrite(str(tmp_path / camera / name / f"{frame}.jpg"), picture)
+            rows.append(
+                {
+                    "id": name, "camera": camera, "source": f"{camera}.mp4", "crops": 2,
+                    "start_seconds": 60.4 * number, "end_seconds": 60.4 * number + 2,
+                    "first_frame": 1, "last_frame": 2,
+                }
+            )  # fmt: skip
+        document = {"source": f"{camera}.mp4", "camera": camera, "start": begun, "counts": {}}
+        write_json(tmp_path / camera / "tracklets.json", document | {"tracklets": rows})
+    return tmp_path
+
+
+def lines(capsys, *arguments):
+    assert run([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def listed(capsys, gallery, *filters):
+    """Tracklets of a list, with the times as printed."""
+    rows = lines(capsys, "gallery", "list", gallery, *filters)
+    found = (re.fullmatch(r" *(\w+-\d) +(\w+) +(\S.*\S) +2 *", row) for row in rows)
+    return {row[1]: row[3] for row in found if row}
+
+
+@pytest.mark.parametrize("camera", ["hall", "yard"])
+def test_a_time_that_is_listed_can_be_asked_for(tracked, capsys, camera):
+    gallery = tracked / "gallery"
+    lines(capsys, "gallery", "add", gallery, tracked / camera)
+    times = listed(capsys, gallery)
+    assert len(times) == 5
+    since = listed(capsys, gallery, "--since", times[f"{camera}-3"])
+    assert list(since) == [f"{camera}-3", f"{camera}-4"]
+
+    lines(capsys, "gallery", "list", gallery, "--json", tracked / "list.json")
+    fourth = json.loads((tracked / "list.json").read_text())[3]["start"]
+    assert list(listed(capsys, gallery, "--since", fourth)) == list(since)
+
+
+def test_a_gallery_of_recordings_with_and_without_a_date_says_so(tracked, capsys):
+    gallery = tracked / "gallery"
+    for camera, mixed in (("yard", False), ("gate", False), ("hall", True)):
+        assert run(["gallery", "add", str(gallery), str(tracked / camera)]) == 0
+        assert ("5 tracklets have none" in capsys.readouterr().err) == mixed
+    stats = "\n".join(lines(capsys, "gallery", "stats", gallery))
+    assert re.search(r"first seen +2026-0", stats)
+    assert re.search(r"without a date +5\b", stats)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["list", "g", "--since", "nan"], "“nan” is no time"),
+        (["list", "g", "--until", "inf"], "“inf” is no time"),
+        (["list", "g", "--limit", "0"], "1 or more"),
+        (["keep", "g", "inf"], "above 0"),
+        (["keep", "g", "--days", "nan"], "above 0"),
+        (["keep", "g", "--days", "-1"], "above 0"),
+        (["add", "g", "f", "--keep-days", "nan"], "above 0"),
+        (["add", "g", "f", "--keep-days", "0"], "above 0"),
+        (["forget", "g", "--like", "a", "--distance", "nan"], "0 or more"),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused(capsys, tmp_path, monkeypatch, arguments, word):
+    monkeypatch.chdir(tmp_path)
+    assert run(["gallery", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert word in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search", "g", "t", "--count", "0"],
+        ["search", "g", "--video", "v", "--at", "nan"],
+        ["calibrate", "g", "--root", "r", "--prior", "1.5"],
+        ["serve", "g", "--port", "65536"],
+        ["track", "v", "--camera", "c", "--out", "o", "--fps", "inf"],
+        ["track", "v", "--camera", "c", "--out", "o", "--min-length", "0"],
+        ["track", "v", "--camera", "c", "--out", "o", "--start", "0:02:05"],
+        ["synthesize", "o", "--twins", "nan"],
+        ["synthesize", "o", "--seed", "-1"],
+        ["train", "s", "--out", "o", "--trial", "-1"],
+        ["reproduce", "s", "--out", "o", "--trials", "0"],
+    ],
+)
+def test_every_number_has_its_range(capsys, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(r'Invalid value "\S+" for (--)?[\w-]+\. It must be|is no date; write', line)
+    assert not list(tmp_path.iterdir())
