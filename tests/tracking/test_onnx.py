@@ -1,7 +1,8 @@
 """ONNX person detectors: tiny hand-made files that answer as each family does.
 
 Every file gives constant outputs, except that one number can be read off a pixel of the input;
-so the tests see both what a file is shown and what is made of its answer.
+so the tests see both what a file is shown and what is made of its answer. In the table of layouts
+a person and a bicycle are planted in each.
 """
 
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from reseen.errors import ReseenError
-from reseen.tracking.detections import Detections
+from reseen.tracking import video
+from reseen.tracking.detections import Detections, overlap
 from reseen.tracking.detectors import open_detector
+from reseen.tracking.onnx import OnnxDetector
 
 onnx = pytest.importorskip("onnx")
 
@@ -27,12 +30,16 @@ def write(
     probe: dict[str, tuple[tuple[int, int, int], np.ndarray]] | None = None,
     inputs: tuple[str, ...] = ("images",),
     shape: tuple[int | str, ...] = (1, 3, SIZE, SIZE),
+    kind: type = np.float32,
+    metadata: dict[str, str] | None = None,
 ) -> Path:
     """Write a file that gives `outputs`; to those in `probe`, a pixel times an array is added.
 
     Args:
         probe: for an output's name, the pixel (channel, row, column) and what it is multiplied by.
         inputs: the picture's name, and perhaps that of the size.
+        kind: of the picture's numbers.
+        metadata: what the file says about itself.
     """
     helper, nodes, constants, described = onnx.helper, [], [], []
     for name, values in outputs.items():
@@ -57,14 +64,16 @@ def write(
             ]
         else:
             nodes.append(helper.make_node("Identity", [f"{name} constant"], [name]))
-        kind = helper.np_dtype_to_tensor_dtype(values.dtype)
-        described.append(helper.make_tensor_value_info(name, kind, values.shape))
-    pictures = helper.make_tensor_value_info(inputs[0], onnx.TensorProto.FLOAT, shape)
+        given = helper.np_dtype_to_tensor_dtype(values.dtype)
+        described.append(helper.make_tensor_value_info(name, given, values.shape))
+    given = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    pictures = helper.make_tensor_value_info(inputs[0], given, shape)
     sizes = [
         helper.make_tensor_value_info(name, onnx.TensorProto.INT64, (1, 2)) for name in inputs[1:]
     ]
     graph = helper.make_graph(nodes, "tiny", [pictures, *sizes], described, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, metadata or {})
     onnx.save(model, str(path))
     return path
 
@@ -163,10 +172,11 @@ def nanodet(cell: int, score: float, distances: tuple[int, int, int, int]) -> np
 
 def test_nanodet(tmp_path):
     # Cell 64 + 5 is row 1, column 1 of stride 16: the point (16, 16). One stride to the left, to
-    # the top and to the bottom, two to the right: 0 ... 48, 0 ... 32.
+    # the top and to the bottom, two to the right: 0 ... 48, 0 ... 32. It was trained on stretched
+    # pictures, so that only x doubles.
     path = write(tmp_path / "m.onnx", {"output": nanodet(69, 0.7, (1, 1, 2, 1))})
     people = find(path)
-    np.testing.assert_allclose(people.boxes, [[0, 0, 96, 64]], atol=1e-4)
+    np.testing.assert_allclose(people.boxes, [[0, 0, 96, 32]], atol=1e-4)
     np.testing.assert_allclose(people.scores, [0.7], atol=1e-6)
 
 
@@ -174,16 +184,16 @@ def test_nanodet_takes_the_mean_of_each_distribution(tmp_path):
     found = nanodet(0, 0.7, (0, 0, 2, 4))
     found[0, 0, 80 + 16 : 80 + 24] = 0.0  # to the right: all of 0 ... 7 alike, 3.5 strides
     people = find(write(tmp_path / "m.onnx", {"output": found}))
-    np.testing.assert_allclose(people.boxes, [[0, 0, 56, 64]], atol=1e-4)
+    np.testing.assert_allclose(people.boxes, [[0, 0, 56, 32]], atol=1e-4)
 
 
 def test_nanodet_is_shown_normalised_blue_green_red(tmp_path):
-    found = nanodet(0, 0.0, (0, 0, 2, 2))
+    found = nanodet(0, 0.5, (0, 0, 2, 2))
     share = np.zeros_like(found)
     share[0, 0, 0] = 0.1
     path = write(tmp_path / "m.onnx", {"output": found}, {"output": ((0, 0, 0), share)})
     people = find(path, painted((0, 0, 255)))
-    np.testing.assert_allclose(people.scores, [0.1 * (255 - 103.53) / 57.375], atol=1e-5)
+    np.testing.assert_allclose(people.scores, [0.5 + 0.1 * (255 - 103.53) / 57.375], atol=1e-5)
 
 
 def rtdetr(score: float = 0.9) -> dict[str, np.ndarray]:
@@ -237,7 +247,7 @@ def test_an_open_input_size_is_640(tmp_path):
     [
         (
             {"logits": np.zeros((1, 1000), np.float32)},
-            r"no person detector of a known form .*its outputs are logits \(1, 1000\)",
+            r"no person detector of a known form .*its outputs are logits \(1, 1000\)$",
         ),
         ({"output": np.zeros((1, 77, 85), np.float32)}, r"its outputs are output \(1, 77, 85\)"),
         (
@@ -253,7 +263,7 @@ def test_a_file_that_is_no_detector_is_named_with_its_outputs(tmp_path, outputs,
 
 def test_a_file_without_a_picture_input_is_refused(tmp_path):
     path = write(tmp_path / "m.onnx", {"output": yolox({})}, shape=(1, 100))
-    with pytest.raises(ReseenError, match=r"m\.onnx is no detector: its first input, images"):
+    with pytest.raises(ReseenError, match=r"its inputs are images tensor\(float\) \[1, 100\]"):
         find(path)
 
 
@@ -262,3 +272,253 @@ def test_a_file_that_is_not_onnx_is_refused(tmp_path):
     path.write_bytes(b"not a model")
     with pytest.raises(ReseenError, match=r"m\.onnx cannot be opened as ONNX"):
         find(path)
+
+
+# The table of layouts: in the input, a person and a bicycle
+
+PERSON, BICYCLE = np.array([16, 8, 24, 24]), np.array([40, 10, 60, 30])
+LETTERBOXED, STRETCHED = [32, 16, 48, 48], [32, 8, 48, 24]
+"""The person in the picture, which is 128 wide and 64 high."""
+
+PERSON_CELL, BICYCLE_CELL = 20, 46
+
+
+def centred(corners: np.ndarray) -> list[float]:
+    left, top, right, bottom = corners
+    return [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+
+
+def cells_in_pixels(columns: int) -> np.ndarray:
+    """A small box at the middle of every cell, nothing behind it."""
+    found = in_pixels(yolox({}, classes=max(columns - 5, 1)))[:, :, :columns]
+    found[0, PERSON_CELL, :4], found[0, BICYCLE_CELL, :4] = centred(PERSON), centred(BICYCLE)
+    return found
+
+
+def yolov8(classes: int = 80) -> np.ndarray:
+    """(1, 4 + classes, cells), the first class the person's."""
+    found = cells_in_pixels(4 + classes)
+    found[0, PERSON_CELL, 4] = 0.9
+    if classes > 1:
+        found[0, BICYCLE_CELL, 5] = 0.9
+    return np.ascontiguousarray(found.transpose(0, 2, 1))
+
+
+def yolov5() -> np.ndarray:
+    found = np.tile(cells_in_pixels(85), (1, 3, 1))
+    found[0, PERSON_CELL, 4:6] = 0.9, 1
+    found[0, BICYCLE_CELL, [4, 6]] = 0.9, 1
+    return found
+
+
+def yolov6() -> np.ndarray:
+    found = cells_in_pixels(85)
+    found[0, :, 4] = 1
+    found[0, PERSON_CELL, 5] = found[0, BICYCLE_CELL, 6] = 0.9
+    return found
+
+
+def end_to_end(rows: int = 20, person: int = 0) -> np.ndarray:
+    found = np.zeros((1, rows, 6), np.float32)
+    found[0, 0], found[0, 1] = [*PERSON, 0.9, person], [*BICYCLE, 0.9, person + 1]
+    return found
+
+
+def of_cells() -> np.ndarray:
+    """As `end_to_end`, one for each cell, nothing of the last class in most."""
+    found = end_to_end(YOLOX_CELLS)
+    found[0, 2:, 5] = 7
+    return found
+
+
+def rtmdet() -> dict[str, np.ndarray]:
+    found = end_to_end()
+    return {"dets": found[..., :5], "labels": found[..., 5].astype(np.int64)}
+
+
+def dfine() -> dict[str, np.ndarray]:
+    found = end_to_end()
+    labels = found[..., 5].astype(np.int64)
+    return {"labels": labels, "boxes": found[..., :4], "scores": found[..., 4]}
+
+
+def yolonas() -> dict[str, np.ndarray]:
+    scores = np.zeros((1, YOLOX_CELLS, 80), np.float32)
+    scores[0, 0, 0] = scores[0, 1, 1] = 0.9
+    return {"boxes": of_cells()[..., :4], "scores": scores}
+
+
+def queries(classes: int, person: int, boxes: str, logits: str) -> dict[str, np.ndarray]:
+    """Boxes as shares; nobody behind all others."""
+    places, values = (
+        np.full((1, 9, 4), 0.5, np.float32),
+        np.full((1, 9, classes), -9, np.float32),
+    )
+    values[0, 2:, -1] = 5 if classes == 92 else -9
+    for place, (box, label) in enumerate(((PERSON, person), (BICYCLE, person + 1))):
+        places[0, place] = np.array(centred(box)) / SIZE
+        values[0, place, label if label < classes else 0] = 3 if label < classes else -9
+    return {boxes: places, logits: values}
+
+
+def nanodet_m(batch: bool = True) -> dict[str, np.ndarray]:
+    """Three grids: scores and distances; the person fills 16 ... 32 stretched."""
+    outputs = {}
+    for kind, columns in (("score", 80), ("distance", 32)):
+        for stride in (8, 16, 32):
+            shape = (1, (SIZE // stride) ** 2, columns)
+            outputs[f"{kind}{stride}"] = np.zeros(shape if batch else shape[1:], np.float32)
+    scores, distances = outputs["score16"], outputs["distance16"]
+    # Row 1, column 1 of stride 16: the point (23.5, 23.5); one stride to every side.
+    scores.reshape(-1, 80)[5, 0] = 0.9
+    scores.reshape(-1, 80)[9, 1] = 0.9
+    for side in range(4):
+        distances.reshape(-1, 32)[5, 8 * side + 1] = 60
+    return outputs
+
+
+NANODET_BOX = [15, 7.5, 79, 39.5]
+LAYOUTS = {
+    "YOLOv8": ({"output0": yolov8()}, {}, LETTERBOXED),
+    "YOLOv8 turned": ({"output0": yolov8().transpose(0, 2, 1)}, {}, LETTERBOXED),
+    "YOLOv8 in half precision": (
+        {"output0": yolov8().astype(np.float16)},
+        {"kind": np.float16},
+        LETTERBOXED,
+    ),
+    "YOLOv8 for people": ({"output0": yolov8(1)}, {}, LETTERBOXED),
+    "YOLOv5": ({"output0": yolov5()}, {}, LETTERBOXED),
+    "YOLOv6": ({"outputs": yolov6()}, {}, LETTERBOXED),
+    "YOLO26": ({"output0": end_to_end()}, {}, LETTERBOXED),
+    "label for each cell": ({"output": of_cells()}, {}, LETTERBOXED),
+    "RTMDet": (rtmdet(), {}, LETTERBOXED),
+    "D-FINE": (dfine(), {"inputs": ("images", "orig_target_sizes")}, STRETCHED),
+    "D-FINE, scores first": (dict(sorted(dfine().items(), reverse=True)), {}, STRETCHED),
+    "YOLO-NAS": (yolonas(), {}, LETTERBOXED),
+    "DETR": (queries(92, 1, "pred_boxes", "logits"), {}, STRETCHED),
+    "RF-DETR": (queries(91, 1, "dets", "labels"), {}, STRETCHED),
+    "RT-DETR": (queries(80, 0, "pred_boxes", "logits"), {}, STRETCHED),
+    "RT-DETR for people": (queries(1, 0, "pred_boxes", "logits"), {}, STRETCHED),
+    "NanoDet": (nanodet_m(), {}, [15, 7.5, 79, 39.5]),
+    "named axes": (
+        {"output0": yolov8()},
+        {"shape": ("batch", "channels", SIZE, SIZE)},
+        LETTERBOXED,
+    ),
+    "bytes": ({"output0": yolov8()}, {"kind": np.uint8}, LETTERBOXED),
+    "channels last": ({"output0": yolov8()}, {"shape": (1, SIZE, SIZE, 3)}, LETTERBOXED),
+    "four at once": (
+        {"output0": yolov8().repeat(4, axis=0)},
+        {"shape": (4, 3, SIZE, SIZE)},
+        LETTERBOXED,
+    ),
+    "size in the metadata": (
+        {"output0": yolov8()},
+        {"shape": ("b", 3, "h", "w"), "metadata": {"imgsz": f"[{SIZE}, {SIZE}]"}},
+        LETTERBOXED,
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_planted_person_is_found_and_nobody_else(tmp_path, layout):
+    outputs, how, box = LAYOUTS[layout]
+    people = find(write(tmp_path / "m.onnx", outputs, **how))
+    expected = [NANODET_BOX] if layout == "NanoDet" else [box]
+    np.testing.assert_allclose(people.boxes, expected, atol=0.1)
+    assert people.scores[0] > 0.85
+
+
+def with_names(*names: str) -> dict[str, dict[str, str]]:
+    return {"metadata": {"names": str(dict(enumerate(names)))}}
+
+
+def test_the_file_may_name_its_classes(tmp_path):
+    found = yolov8(3)
+    path = write(tmp_path / "m.onnx", {"o": found}, **with_names("dog", "person", "cat"))
+    np.testing.assert_allclose(find(path).boxes, [[80, 20, 120, 60]], atol=0.1)  # the bicycle's
+    path = write(tmp_path / "n.onnx", {"o": end_to_end()}, **with_names("dog", "person"))
+    np.testing.assert_allclose(find(path).boxes, [[80, 20, 120, 60]], atol=0.1)
+
+
+def test_what_follows_the_named_classes_is_left_alone(tmp_path):
+    pose = np.concatenate([yolov8(1), np.full((1, 51, YOLOX_CELLS), 40, np.float32)], axis=1)
+    path = write(tmp_path / "m.onnx", {"output0": pose}, **with_names("person"))
+    np.testing.assert_allclose(find(path).boxes, [LETTERBOXED], atol=0.1)
+
+
+def changed(array: np.ndarray, place: object, value: object) -> np.ndarray:
+    array = array.copy()
+    array[place] = value
+    return array
+
+
+REFUSED = {
+    "classes that nobody names": ({"o": yolov8(17)}, {}),
+    "two classes of YOLOv8": ({"o": yolov8(2)}, {}),
+    "names without a person": ({"o": yolov8(2)}, with_names("dog", "cat")),
+    "more classes than names": ({"o": end_to_end()}, {"metadata": {"names": "{0: 'dog'}"}}),
+    "YOLOX turned": ({"o": cells_in_pixels(85).transpose(0, 2, 1)}, {}),
+    "boxes as shares": ({"o": yolov8() / np.float32(SIZE)}, {}),
+    "corners as shares": ({"o": end_to_end() / np.array([*[SIZE] * 4, 1, 1], "f4")}, {}),
+    "nothing but zeros": ({"o": np.zeros((1, YOLOX_CELLS, 85), np.float32)}, {}),
+    "scores above 1": ({"o": changed(end_to_end(), (0, 3, 4), 47)}, {}),
+    "labels that are not whole": ({"o": changed(end_to_end(), (0, 3, 5), 0.5)}, {}),
+    "label before score": ({"o": end_to_end()[..., [0, 1, 2, 3, 5, 4]]}, {}),
+    "corners not in order": ({"o": changed(end_to_end(), (0, 3, slice(4)), [9, 9, 3, 3])}, {}),
+    "widths for corners": ({**yolonas(), "boxes": cells_in_pixels(4)}, {}),
+    "no batch": ({name: array[0] for name, array in dfine().items()}, {}),
+    "one output too many": ({**rtmdet(), "masks": np.zeros((1, 20, 8, 8), np.float32)}, {}),
+    "81 queries' classes": (queries(81, 0, "boxes", "logits"), {}),
+}
+
+
+@pytest.mark.parametrize("layout", REFUSED)
+def test_what_may_mean_something_else_is_refused_with_its_outputs(tmp_path, layout):
+    outputs, how = REFUSED[layout]
+    with pytest.raises(ReseenError, match="its outputs are") as error:
+        find(write(tmp_path / "m.onnx", outputs, **how))
+    assert all(f"{name} {array.shape}" in str(error.value) for name, array in outputs.items())
+
+
+def test_an_unknown_second_input_is_refused(tmp_path):
+    path = write(tmp_path / "m.onnx", dfine(), inputs=("image", "scale_factor", "im_shape"))
+    with pytest.raises(ReseenError, match="scale_factor"):
+        find(path)
+
+
+def test_numbers_that_go_wrong_later_are_not_taken_for_boxes(tmp_path):
+    # On noise its scores are probabilities; a white picture's are 2.
+    found, share = end_to_end(), np.zeros((1, 20, 6))
+    share[0, 0, 4] = 2
+    found[0, 0, 4] = 0
+    path = write(tmp_path / "m.onnx", {"o": found}, {"o": ((0, 0, 0), share)})
+    detect = open_detector(str(path))
+    with pytest.raises(ReseenError, match="looked like YOLOv10 or YOLO26"):
+        detect(painted((255, 255, 255)))
+
+
+def test_colours_and_scale_can_be_chosen(tmp_path):
+    found, share = yolov8(), np.zeros((1, 84, YOLOX_CELLS))
+    found[0, 4, PERSON_CELL], share[0, 4, PERSON_CELL] = 0, 1 / 300
+    path = write(tmp_path / "m.onnx", {"o": found}, {"o": ((0, 0, 0), share)})
+    for style, score in (("rgb-255", 200 / 300), ("bgr-255", 100 / 300)):
+        people = open_detector(str(path), style)(painted((200, 0, 100)))
+        np.testing.assert_allclose(people.scores, [score], atol=1e-5)
+    with pytest.raises(ReseenError, match="no input is called rgb; there is bgr-255"):
+        open_detector(str(path), "rgb")
+
+
+def test_real_files_find_a_real_person(shared_data):
+    frames = video.frames_from(shared_data / "one-by-one-person-detection.mp4")
+    frame = next(frame for frame in frames if frame.index == 100)
+    for name, family in (("yolox_nano", "YOLOX"), ("nanodet_m", "NanoDet")):
+        detect = OnnxDetector(shared_data / "models" / f"{name}.onnx")
+        assert detect.family == family
+        people = detect(frame.picture)
+        people = people.only(people.scores > 0.4)
+        outline = np.array([[388, 13, 513, 395]], np.float32)
+        assert overlap(outline, people.boxes).max() > 0.75
+        assert len(people) == 1
+    with pytest.raises(ReseenError, match="its outputs are output"):
+        OnnxDetector(shared_data / "models" / "yolox_nano_logits.onnx")

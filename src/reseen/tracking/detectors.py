@@ -11,12 +11,13 @@ from reseen.tracking.hog import HogDetector
 from reseen.tracking.onnx import OnnxDetector
 
 
-def open_detector(name: str) -> Detector:
+def open_detector(name: str, input_style: str | None = None) -> Detector:
     """Open a person detector.
 
     Args:
         name: "hog", the path of an ONNX file, or "package.module:function" for any function that
             takes a picture and gives `Detections`.
+        input_style: the colours and scale that an ONNX file wants; None takes its family's.
 
     Raises:
         ReseenError: there is no such detector, or the file is not one.
@@ -24,7 +25,7 @@ def open_detector(name: str) -> Detector:
     if name in DETECTORS:
         return DETECTORS[name]()
     if name.lower().endswith(".onnx"):
-        return OnnxDetector(Path(name))
+        return OnnxDetector(Path(name), input_style)
     if ":" in name:
         return _imported(name)
     raise ReseenError(

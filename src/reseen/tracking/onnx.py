@@ -1,5 +1,11 @@
-"""Person detectors in ONNX files: YOLOX, NanoDet-Plus, RT-DETR and what is like them."""
+"""Person detectors in ONNX files, of the families that people have.
 
+What a file answers is told by ranks, columns and values when it is opened: it is tried on noise,
+and must fit exactly one way of reading. Anything else is refused, because a wrong guess would
+give wrong boxes in silence.
+"""
+
+import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,95 +22,204 @@ Floats = NDArray[np.float32]
 Size = tuple[int, int]
 """Width and height in pixels."""
 
-Outputs = dict[str, Any]
-"""What a file gives for one picture: arrays by the outputs' names."""
-
-PERSON = 0
-"""Number of the class that is a person, in the order of COCO's 80 classes."""
-
 FREE_SIZE: Size = (640, 640)
-"""Width and height of the input of a file that leaves them open."""
+"""Width and height of the input of a file that leaves them open and does not say."""
 
 GREY = 114
 """Grey level around a picture that does not have the input's proportions."""
 
-YOLOX_STRIDES = (8, 16, 32)
-NANODET_STRIDES = (8, 16, 32, 64)
+FURTHEST = 3.0
+"""Strides between the middles of boxes and the cells that gave them, in the median: in pixels it
+is below 1 in every network tried, and far above where the numbers mean something else."""
+
+YOLOX_STRIDES, NANODET_STRIDES = (8, 16, 32), (8, 16, 32, 64)
 NANODET_BINS = 8
 """NanoDet describes each side's distance as a distribution over 0 ... 7 strides."""
 
-NANODET_MEAN = np.array([103.53, 116.28, 123.675], np.float32)
-NANODET_SPREAD = np.array([57.375, 57.12, 58.395], np.float32)
-"""Mean and standard deviation of ImageNet's blue, green and red levels."""
+PERSON = {1: 0, 80: 0, 91: 1, 92: 1}
+"""Number of the class that is a person, by how many there are: COCO's 80, or its 90 ids after
+nothing (and in 92, before nothing)."""
+
+MEAN = np.array([123.675, 116.28, 103.53], np.float32)
+SPREAD = np.array([58.395, 57.12, 57.375], np.float32)
+"""Mean and standard deviation of ImageNet's red, green and blue levels."""
+
+KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+"""What a picture may be given as."""
+
+BYTES = (np.float32(0), np.float32(1))
+SHARES = (np.float32(0), np.float32(255))
+INPUTS: dict[str, tuple[Any, Any]] = {
+    **{"bgr-255": BYTES, "rgb-255": BYTES, "rgb-1": SHARES, "bgr-1": SHARES},
+    **{"rgb-imagenet": (MEAN, SPREAD), "bgr-imagenet": (MEAN, SPREAD)},
+}
+"""What is taken from the levels 0 ... 255 and what they are then divided by, by name."""
 
 
 @dataclass(frozen=True)
-class Style:
-    """A family of detectors that share the form of their outputs.
+class Outputs:
+    """What a file gives for one picture.
 
     Attributes:
-        fits: tells from the outputs for an empty picture whether a file is of this family.
-        prepare: turns a picture into the (1, 3, H, W) float32 input of a size, and says by how
-            much (x, y) the picture was scaled.
-        decode: gives boxes in input pixels, before scaling back, and scores.
+        arrays: its outputs, in its order, floats as float32.
+        size: width and height of the input.
+        names: what the file calls its classes; None where it does not say.
     """
 
-    fits: Callable[[Outputs, Size], bool]
-    prepare: Callable[[Picture, Size], tuple[Floats, Floats]]
-    decode: Callable[[Outputs, Size], tuple[Floats, Floats]]
+    arrays: list[NDArray[Any]]
+    size: Size
+    names: list[str] | None
+
+    def person(self, classes: int) -> int | None:
+        """Number of the class that is a person, among so many; None where that is not known."""
+        if self.names is None:
+            return PERSON.get(classes)
+        known = len(self.names) == classes and "person" in self.names
+        return self.names.index("person") if known else None
+
+    def shapes(self, *wanted: tuple[int | None, ...]) -> bool:
+        """Whether the outputs have these shapes, the batch left out; None fits any number."""
+        return len(wanted) == len(self.arrays) and all(
+            array.ndim == len(shape) + 1
+            and all(side in (None, of) for side, of in zip(shape, array.shape[1:], strict=True))
+            for shape, array in zip(wanted, self.arrays, strict=True)
+        )
+
+
+Found = tuple[Floats, Floats] | None
+"""Boxes (n, 4), left, top, right, bottom in pixels of the input, and how surely each is a person,
+(n,). None where the outputs do not have this form."""
 
 
 class OnnxDetector:
     """A person detector from an ONNX file.
 
-    The family is told from the shapes of the outputs; the classes must be COCO's, or person
-    alone. Boxes that overlap are reduced to the surest.
+    Attributes:
+        input_style: the order of colours and the scale of the input, one of `INPUTS`.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file and try it on an empty picture.
+    def __init__(self, path: Path, input_style: str | None = None) -> None:
+        """Open the file and try it on noise.
+
+        Args:
+            path: the file.
+            input_style: the order of colours and the scale that it wants, one of `INPUTS`; None
+                takes its family's.
 
         Raises:
-            ReseenError: there is no such file, it is not ONNX, or not such a detector.
+            ReseenError: there is no such file, it is not ONNX, or not a detector whose boxes are
+                sure to be read right; names what it gives.
         """
+        if input_style not in (None, *INPUTS):
+            raise ReseenError(f"no input is called {input_style}; there is {', '.join(INPUTS)}")
         self._path = path
         self._session = _open_session(path)
-        self._size = _input_size(path, self._session)
-        self._style = self._find_style()
+        first, *others = self._session.get_inputs()
+        self._kind = np.dtype(KINDS.get(first.type, np.float32))
+        self._channels_last = len(first.shape) == 4 and first.shape[3] == 3 != first.shape[1]
+        shape = [first.shape[axis] for axis in (0, 3, 1, 2)] if self._channels_last else first.shape
+        sized = [(other.type, len(other.shape)) for other in others] in ([], [("tensor(int64)", 2)])
+        if first.type not in KINDS or len(shape) != 4 or shape[1] in (1, 2, 4) or not sized:
+            given = ", ".join(f"{one.name} {one.type} {one.shape}" for one in (first, *others))
+            raise ReseenError(
+                f"{path} is no detector that can be fed: its inputs are {given}; needed are a "
+                "picture, (1, 3, H, W), and at most the size for which boxes are wanted"
+            )
+        said = self._session.get_modelmeta().custom_metadata_map
+        free = _literal(said.get("imgsz")) or FREE_SIZE
+        batch, _, height, width = (side if isinstance(side, int) else 0 for side in shape)
+        self._batch, self._size = batch or 1, (width or int(free[1]), height or int(free[0]))
+        names = _literal(said.get("names"))
+        self._names = list(names.values()) if isinstance(names, dict) else names
+        self._family, self.input_style = self._told(input_style)
+
+    @property
+    def family(self) -> str:
+        """Name of the family that the file was found to be of."""
+        return self._family.name
 
     def __call__(self, picture: Picture) -> Detections:
         """Find the people in a picture, (H, W, 3) uint8 RGB."""
-        values, scale = self._style.prepare(picture, self._size)
-        boxes, scores = self._style.decode(self._run(values), self._size)
+        values, scale = self._prepared(picture, self._family.stretched, self.input_style)
+        found = self._family.read(outputs := self._run(values))
+        if found is None:
+            raise ReseenError(
+                f"{self._path} looked like {self.family}, but what it gives for a picture does "
+                f"not: {self._told_of({'': outputs})}"
+            )
+        sure = found[1] >= LEAST_SCORE
         limits = np.array([picture.shape[1], picture.shape[0]] * 2)
-        boxes = np.clip(boxes / np.tile(scale, 2), 0, limits)
-        sure = scores >= LEAST_SCORE
-        return without_doubles(Detections.of(boxes[sure], np.clip(scores[sure], 0, 1)))
+        boxes = np.clip(found[0][sure] / np.tile(scale, 2), 0, limits)
+        return without_doubles(Detections.of(boxes, found[1][sure]))
 
-    def _run(self, values: Floats) -> Outputs:
+    def _told(self, asked: str | None) -> tuple["Family", str]:
+        """The family, and the input to be given."""
+        noise = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+        answers: dict[str, Outputs] = {}
+        fitting = []
+        for family in FAMILIES:
+            style = asked or family.input_style
+            if self._kind == np.uint8:
+                style = style[:3] + "-255"  # such a file scales its input itself
+            if style not in answers:
+                answers[style] = self._run(self._prepared(noise, True, style)[0])
+            if family.read(answers[style]) is not None:
+                fitting.append((family, style))
+        if len({family.read for family, _ in fitting}) == 1:
+            return fitting[0]
+        reason = "could be " + " or ".join(family.name for family, _ in fitting)
+        raise ReseenError(
+            f"{self._path} {reason if fitting else 'is no person detector'} of a known form "
+            f"({', '.join(family.name for family in FAMILIES)}); {self._told_of(answers)}"
+        )
+
+    def _told_of(self, answers: dict[str, Outputs]) -> str:
+        """What the file gives, for a message."""
+        arrays = next(iter(answers.values())).arrays
+        names = [output.name for output in self._session.get_outputs()]
+        given = [f"{name} {one.shape}" for name, one in zip(names, arrays, strict=True)]
+        classes = f" for the classes {self._names}" if self._names else ""
+        return f"its outputs are {', '.join(given)}{classes}"
+
+    def _prepared(self, picture: Picture, stretched: bool, style: str) -> tuple[Any, Floats]:
+        """The input for a picture, and by how much (x, y) the picture was scaled.
+
+        Unless stretched, the picture keeps its proportions and lies in the input's upper left.
+        """
+        import cv2
+
+        scale: Floats = np.divide(self._size, picture.shape[1::-1], dtype=np.float32)
+        scale = scale if stretched else np.full(2, scale.min(), np.float32)
+        width, height = np.round(np.array(picture.shape[1::-1]) * scale).astype(int)
+        levels = np.full((self._size[1], self._size[0], 3), GREY, np.float32)
+        levels[:height, :width] = cv2.resize(picture, (int(width), int(height)))
+        mean, spread = INPUTS[style]
+        values = (levels - mean) / spread
+        values = values[..., ::-1] if style.startswith("bgr") else values
+        values = values if self._channels_last else values.transpose(2, 0, 1)
+        return np.repeat(values[None].astype(self._kind), self._batch, axis=0), scale
+
+    def _run(self, values: Any) -> Outputs:
         """Run the file; an input beside the picture is the size for which boxes are wanted."""
         first, *others = self._session.get_inputs()
-        size = np.array([self._size], np.int64)
-        feed = {first.name: values, **{other.name: size for other in others}}
+        sizes = np.repeat(np.array([self._size], np.int64), self._batch, axis=0)
         try:
-            found = self._session.run(None, feed)
+            found = self._session.run(
+                None, {first.name: values, **{other.name: sizes for other in others}}
+            )
         except Exception as error:  # onnxruntime's exceptions share no other base
             reason = str(error).splitlines()[0]
             raise ReseenError(f"{self._path} cannot be run as a detector: {reason}") from error
-        names = [output.name for output in self._session.get_outputs()]
-        return dict(zip(names, found, strict=True))
+        arrays = [np.asarray(one, one.dtype if one.dtype.kind in "iu" else "f4") for one in found]
+        return Outputs(arrays, self._size, self._names)
 
-    def _find_style(self) -> Style:
-        width, height = self._size
-        outputs = self._run(np.zeros((1, 3, height, width), np.float32))
-        for style in STYLES.values():
-            if style.fits(outputs, self._size):
-                return style
-        found = ", ".join(f"{name} {np.shape(values)}" for name, values in outputs.items())
-        raise ReseenError(
-            f"{self._path} is no person detector of a known form ({', '.join(STYLES)});"
-            f" its outputs are {found}"
-        )
+
+def _literal(text: str | None) -> Any:
+    """A value that a file's metadata spells as a Python literal; None where it does not."""
+    try:
+        return ast.literal_eval(text or "None")
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
 
 
 def _open_session(path: Path) -> Any:
@@ -112,43 +227,15 @@ def _open_session(path: Path) -> Any:
 
     if not path.is_file():
         raise ReseenError(f"the detector {path} does not exist")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # its warnings would tear the progress bar
     try:
         return onnxruntime.InferenceSession(
-            str(path), providers=onnxruntime.get_available_providers()
+            str(path), options, providers=onnxruntime.get_available_providers()
         )
     except Exception as error:  # onnxruntime's exceptions share no other base
         reason = str(error).splitlines()[0]
         raise ReseenError(f"{path} cannot be opened as ONNX: {reason}") from error
-
-
-def _input_size(path: Path, session: Any) -> Size:
-    """Width and height of the picture input; sides that are left open get `FREE_SIZE`."""
-    first = session.get_inputs()[0]
-    shape = list(first.shape)
-    if first.type != "tensor(float)" or len(shape) != 4 or shape[1] != 3:
-        raise ReseenError(
-            f"{path} is no detector: its first input, {first.name}, is {first.type} {shape};"
-            " a float picture (1, 3, H, W) is needed"
-        )
-    height = shape[2] if isinstance(shape[2], int) else FREE_SIZE[1]
-    width = shape[3] if isinstance(shape[3], int) else FREE_SIZE[0]
-    return width, height
-
-
-def _letterboxed(picture: Picture, size: Size) -> tuple[Floats, Floats]:
-    """Scale a picture into the upper left of a grey (H, W, 3) input, proportions kept."""
-    import cv2
-
-    scale = min(size[0] / picture.shape[1], size[1] / picture.shape[0])
-    width, height = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
-    values = np.full((size[1], size[0], 3), GREY, np.float32)
-    values[:height, :width] = cv2.resize(picture, (width, height))
-    return values, np.array([scale, scale], np.float32)
-
-
-def _planes(values: Floats) -> Floats:
-    """(H, W, 3) to (1, 3, H, W)."""
-    return np.ascontiguousarray(values.transpose(2, 0, 1)[None], dtype=np.float32)
 
 
 def _cells(size: Size, strides: tuple[int, ...]) -> Floats:
@@ -161,107 +248,267 @@ def _cells(size: Size, strides: tuple[int, ...]) -> Floats:
     return np.concatenate(grids).astype(np.float32)
 
 
-def _is_grid(outputs: Outputs, size: Size, strides: tuple[int, ...], least_columns: int) -> bool:
-    """Whether the only output is (1, cells, columns)."""
-    shapes = [np.shape(values) for values in outputs.values()]
-    if len(shapes) != 1 or len(shapes[0]) != 3:
-        return False
-    batch, cells, columns = shapes[0]
-    return bool(batch == 1 and cells == len(_cells(size, strides)) and columns >= least_columns)
+def _corners(found: Floats) -> Floats:
+    """Centre x, y, width, height (n, 4) as corners."""
+    return np.concatenate(
+        [found[:, :2] - found[:, 2:4] / 2, found[:, :2] + found[:, 2:4] / 2], axis=1
+    )
 
 
-def _only(outputs: Outputs) -> Any:
-    (values,) = outputs.values()
-    return values
+def _in_order(boxes: Floats) -> bool:
+    return bool((boxes[:, 2:4] >= boxes[:, :2]).all())
 
 
-def _corners(centres: Floats, sizes: Floats) -> Floats:
-    return np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
+def _probabilities(values: Floats) -> bool:
+    return bool(((values >= 0) & (values <= 1)).all())
 
 
-def _fits_yolox(outputs: Outputs, size: Size) -> bool:
-    return _is_grid(outputs, size, YOLOX_STRIDES, 6)
+def _sigmoid(values: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -60, 60))), np.float32)
 
 
-def _prepare_yolox(picture: Picture, size: Size) -> tuple[Floats, Floats]:
-    values, scale = _letterboxed(picture, size)
-    return _planes(values[..., ::-1]), scale
+def _grid(
+    outputs: Outputs, strides: tuple[int, ...], turned: bool = False
+) -> tuple[Floats, Floats] | None:
+    """The only output, not constant, as (cells, columns), and the cells; or the other way round."""
+    cells = _cells(outputs.size, strides)
+    shape = (None, len(cells)) if turned else (len(cells), None)
+    if not outputs.shapes(shape) or np.ptp(outputs.arrays[0]) == 0:
+        return None
+    found = outputs.arrays[0][0]
+    return (found.T if turned else found), cells
 
 
-def _decode_yolox(outputs: Outputs, size: Size) -> tuple[Floats, Floats]:
-    """Columns: centre x, y, width, height, objectness, a probability for each class.
+def _near(boxes: Floats, cells: Floats) -> bool:
+    """Whether the centres, the first two columns in pixels, lie near the cells they come from."""
+    middles = (cells[:, :2] + 0.5) * cells[:, 2:]
+    return bool(np.median(np.abs(boxes[:, :2] - middles) / cells[:, 2:]) < FURTHEST)
 
-    Files differ in whether their boxes are in pixels or relative to the cell that found them. In
-    pixels, the centres lie near their cells; taken for relative, they would lie far off.
+
+def _centred(outputs: Outputs) -> tuple[Floats, Floats, int] | None:
+    """Boxes (cells, 4), what stands behind them, and the person's class.
+
+    Columns: centre x, y, width, height, objectness, one for each class. Files differ in whether
+    boxes are in pixels or relative to the cell that found them.
     """
-    found = _only(outputs)[0]
-    cells = _cells(size, YOLOX_STRIDES)
-    corners, strides = cells[:, :2], cells[:, 2:]
-    in_pixels = np.median(np.abs(found[:, :2] / strides - corners))
-    relative = np.median(np.abs(found[:, :2]))
-    if in_pixels <= relative:
-        centres, sizes = found[:, :2], found[:, 2:4]
+    grid = _grid(outputs, YOLOX_STRIDES)
+    if grid is None or _in_order(grid[0]):
+        return None
+    found, cells = grid
+    boxes, person = found[:, :4], outputs.person(found.shape[1] - 5)
+    if not _near(boxes, cells):
+        sizes = np.exp(np.minimum(boxes[:, 2:], 10))
+        boxes = np.concatenate([boxes[:, :2] + cells[:, :2], sizes], axis=1) * cells[:, 2:]
+    if person is None or not _near(boxes, cells):
+        return None
+    return _corners(boxes), found[:, 4:], person
+
+
+def _yolox(outputs: Outputs) -> Found:
+    """Objectness and classes as probabilities."""
+    found = _centred(outputs)
+    if found is None or not _probabilities(found[1]) or (found[1][:, 0] == 1).all():
+        return None
+    boxes, scores, person = found
+    return boxes, scores[:, 0] * scores[:, 1 + person]
+
+
+def _yolox_logits(outputs: Outputs) -> Found:
+    """Objectness and classes as logits: the last sigmoid was left out of the file."""
+    found = _centred(outputs)
+    if found is None or _probabilities(found[1]):
+        return None
+    boxes, logits, person = found
+    return boxes, _sigmoid(logits[:, 0]) * _sigmoid(logits[:, 1 + person])
+
+
+def _yolov6(outputs: Outputs) -> Found:
+    """Objectness is always 1."""
+    found = _centred(outputs)
+    if found is None or not _probabilities(found[1]) or not (found[1][:, 0] == 1).all():
+        return None
+    boxes, scores, person = found
+    return boxes, scores[:, 1 + person]
+
+
+def _yolov8(outputs: Outputs) -> Found:
+    """Columns: centre x, y, width, height in pixels, a probability for each class.
+
+    Either way round. What follows the classes that the file names (a pose) is left alone.
+    """
+    for turned in (True, False):
+        grid = _grid(outputs, YOLOX_STRIDES, turned)
+        if grid is None or _in_order(grid[0]) or not _near(*grid):
+            continue
+        found = grid[0]
+        classes = found.shape[1] - 4 if outputs.names is None else len(outputs.names)
+        person, scores = outputs.person(classes), found[:, 4 : 4 + classes]
+        if person is not None and scores.shape[1] == classes and _probabilities(scores):
+            return _corners(found), scores[:, person]
+    return None
+
+
+def _yolov5(outputs: Outputs) -> Found:
+    """YOLOX's columns in pixels, three boxes a cell."""
+    if not outputs.shapes((3 * len(_cells(outputs.size, YOLOX_STRIDES)), None)):
+        return None
+    found = outputs.arrays[0][0]
+    person = outputs.person(found.shape[1] - 5)
+    if person is None or not _probabilities(found[:, 4:]) or _in_order(found):
+        return None
+    return _corners(found), found[:, 4] * found[:, 5 + person]
+
+
+def _labelled(outputs: Outputs, boxes: Floats, scores: Floats, labels: NDArray[Any]) -> Found:
+    """Corners in pixels (n, 4), scores (n,) and labels (n,), if they are such."""
+    person = outputs.person(80 if outputs.names is None else len(outputs.names))
+    sure = boxes[scores >= LEAST_SCORE]
+    shares = len(sure) > 0 and np.abs(sure).max() <= 2  # of the input, not pixels
+    if person is None or shares or not _in_order(boxes) or not _probabilities(scores):
+        return None
+    whole = (labels == np.round(labels)).all() and (labels >= 0).all()
+    return (boxes, scores * (labels == person)) if whole else None
+
+
+def _end_to_end(outputs: Outputs) -> Found:
+    """Columns: corners, score, label."""
+    if not outputs.shapes((None, 6)):
+        return None
+    found = outputs.arrays[0][0]
+    return _labelled(outputs, found[:, :4], found[:, 4], found[:, 5])
+
+
+def _rtmdet(outputs: Outputs) -> Found:
+    """Corners and score (n, 5); labels (n,)."""
+    if not outputs.shapes((None, 5), (None,)):
+        return None
+    found, labels = (array[0] for array in outputs.arrays)
+    return _labelled(outputs, found[:, :4], found[:, 4], labels)
+
+
+def _dfine(outputs: Outputs) -> Found:
+    """Labels (n,), whole numbers; boxes (n, 4); scores (n,); in any order."""
+    arrays = sorted(outputs.arrays, key=lambda one: (one.ndim, one.dtype.kind != "i"))
+    kinds = [one.dtype.kind for one in arrays]
+    ordered = Outputs(arrays, outputs.size, outputs.names)
+    if kinds != ["i", "f", "f"] or not ordered.shapes((None,), (None,), (None, 4)):
+        return None
+    labels, scores, boxes = (array[0] for array in arrays)
+    return _labelled(outputs, boxes, scores, labels)
+
+
+def _yolonas(outputs: Outputs) -> Found:
+    """Boxes (cells, 4) as corners in pixels and probabilities (cells, classes)."""
+    cells = len(_cells(outputs.size, YOLOX_STRIDES))
+    if not outputs.shapes((cells, 4), (cells, None)):
+        return None
+    boxes, scores = (array[0] for array in outputs.arrays)
+    person = outputs.person(scores.shape[1])
+    if person is None or not _in_order(boxes) or not _probabilities(scores) or boxes.max() < 2:
+        return None
+    return boxes, scores[:, person]
+
+
+def _queries(outputs: Outputs, *counts: int) -> Found:
+    """Centre x, y, width, height as shares of the input (n, 4), and logits (n, classes)."""
+    if not outputs.shapes((None, None), (None, None)):
+        return None
+    boxes, logits = sorted(
+        (array[0] for array in outputs.arrays), key=lambda one: one.shape[1] != 4
+    )
+    classes = logits.shape[1]
+    person = outputs.person(classes)
+    if boxes.shape != (len(logits), 4) or classes not in counts or person is None:
+        return None
+    if boxes.min() < -0.5 or boxes.max() > 1.5 or _probabilities(logits):
+        return None
+    if classes == 92:  # the last is for nothing, and all together make 1
+        scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+        scores /= scores.sum(axis=1, keepdims=True)
     else:
-        centres, sizes = (found[:, :2] + corners) * strides, np.exp(found[:, 2:4]) * strides
-    return _corners(centres, sizes), found[:, 4] * found[:, 5 + PERSON]
+        scores = _sigmoid(logits)
+    return _corners(boxes) * np.tile(np.array(outputs.size, np.float32), 2), scores[:, person]
 
 
-def _fits_nanodet(outputs: Outputs, size: Size) -> bool:
-    return _is_grid(outputs, size, NANODET_STRIDES, 4 * NANODET_BINS + 1)
+def _rtdetr(outputs: Outputs) -> Found:
+    """Queries with COCO's 80 classes, or person alone."""
+    return _queries(outputs, 80, 1)
 
 
-def _prepare_nanodet(picture: Picture, size: Size) -> tuple[Floats, Floats]:
-    values, scale = _letterboxed(picture, size)
-    return _planes((values[..., ::-1] - NANODET_MEAN) / NANODET_SPREAD), scale
+def _detr(outputs: Outputs) -> Found:
+    """Queries with COCO's 90 ids: DETR, its kin, and RF-DETR."""
+    return _queries(outputs, 91, 92)
 
 
-def _decode_nanodet(outputs: Outputs, size: Size) -> tuple[Floats, Floats]:
-    """Columns: a probability for each class, then 8 logits for the distance to each side."""
-    found = _only(outputs)[0]
-    cells = _cells(size, NANODET_STRIDES)
-    logits = found[:, -4 * NANODET_BINS :].reshape(-1, 4, NANODET_BINS)
-    weights = np.exp(logits - logits.max(axis=2, keepdims=True))
+def _distances(logits: Floats, points: Floats, strides: Floats) -> Floats:
+    """Boxes (n, 4) from a distribution over 8 distances from points (n, 2) to each side."""
+    weights = np.exp(logits.reshape(-1, 4, NANODET_BINS))
     weights /= weights.sum(axis=2, keepdims=True)
-    distances = (weights @ np.arange(NANODET_BINS, dtype=np.float32)) * cells[:, 2:]
-    points = cells[:, :2] * cells[:, 2:]
-    boxes = np.concatenate([points - distances[:, :2], points + distances[:, 2:]], axis=1)
-    return boxes, found[:, PERSON]
+    distances = (weights @ np.arange(NANODET_BINS, dtype=np.float32)) * strides
+    return np.concatenate([points - distances[:, :2], points + distances[:, 2:]], axis=1)
 
 
-def _prepare_rtdetr(picture: Picture, size: Size) -> tuple[Floats, Floats]:
-    """RT-DETR takes the whole picture, stretched to its input, from 0 to 1."""
-    import cv2
-
-    scale = np.array([size[0] / picture.shape[1], size[1] / picture.shape[0]], np.float32)
-    values = np.asarray(cv2.resize(picture, size), np.float32) / np.float32(255)
-    return _planes(values), scale
-
-
-def _fits_rtdetr(outputs: Outputs, size: Size) -> bool:  # noqa: ARG001
-    return outputs.keys() == {"labels", "boxes", "scores"}
-
-
-def _decode_rtdetr(outputs: Outputs, size: Size) -> tuple[Floats, Floats]:  # noqa: ARG001
-    """Labels (1, n), boxes (1, n, 4) in input pixels, scores (1, n)."""
-    people = outputs["labels"][0] == PERSON
-    return outputs["boxes"][0][people], outputs["scores"][0][people]
+def _nanodet_plus(outputs: Outputs) -> Found:
+    """Columns: a probability for each class, then 8 logits for the distance to each side."""
+    grid = _grid(outputs, NANODET_STRIDES)
+    classes = 0 if grid is None else grid[0].shape[1] - 4 * NANODET_BINS
+    person = outputs.person(classes)
+    if grid is None or person is None or not _probabilities(grid[0][:, :classes]):
+        return None
+    found, cells = grid
+    boxes = _distances(found[:, classes:], cells[:, :2] * cells[:, 2:], cells[:, 2:])
+    return boxes, found[:, person]
 
 
-def _fits_rtdetr_raw(outputs: Outputs, size: Size) -> bool:  # noqa: ARG001
-    return {"logits", "pred_boxes"} <= outputs.keys()
+def _nanodet(outputs: Outputs) -> Found:
+    """Probabilities (cells, classes) and logits (cells, 32) for each of three grids."""
+    grids = [len(_cells(outputs.size, (stride,))) for stride in YOLOX_STRIDES]
+    if len(outputs.arrays) != 6 or any(array.ndim < 2 for array in outputs.arrays):
+        return None
+    flat = [array.reshape(-1, array.shape[-1]) for array in outputs.arrays]
+    flat.sort(key=lambda array: (array.shape[1] == 4 * NANODET_BINS, -len(array)))
+    person = outputs.person(flat[0].shape[1])
+    if [len(array) for array in flat] != grids * 2 or person is None:
+        return None
+    scores, logits = np.concatenate(flat[:3]), np.concatenate(flat[3:])
+    if logits.shape[1] != 4 * NANODET_BINS or not _probabilities(scores):
+        return None
+    cells = _cells(outputs.size, YOLOX_STRIDES)
+    points = (cells[:, :2] + 0.5) * cells[:, 2:] - 0.5
+    return _distances(logits, points, cells[:, 2:]), scores[:, person]
 
 
-def _decode_rtdetr_raw(outputs: Outputs, size: Size) -> tuple[Floats, Floats]:
-    """Logits (1, n, classes); centre x, y, width, height (1, n, 4) as shares of the input."""
-    boxes = outputs["pred_boxes"][0] * np.tile(np.array(size, np.float32), 2)
-    scores = 1 / (1 + np.exp(-outputs["logits"][0][:, PERSON]))
-    return _corners(boxes[:, :2], boxes[:, 2:]), scores
+@dataclass(frozen=True)
+class Family:
+    """Detectors that are fed and read alike.
+
+    Attributes:
+        name: what they are called.
+        input_style: one of `INPUTS`.
+        stretched: whether they were trained on pictures stretched to the input.
+        read: gives boxes and scores, or None where the outputs are not such a family's.
+    """
+
+    name: str
+    input_style: str
+    stretched: bool
+    read: Callable[[Outputs], Found]
 
 
-STYLES: dict[str, Style] = {
-    "YOLOX": Style(_fits_yolox, _prepare_yolox, _decode_yolox),
-    "NanoDet-Plus": Style(_fits_nanodet, _prepare_nanodet, _decode_nanodet),
-    "RT-DETR": Style(_fits_rtdetr, _prepare_rtdetr, _decode_rtdetr),
-    "RT-DETR without its last step": Style(_fits_rtdetr_raw, _prepare_rtdetr, _decode_rtdetr_raw),
-}
-"""The families that are known; the first that fits is taken."""
+FAMILIES = (
+    Family("YOLOX", "bgr-255", False, _yolox),
+    Family("YOLOX without its sigmoid", "bgr-255", False, _yolox_logits),
+    Family("YOLOX of ByteTrack", "rgb-imagenet", False, _yolox),
+    Family("YOLOv6", "rgb-1", False, _yolov6),
+    Family("YOLOv8 or YOLO11", "rgb-1", False, _yolov8),
+    Family("YOLOv5 or YOLOv7", "rgb-1", False, _yolov5),
+    Family("YOLOv10 or YOLO26", "rgb-1", False, _end_to_end),
+    Family("YOLO-NAS", "rgb-1", False, _yolonas),
+    Family("RTMDet", "bgr-imagenet", False, _rtmdet),
+    Family("RT-DETR or D-FINE", "rgb-1", True, _dfine),
+    Family("RT-DETR without its last step", "rgb-1", True, _rtdetr),
+    Family("DETR or RF-DETR", "rgb-imagenet", True, _detr),
+    Family("NanoDet-Plus", "bgr-imagenet", True, _nanodet_plus),
+    Family("NanoDet", "bgr-imagenet", True, _nanodet),
+)
+"""The families that are known. Of those that read alike, the first whose input suits is taken."""
