@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from reseen.cli import tracking as cli
 from reseen.data.tracked import load_tracks
 from reseen.errors import ReseenError
 from reseen.tracking import track as track_module
@@ -157,6 +158,11 @@ def test_nobody_is_a_result_too(walk, tmp_path):
     report = track(walk, "door", tmp_path / "out", detector=lambda _: Detections.of([], []))
     assert (report.tracklets, report.crops) == (0, 0)
     assert load_tracks(tmp_path / "out") == []
+
+
+def test_a_video_without_anybody_says_so(walk, tmp_path, capsys):
+    cli.track(str(walk), camera="door", out=tmp_path / "out")
+    assert "nobody was found: is anybody in sight" in capsys.readouterr().err
 
 
 # Interruptions

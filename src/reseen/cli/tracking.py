@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from reseen.cli.options import Json, time_option, within
 from reseen.errors import ReseenError
@@ -15,6 +15,10 @@ Start = Annotated[
     time_option("When the recording began, 2026-05-01 12:00, so that cameras can be compared."),
 ]
 
+DetectorInput = (
+    Literal["bgr-255", "rgb-255", "rgb-1", "bgr-1", "rgb-imagenet", "bgr-imagenet"] | None
+)
+
 
 def track(
     source: str,
@@ -22,6 +26,7 @@ def track(
     camera: str,
     out: Path,
     detector: str = "hog",
+    detector_input: DetectorInput = None,
     boxes: Path | None = None,
     start: Start = None,
     fps: Annotated[float, within(0, above=True)] = 25.0,
@@ -36,6 +41,8 @@ def track(
         out: Folder for the tracklets.
         detector: hog (built in, needs no download), the path of an ONNX person detector, or
             package.module:function.
+        detector_input: Order of colours and scale that an ONNX detector wants, where it is not its
+            family's.
         boxes: Boxes that another tool found, as MOT text or JSON, instead of a detector.
         fps: Frames per second of a folder of pictures.
         min_length: Who is seen in fewer frames is left out.
@@ -50,6 +57,7 @@ def track(
         camera,
         out,
         detector=detector,
+        detector_input=detector_input,
         boxes=boxes,
         start=None if start is None else datetime.fromtimestamp(start, UTC),
         fps=fps,
@@ -68,4 +76,10 @@ def track(
         "boxes that are no people ignored": report.boxes_ignored,
         "people seen in too few frames": report.too_short,
     }
-    print_notes([f"{what}: {count:,}" for what, count in counts.items() if count])
+    notes = [f"{what}: {count:,}" for what, count in counts.items() if count]
+    if report.tracklets == report.too_short == 0:
+        notes.append(
+            "nobody was found: is anybody in sight, and as large as this detector needs "
+            "(hog: 64 pixels)? An ONNX detector may want other colours (--detector-input)"
+        )
+    print_notes(notes)

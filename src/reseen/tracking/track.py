@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -95,6 +95,7 @@ def track(
     out: Path,
     *,
     detector: str | Detector = "hog",
+    detector_input: str | None = None,
     boxes: Path | None = None,
     start: datetime | None = None,
     fps: float = 25.0,
@@ -114,6 +115,7 @@ def track(
         camera: a name for the view, of letters, digits, ".", "_" and "-".
         out: an empty or new folder.
         detector: a name for `open_detector`, or a function from a picture to `Detections`.
+        detector_input: colours and scale that an ONNX detector wants; None takes its family's.
         boxes: a MOT text or JSON file with the people's boxes, instead of a detector. Where the
             boxes have ids, people are not followed anew.
         start: when the recording began, so that times can be compared between cameras; local
@@ -133,7 +135,9 @@ def track(
     counts = Counts()
     frames = frames_from(source, counts, fps=fps)
     given = None if boxes is None else read_boxes(boxes)
-    scenes = _detected(frames, detector) if given is None else _given(frames, given)
+    if isinstance(detector, str) and given is None:
+        detector = open_detector(detector, detector_input)
+    scenes = _detected(frames, cast(Detector, detector)) if given is None else _given(frames, given)
     known = TrackReport(
         source=without_password(source),
         camera=camera,
@@ -172,9 +176,8 @@ def _prefix(source: str | Path, camera: str, begun: datetime | None) -> str:
     return f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
 
 
-def _detected(frames: Iterator[Frame], detector: str | Detector) -> Iterator[Scene]:
-    """Follow the people whom a detector, or the one of this name, finds in each picture."""
-    detect = open_detector(detector) if isinstance(detector, str) else detector
+def _detected(frames: Iterator[Frame], detect: Detector) -> Iterator[Scene]:
+    """Follow the people whom a detector finds in each picture."""
 
     def find(frame: Frame) -> Detections:
         found = detect(frame.picture)
