@@ -10,6 +10,7 @@ from reseen.errors import ReseenError
 from reseen.gallery.gallery import Gallery
 from reseen.web import app
 from reseen.web.app import create_app, serve
+from reseen.web.connections import Connection
 
 CLIENTS = 200
 UNLIMITED = httpx2.Limits(max_connections=None)
@@ -19,7 +20,7 @@ UNLIMITED = httpx2.Limits(max_connections=None)
 def address(gallery):
     """Where a server on a free port of this machine answers, while the test runs."""
     with socket.create_server(("127.0.0.1", 0), backlog=CLIENTS) as listener:
-        server = Server(Config(create_app(gallery), log_level="error"))
+        server = Server(Config(create_app(gallery), http=Connection, log_level="error"))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,6 +1,7 @@
 """The application, and serving it."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -17,11 +18,13 @@ from reseen.errors import ReseenError
 from reseen.gallery.extractors import ColourHistogram, Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.web import api, pages
+from reseen.web.connections import BACKLOG, Connection, Seldom
 from reseen.web.guard import EVERYWHERE, Guard, checked_token
 from reseen.web.lookup import Lookup
 from reseen.web.rendering import on_bad_request, on_gallery_error, on_http_error
 
 SECONDS_BETWEEN_EXPIRIES = 600.0
+SELDOM = Seldom()
 
 DESCRIPTION = """\
 Look up and search tracklets of people. The same rules hold for programs as for people: only with
@@ -99,14 +102,26 @@ def serve(
     app = create_app(gallery, host=host, token=token, extractors=extractors)
     with _listening(host, port) as listener:
         ready(_address(host, listener.getsockname()[1], token))
-        config = Config(app, log_level="warning", server_header=False, proxy_headers=False)
-        Server(config).run([listener])
+        server = Server(
+            Config(
+                app,
+                http=Connection,
+                ws="none",
+                backlog=BACKLOG,
+                log_level="warning",
+                server_header=False,
+                proxy_headers=False,
+            )
+        )
+        for name in ("asyncio", "uvicorn.error"):
+            logging.getLogger(name).addFilter(SELDOM)
+        server.run([listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         raise ReseenError(
             f"cannot listen at {host}, port {port}: {error}; choose others"
