@@ -1,6 +1,8 @@
 """What several test modules share."""
 
-from collections.abc import Callable, Container
+import subprocess
+import sys
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,39 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("the folder shared/data does not lie beside the project")
     return path
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from reseen.files import locked
+
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holding() -> Iterator[Callable[[Path], "subprocess.Popen[str]"]]:
+    """Have another process hold the lock of a folder."""
+    processes = []
+
+    def hold(folder: Path) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in processes:
+        process.communicate()
 
 
 @pytest.fixture

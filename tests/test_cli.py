@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from reseen.cli import app, run
 from reseen.data.store import FrameStore
+from reseen.files import LOCK_FILE
 
 HEAVY = {"cv2", "fastapi", "lancedb", "lightning_fabric", "matplotlib", "numpy", "pyarrow",
          "scipy", "torch"}  # fmt: skip
@@ -282,3 +283,42 @@ def test_json_of_evaluate_is_the_report(command, copied, tmp_path):
     assert "spatial (CNN)" in out
     assert "parts (Fusion)" in out
     assert (run / "report.html").is_file()
+
+
+# Two writers, one place
+
+WRITERS = {
+    "prepare": ["prepare", "folder", "{people}", "--out", "{out}"],
+    "train": ["train", "{store}", "--out", "{out}", "--updates", "1"],
+    "train --resume": ["train", "{store}", "--out", "{out}", "--resume"],
+    "track": ["track", "{people}/1/a", "--camera", "a", "--out", "{out}"],
+    "reproduce": ["reproduce", "{store}", "--out", "{out}", "--trials", "1", "--updates", "4"],
+    "demo": ["demo", "--out", "{out}"],
+    "synthesize": ["synthesize", "{out}", "--people", "4"],
+}
+
+
+@pytest.mark.parametrize("verb", WRITERS)
+def test_the_second_of_two_writers_is_told_who_the_first_is(
+    refused, people, make_store, holding, tmp_path, verb
+):
+    store = make_store([(person, camera, 2) for person in range(1, 9) for camera in (1, 2)])
+    out = tmp_path / "out"
+    held = tmp_path / ".out-unfinished" if verb == "synthesize" else out
+    first = holding(held)
+    places = {"people": people, "store": store.path, "out": out}
+    line = refused(*(word.format(**places) for word in WRITERS[verb]))
+    assert line.startswith(f"{held} is being filled by process {first.pid} on ")
+    assert [file.name for file in held.iterdir()] == [LOCK_FILE]
+
+
+def test_of_two_that_prepare_one_store_at_once_nothing_is_lost(tmp_path):
+    people = draw_people(tmp_path / "people", people=6, frames=8)
+    words = ["prepare", "folder", people, "--out"]
+    command = [sys.executable, "-m", "reseen", *words, tmp_path / "store"]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate()[1] for process in both]
+    assert sorted(process.returncode for process in both) in ([0, 0], [0, 2]), errors
+    assert run([*map(str, words), str(tmp_path / "alone")]) == 0
+    for file in (tmp_path / "alone").iterdir():
+        assert (tmp_path / "store" / file.name).read_bytes() == file.read_bytes()

@@ -1,10 +1,21 @@
 import errno
+import json
 import os
+import re
+import socket
 
 import pytest
 
 from reseen.errors import ReseenError
-from reseen.files import read_json, write_json, write_text, written_aside
+from reseen.files import (
+    LOCK_FILE,
+    claim,
+    locked,
+    read_json,
+    write_json,
+    write_text,
+    written_aside,
+)
 
 
 def names(folder):
@@ -106,3 +117,95 @@ def test_json_that_is_missing_or_broken_is_named(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ReseenError, match=r"a\.json cannot be read as JSON"):
             read_json(path)
+
+
+def test_a_locked_folder_is_free_again_and_holds_no_trace(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").touch()
+    for folder, left in ((tmp_path / "full", ["full"]), (tmp_path / "new" / "er", ["full", "new"])):
+        for _ in range(2):
+            with locked(folder):
+                assert (folder / LOCK_FILE).exists()
+        assert names(tmp_path) == left
+    assert names(tmp_path / "full") == ["a.txt"]
+    assert names(tmp_path / "new") == []
+
+
+@pytest.mark.parametrize("failure", [Crash, KeyboardInterrupt])
+def test_a_lock_ends_with_what_fails_inside(tmp_path, failure):
+    with pytest.raises(failure), locked(tmp_path):
+        raise failure
+    with locked(tmp_path):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_whoever_holds_a_folder_is_named(tmp_path, holding):
+    process = holding(tmp_path)
+    who = rf"process {process.pid} on {re.escape(socket.gethostname())} since \d{{4}}-\d\d-\d\d "
+    with (
+        pytest.raises(ReseenError, match=f"^{tmp_path} is being filled by {who}"),
+        locked(tmp_path),
+    ):
+        pass
+    assert names(tmp_path) == [LOCK_FILE]
+
+
+def test_the_lock_of_a_killed_process_does_not_count(tmp_path, holding):
+    process = holding(tmp_path)
+    process.kill()
+    process.wait()
+    assert names(tmp_path) == [LOCK_FILE]
+    with locked(tmp_path):
+        assert str(os.getpid()) in (tmp_path / LOCK_FILE).read_text()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1b[31mred", b"two\nlines", b"\xff"])
+def test_what_somebody_wrote_into_a_lock_is_not_shown_unless_it_is_one_clean_line(
+    tmp_path, holding, content
+):
+    holding(tmp_path)
+    (tmp_path / LOCK_FILE).write_bytes(content)
+    with pytest.raises(ReseenError, match="is being filled by another process;"), locked(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_cannot_be_locked(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ReseenError, match="cannot write"), locked(tmp_path / "file" / "folder"):
+        pass
+
+
+def test_a_folder_is_claimed_once_and_found_again(tmp_path):
+    folder, mine = tmp_path / "out", {"seed": 3, "pair": (1, 2)}
+    assert not claim(folder, "mine.json", mine)
+    folder.mkdir()
+    (folder / ".hidden").touch()
+    with locked(folder):
+        assert not claim(folder, "mine.json", mine)
+    (folder / "mine.json").write_text(json.dumps(mine))
+    (folder / "else.txt").touch()
+    assert claim(folder, "mine.json", mine)
+    assert claim(folder, "mine.json")
+
+
+def test_a_folder_of_something_else_is_not_claimed(tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(ReseenError, match=r"is not empty and holds no mine\.json"):
+        claim(tmp_path, "mine.json", {})
+
+
+@pytest.mark.parametrize(
+    ("found", "difference"),
+    [({"seed": 4}, "seed"), ({"seed": 3, "old": 1}, "old"), ({}, "seed")],
+)
+def test_a_folder_made_for_another_purpose_is_not_claimed(tmp_path, found, difference):
+    write_json(tmp_path / "mine.json", found)
+    with pytest.raises(ReseenError, match=rf"made with another {difference} \(see mine\.json"):
+        claim(tmp_path, "mine.json", {"seed": 3})
+
+
+def test_a_damaged_marker_is_named(tmp_path):
+    (tmp_path / "mine.json").write_text("[]")
+    with pytest.raises(ReseenError, match=r"mine\.json is damaged"):
+        claim(tmp_path, "mine.json", {"seed": 3})

@@ -4,13 +4,18 @@ import errno
 import hashlib
 import json
 import os
+import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from reseen.errors import ReseenError
+
+LOCK_FILE = ".reseen-lock"
+"""Lies in a folder for as long as a process fills it, and says which one."""
 
 
 @contextmanager
@@ -41,6 +46,91 @@ def written_aside(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep every other process out of a folder for as long as this one fills it.
+
+    The system frees the lock of a process that died, however it died. The folder is made when
+    missing, and removed again where nothing has come into it.
+
+    Raises:
+        ReseenError: another process fills the folder; it is named.
+    """
+    from filelock import FileLock, SoftFileLock, Timeout
+
+    made = not folder.exists()
+    file = folder / LOCK_FILE
+    lock = FileLock(file)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise ReseenError(
+            f"{folder} is being filled by {_holder(file)}; let it finish, or choose another folder"
+        ) from error
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        if not isinstance(lock, SoftFileLock):  # which keeps notes of its own in the file
+            since = datetime.now().astimezone().isoformat(" ", "seconds")
+            with suppress(OSError):  # on a full disk it stays nameless
+                file.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since}")
+        yield
+    finally:
+        if not isinstance(lock, SoftFileLock):
+            with suppress(OSError):  # not while it is open, on Windows
+                file.unlink()
+        lock.release()
+        if made:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
+
+
+def _holder(lock: Path) -> str:
+    try:
+        text = lock.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        text = ""
+    return text if text.isprintable() and text else "another process"
+
+
+def claim(folder: Path, marker: str, mine: Mapping[str, Any] | None = None) -> bool:
+    """Find out whether a folder is new, or holds what was begun there for the same purpose.
+
+    Args:
+        folder: may be missing; hidden files in it do not count.
+        marker: the file by which a folder that was begun is known. The caller writes it.
+        mine: what this JSON file must say; anything when None.
+
+    Returns:
+        Whether the marker is there: False for a folder that is new.
+
+    Raises:
+        ReseenError: the folder holds something else, or was begun for another purpose.
+    """
+    if (folder / marker).exists():
+        if mine is not None:
+            _check_equal(folder, marker, json.loads(json.dumps(mine)))
+        return True
+    if folder.exists() and any(entry.name[0] != "." for entry in folder.iterdir()):
+        raise ReseenError(
+            f"{folder} is not empty and holds no {marker}; choose another folder or empty it"
+        )
+    return False
+
+
+def _check_equal(folder: Path, marker: str, wanted: dict[str, Any]) -> None:
+    found = read_json(folder / marker)
+    if not isinstance(found, dict):
+        raise ReseenError(f"{folder / marker} is damaged; remove {folder} and start again")
+    for name in wanted | found:
+        if name not in found or name not in wanted or found[name] != wanted[name]:
+            raise ReseenError(
+                f"{folder} was made with another {name} (see {marker} there); remove it or choose "
+                "another folder"
+            )
 
 
 def sync(path: Path) -> None:

@@ -327,7 +327,7 @@ def test_a_damaged_plan_is_named(copied, content):
 
 def test_frames_that_somebody_else_put_there_are_not_overwritten(benchmark, tmp_path):
     (tmp_path / shard_file(0)).write_bytes(b"precious")
-    with pytest.raises(ReseenError, match=r"holds something else"):
+    with pytest.raises(ReseenError, match=r"is not empty and holds no unfinished\.json"):
         prepare(benchmark, tmp_path)
     assert (tmp_path / shard_file(0)).read_bytes() == b"precious"
 

@@ -41,12 +41,12 @@ def test_demo_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert report.dataset == "folder"
     assert {"report.html", "report.json", "cmc.png"} <= {path.name for path in out.iterdir()}
-    with pytest.raises(ReseenError, match="holds the demo of another seed"):
+    with pytest.raises(ReseenError, match="was made with another seed"):
         run_demo(out, seed=1)
 
 
 def test_demo_leaves_other_folders_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ReseenError, match="is not empty and holds no demo"):
+    with pytest.raises(ReseenError, match=r"is not empty and holds no demo\.json"):
         run_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

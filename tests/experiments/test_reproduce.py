@@ -142,7 +142,7 @@ def test_another_stores_folder_is_left_alone(store, make_store, tmp_path):
     plan = {"store": other.fingerprint, "seed": 0, "settings": SMALL.to_toml()}
     (tmp_path / "out/plan.json").write_text(json.dumps(plan))
 
-    with pytest.raises(ReseenError, match="belongs to another store"):
+    with pytest.raises(ReseenError, match="was made with another store"):
         reproduce(store, tmp_path / "out", SMALL, trials=1)
 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["plan.json"]

@@ -31,7 +31,7 @@ from reseen.data.store import (
 )
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
-from reseen.files import digest_of, read_json, write_json, written_aside
+from reseen.files import claim, digest_of, locked, read_json, write_json, written_aside
 from reseen.parallel import unordered
 from reseen.progress import progress
 
@@ -84,25 +84,24 @@ def prepare(
     """
     known_flow(flow)
     recipe = _recipe(benchmark, flow)
-    if (path / INDEX_FILE).exists():
-        _check_unchanged(path, Index.read(path).recipe, recipe)
-    else:
-        _begin(path, recipe)
-        shards = _shards(benchmark.tracklets)
-        _pack_missing(shards, path, flow, processes)
-        notes = [_read_as(Packed, _note_file(path, number)) for number in range(len(shards))]
-        _index(benchmark, recipe, notes).write(path)
-    for file in (*path.glob("frames-*.json"), path / PLAN_FILE):
-        file.unlink(missing_ok=True)
+    with locked(path):
+        if (path / INDEX_FILE).exists():
+            _check_unchanged(path, Index.read(path).recipe, recipe)
+        else:
+            shards = _shards(benchmark.tracklets)
+            _begin(path, recipe)
+            _pack_missing(shards, path, flow, processes)
+            notes = [_read_as(Packed, _note_file(path, number)) for number in range(len(shards))]
+            _index(benchmark, recipe, notes).write(path)
+        for file in (*path.glob("frames-*.json"), path / PLAN_FILE):
+            file.unlink(missing_ok=True)
     return FrameStore.open(path)
 
 
 def _begin(path: Path, recipe: Recipe) -> None:
     """Take the folder for a store of this recipe, or find the one begun there unchanged."""
-    if (path / PLAN_FILE).exists():
+    if claim(path, PLAN_FILE):
         _check_unchanged(path, _read_as(Recipe, path / PLAN_FILE), recipe)
-    elif path.is_dir() and any(path.iterdir()):
-        raise ReseenError(f"{path} holds something else; empty it or choose another --out")
     else:
         write_json(path / PLAN_FILE, asdict(recipe))
 

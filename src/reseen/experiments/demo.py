@@ -5,10 +5,9 @@ from pathlib import Path
 
 from reseen.data.datasets import load
 from reseen.data.prepare import prepare
-from reseen.errors import ReseenError
 from reseen.evaluation.evaluate import evaluate
 from reseen.evaluation.report import Report
-from reseen.files import read_json, write_json
+from reseen.files import claim, locked, write_json
 from reseen.network.checkpoint import Run
 from reseen.network.config import Config
 from reseen.network.model import PartFusion
@@ -30,23 +29,14 @@ def run_demo(out: Path, seed: int = 0) -> Report:
         ReseenError: `out` holds something else, or the demo of another seed.
     """
     started = time.monotonic()
-    _claim(out, seed)
-    synthesize(out / "people", seed=seed)
-    store = prepare(load("folder", out / "people"), out / "store")
-    resume = (out / "run" / "run.json").exists()
-    config = Config.preset("tuned")
-    train(store, out / "run", config, PartFusion.PARTS, seed=seed, resume=resume)
-    run = Run.open(out / "run")
-    evaluation = evaluate(run, store)
-    return write_evaluation(out, evaluation, run, store, time.monotonic() - started)
-
-
-def _claim(out: Path, seed: int) -> None:
-    """Mark the folder as this demo's, or check that it is."""
-    if (out / SEED_FILE).exists():
-        if read_json(out / SEED_FILE) != {"seed": seed}:
-            raise ReseenError(f"{out} holds the demo of another seed; remove it or name another")
-        return
-    if out.exists() and any(out.iterdir()):
-        raise ReseenError(f"{out} is not empty and holds no demo; name another folder with --out")
-    write_json(out / SEED_FILE, {"seed": seed})
+    with locked(out):
+        if not claim(out, SEED_FILE, {"seed": seed}):
+            write_json(out / SEED_FILE, {"seed": seed})
+        synthesize(out / "people", seed=seed)
+        store = prepare(load("folder", out / "people"), out / "store")
+        resume = (out / "run" / "run.json").exists()
+        config = Config.preset("tuned")
+        train(store, out / "run", config, PartFusion.PARTS, seed=seed, resume=resume)
+        run = Run.open(out / "run")
+        evaluation = evaluate(run, store)
+        return write_evaluation(out, evaluation, run, store, time.monotonic() - started)

@@ -11,7 +11,6 @@ import torch
 from reseen.data.clips import BodyPart
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
-from reseen.files import write_json
 from reseen.network.checkpoint import CHECKPOINT_FILE, RUN_FILE, WEIGHTS_FILE, Run
 from reseen.network.config import Config, nearest
 from reseen.network.model import PartFusion
@@ -184,25 +183,3 @@ def _train_stacked(
             together,
             snapshots=snapshots(config),
         )
-
-
-def claim(
-    out: Path, store: FrameStore, config: Config, seed: int, read: Mapping[str, Any] | None
-) -> None:
-    """Mark a folder as the reproduction on this store, or check that it is.
-
-    Args:
-        out: the folder.
-        store, config, seed: what the reproduction is of.
-        read: what an earlier call has written; None where there is nothing.
-
-    Raises:
-        ReseenError: the folder belongs to another store or other settings.
-    """
-    mine = {"store": store.fingerprint, "seed": seed, "settings": config.to_toml()}
-    if read is None:
-        write_json(out / "plan.json", mine)
-        return
-    for name, value in mine.items():
-        if read.get(name) != value:
-            raise ReseenError(f"{out} belongs to another {name}; choose another --out")

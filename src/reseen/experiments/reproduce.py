@@ -18,9 +18,9 @@ from reseen.evaluation.evaluate import Evaluation, evaluate
 from reseen.evaluation.metric_learning import LEARNED_METRICS
 from reseen.evaluation.protocol import find_protocol, score_by_protocol, searched_gallery
 from reseen.evaluation.report import FeatureScores, Report, Trial
-from reseen.experiments.plan import claim, known_variants, plan_runs, snapshots, train_runs
+from reseen.experiments.plan import known_variants, plan_runs, snapshots, train_runs
 from reseen.experiments.tables import Results, sections
-from reseen.files import read_json, write_json, write_text
+from reseen.files import claim, locked, read_json, write_json, write_text
 from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file, versions
 from reseen.network.config import Config
 from reseen.network.embed import embed
@@ -66,13 +66,15 @@ def reproduce(
     """
     started = time.monotonic()
     names = known_variants(variants)
-    plan = read_json(out / PLAN_FILE) if (out / PLAN_FILE).exists() else None
-    claim(out, store, config, seed, plan)
-    runs = plan_runs(store, out, config, trials, names, seed, parts)
-    train_runs(store, runs, out)
-    _score_runs(store, runs)
-    results = _gather(runs)
-    _write(out, store, config, runs, results, seed, time.monotonic() - started)
+    plan = {"store": store.fingerprint, "seed": seed, "settings": config.to_toml()}
+    with locked(out):
+        if not claim(out, PLAN_FILE, plan):
+            write_json(out / PLAN_FILE, plan)
+        runs = plan_runs(store, out, config, trials, names, seed, parts)
+        train_runs(store, runs, out)
+        _score_runs(store, runs)
+        results = _gather(runs)
+        _write(out, store, config, runs, results, seed, time.monotonic() - started)
     return results
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,7 @@ from reseen.data.clips import BodyPart
 from reseen.data.store import FrameStore
 from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
+from reseen.files import locked
 from reseen.network.batches import Batch, BatchSource, Job
 from reseen.network.checkpoint import (
     CHECKPOINT_FILE,
@@ -77,12 +78,14 @@ def train(
     """
     fabric = make_fabric(precision)
     facts = plan_run(store, parts, trial, seed, config)
-    run = _open_run(fabric, out, config, facts, resume)
-    for part in parts:
-        with progress(f"training {part}", config.train.updates, "updates") as advance:
-            train_part(fabric, store, run, part, advance)
-    if facts.held_out and not (out / PARTS_FILE).exists() and fabric.is_global_zero:
-        run.save_part_fusion(learn_part_fusion(run, store, fabric.device))
+    # One process for all that share the steps.
+    with locked(out) if fabric.is_global_zero else nullcontext():
+        run = _open_run(fabric, out, config, facts, resume)
+        for part in parts:
+            with progress(f"training {part}", config.train.updates, "updates") as advance:
+                train_part(fabric, store, run, part, advance)
+        if facts.held_out and not (out / PARTS_FILE).exists() and fabric.is_global_zero:
+            run.save_part_fusion(learn_part_fusion(run, store, fabric.device))
     return run
 
 

@@ -7,16 +7,15 @@ noise and background; people in clothes, hair, skin and bags, in build, and in h
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
 
 import cv2
 import numpy as np
 
 from reseen.data.datasets.folder import SYNTHETIC_FILE
 from reseen.data.datasets.splits import FEWEST_PEOPLE
-from reseen.data.layout import entries
 from reseen.errors import ReseenError
-from reseen.files import cannot_write, read_json, write_json
+from reseen.files import cannot_write, claim, locked, write_json
 from reseen.parallel import unordered
 from reseen.progress import progress
 from reseen.synthetic.camera import Difficulty, random_camera
@@ -89,18 +88,20 @@ def synthesize(
             be written.
     """
     settings = Settings(people, cameras, twins, seed, same_gait, difficulty or Difficulty())
-    if not _is_empty(out):
-        _check_equal(out, settings)
-        return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as aside:
-            drawn = Path(aside) / out.name
+    aside = out.with_name(f".{out.name}-unfinished")
+    with locked(aside):
+        if claim(out, SYNTHETIC_FILE, asdict(settings)):
+            return
+        drawn = aside / out.name
+        try:
+            rmtree(drawn, ignore_errors=True)  # left by a kill
             _draw(drawn, settings, processes)
             write_json(drawn / SYNTHETIC_FILE, asdict(settings))
             drawn.replace(out)
-    except OSError as error:
-        raise cannot_write(out, error) from error
+        except OSError as error:
+            raise cannot_write(out, error) from error
+        finally:
+            rmtree(aside, ignore_errors=True)
 
 
 def tracklet(settings: Settings, person: int, view: int) -> Iterator[Picture]:
@@ -130,31 +131,3 @@ def _draw_tracklet(root: Path, settings: Settings, person: int, view: int) -> No
         picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         png = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
         (home / f"{number:04}.png").write_bytes(png.data)
-
-
-def _is_empty(root: Path) -> bool:
-    return not root.exists() or entries(root) == ([], [])
-
-
-def _check_equal(root: Path, settings: Settings) -> None:
-    found, wanted = asdict(_read_settings(root)), asdict(settings)
-    for name, value in wanted.items():
-        if found[name] != value:
-            raise ReseenError(
-                f"{root} was drawn with {name} {found[name]}, not {value}; "
-                "choose another folder or remove this one"
-            )
-
-
-def _read_settings(root: Path) -> Settings:
-    file = root / SYNTHETIC_FILE
-    if not file.is_file():
-        raise ReseenError(
-            f"{root} holds no {SYNTHETIC_FILE}, so it was not drawn here; name a new folder to "
-            'draw to, or read people of your own as the data set "folder"'
-        )
-    found = read_json(file)
-    try:
-        return Settings(**{**found, "difficulty": Difficulty(**found["difficulty"])})
-    except (TypeError, KeyError) as error:
-        raise ReseenError(f"{file} is of another version; remove {root} and draw again") from error

@@ -14,7 +14,7 @@ import numpy as np
 
 from reseen.data.tracked import TRACKLETS_FILE
 from reseen.errors import ReseenError
-from reseen.files import cannot_write, write_json
+from reseen.files import cannot_write, claim, locked, write_json
 from reseen.progress import progress
 from reseen.tracking.detections import Boxes, Detections, Detector
 from reseen.tracking.detectors import open_detector
@@ -147,27 +147,28 @@ def track(
     )
     begun = start.astimezone(UTC) if start else datetime.now(UTC) if is_url(source) else None
     keep_numbers = given is not None and given.people is not None
-    folder = TrackletFolder(out, _prefix(source, camera, begun), min_length, keep_numbers)
+    with locked(out):
+        folder = TrackletFolder(out, _prefix(source, camera, begun), min_length, keep_numbers)
 
-    def write_list() -> TrackReport:
-        report = replace(
-            known,
-            tracklets=len(folder.ended),
-            crops=sum(tracklet.crops for tracklet in folder.ended),
-            frames=counts.read,
-            broken_frames=counts.broken,
-            reconnects=counts.reconnects,
-            sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
-            boxes_dropped=folder.dropped,
-            too_short=folder.too_short,
-        )
-        write_json(out / TRACKLETS_FILE, _document(report, folder, begun))
+        def write_list() -> TrackReport:
+            report = replace(
+                known,
+                tracklets=len(folder.ended),
+                crops=sum(tracklet.crops for tracklet in folder.ended),
+                frames=counts.read,
+                broken_frames=counts.broken,
+                reconnects=counts.reconnects,
+                sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
+                boxes_dropped=folder.dropped,
+                too_short=folder.too_short,
+            )
+            write_json(out / TRACKLETS_FILE, _document(report, folder, begun))
+            return report
+
+        _cut_out(scenes, known.expected_frames, folder, write_list if is_url(source) else None)
+        report = write_list()
+        folder.finish()
         return report
-
-    _cut_out(scenes, known.expected_frames, folder, write_list if is_url(source) else None)
-    report = write_list()
-    folder.finish()
-    return report
 
 
 def _prefix(source: str | Path, camera: str, begun: datetime | None) -> str:
@@ -374,11 +375,10 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / UNFINISHED
-    begun_here = unfinished.exists() and not (folder / TRACKLETS_FILE).exists()
-    if not begun_here and any(folder.iterdir()):
+    if (folder / TRACKLETS_FILE).exists():
         raise ReseenError(f"{folder} is not empty; choose another folder or delete it first")
-    unfinished.touch()
+    claim(folder, UNFINISHED)
+    (folder / UNFINISHED).touch()
     for entry in folder.iterdir():
         if entry.is_dir() and TRACKLET_NAME.fullmatch(entry.name):
             shutil.rmtree(entry)
