@@ -2,12 +2,14 @@ import asyncio
 import re
 
 import pytest
+from fastapi.testclient import TestClient
 
 from reseen.errors import ReseenError
 from reseen.web import guard
 from reseen.web.app import create_app
 from reseen.web.uploads import MOST_BYTES
 
+HERE = "http://127.0.0.1:8000"
 TOKEN = "correct-horse-battery"
 OTHER_SITE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
 LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
@@ -110,6 +112,81 @@ def test_other_addresses_need_a_token(gallery, host):
 def test_a_token_must_not_be_guessable(gallery, token):
     with pytest.raises(ReseenError, match="can be guessed"):
         create_app(gallery, token=token)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "aaaaaaaaaaaaaaaa",
+        "abababababababab",
+        "passwordpassword",
+        "123412341234123412341234",
+        "0123456789abcdef",
+        "zyxwvutsrqponmlkjihg",
+        "aaaaaaaabbbbbbbb",
+    ],
+)
+def test_a_token_must_not_repeat_itself(gallery, token):
+    with pytest.raises(ReseenError, match=r"repeats itself .* drawn by chance, such as --token"):
+        create_app(gallery, token=token)
+
+
+@pytest.mark.parametrize(
+    "token", [TOKEN, "Zx8-hQ_2mVb7Kd0w", "7f3a91c05be82d46", "größer als 1 Wort"]
+)
+def test_a_token_without_a_pattern_is_taken(gallery, token):
+    assert create_app(gallery, token=token)
+
+
+@pytest.fixture
+def guarded(gallery):
+    """Ask with a token from somewhere, after so many seconds."""
+    now = [0.0]
+    app = guard.Guard(create_app(gallery), "127.0.0.1", TOKEN, clock=lambda: now[0])
+
+    def ask(token, seconds=0.0, client="10.0.0.1", how="header"):
+        now[0] += seconds
+        given = {"headers": {"authorization": f"Bearer {token}"}}
+        given = {"params": {"token": token}} if how == "address" else given
+        return TestClient(app, HERE, client=(client, 1)).get("/about", **given)
+
+    return ask
+
+
+@pytest.mark.parametrize("how", ["header", "address"])
+def test_wrong_tokens_are_slowed_down(guarded, how):
+    """By twice as much each time; the right one has to wait as well, else it would be found."""
+    assert [guarded(f"wrong {guess}", how=how).status_code for guess in range(5)] == [401] * 5
+    for pause in (1, 2, 4, 8, 16, 32, 60, 60):
+        answer = guarded(TOKEN, how=how)
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, str(pause))
+        assert f"try again in {pause} s" in answer.text
+        assert guarded("wrong", seconds=pause, how=how).status_code == 401
+    assert guarded(TOKEN, seconds=60, how=how).status_code == 200
+    assert guarded("wrong", how=how).status_code == 401
+
+
+@pytest.mark.parametrize(("other", "status"), [("10.0.0.2", 200), ("::ffff:10.0.0.1", 429)])
+def test_nobody_waits_for_another_clients_wrong_tokens(guarded, other, status):
+    for guess in range(6):
+        guarded(f"wrong {guess}")
+    assert guarded(TOKEN, client=other).status_code == status
+
+
+def test_whoever_is_in_stays_in_while_others_guess_from_the_same_place(gallery):
+    client = TestClient(guard.Guard(create_app(gallery), "127.0.0.1", TOKEN, lambda: 0.0), HERE)
+    assert client.get("/about", params={"token": TOKEN}).status_code == 200
+    for guess in range(10):
+        client.get("/about", headers={"authorization": f"Bearer {guess}", "cookie": "x=y"})
+    assert client.get("/about").status_code == 200
+
+
+def test_the_cookie_tells_nothing_about_the_token(make_client):
+    cookies = [
+        make_client(token=TOKEN).get("/about", params={"token": TOKEN}).cookies["reseen_token"]
+        for _ in range(2)
+    ]
+    assert cookies[0] != cookies[1]
 
 
 @pytest.mark.parametrize("path", ["/", "/tracklets", "/api/stats", "/api/openapi.json", "/no"])

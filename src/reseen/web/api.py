@@ -23,6 +23,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "The gallery does not have it."},
     413: {"model": Problem, "description": "The request is too large."},
     422: {"model": Problem, "description": "A parameter does not fit."},
+    429: {"model": Problem, "description": "Too many wrong tokens came from there."},
     503: {"model": Problem, "description": "The gallery is damaged or its disk is full."},
 }
 

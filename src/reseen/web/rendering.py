@@ -31,6 +31,7 @@ TITLES = {
     413: "Too much at once",
     415: "Not this kind of file",
     422: "That did not make sense",
+    429: "Not so soon",
     503: "The gallery cannot answer",
 }
 
