@@ -62,6 +62,15 @@ def holding() -> Iterator[Callable[[Path], "subprocess.Popen[str]"]]:
         process.communicate()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for network files that is the tests' own."""
+    folder = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESEEN_MODELS", str(folder))
+        yield folder
+
+
 @pytest.fixture
 def make_store(tmp_path: Path) -> Callable[..., FrameStore]:
     """Write a store into the test's own folder; arguments as `write_store`'s."""

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from reseen.data.frame_vectors import open_network
 from reseen.gallery.extractors import (
     BRIGHTNESSES,
     HEIGHT,
@@ -10,6 +11,7 @@ from reseen.gallery.extractors import (
     WIDTH,
     ColourHistogram,
     embed_tracklets,
+    open_extractor,
 )
 
 
@@ -100,3 +102,29 @@ def test_brighter_light_changes_the_feature_less_than_other_clothes(draw_person,
     usual, lit, other = histograms(draw_person(3)), draw_person(3, 1, light), draw_person(4)
     change = np.linalg.norm(np.sqrt(usual) - np.sqrt(histograms(lit)))
     assert change < np.linalg.norm(np.sqrt(usual) - np.sqrt(histograms(other)))
+
+
+def test_a_networks_embedding_is_the_mean_over_evenly_spaced_pictures(draw_person):
+    extractor = open_extractor("lite0")
+    tracklets = [
+        [draw_person(person, frame) for frame in range(count)]
+        for person, count in ((1, 3), (2, 40), (3, 1))
+    ]
+    network = open_network("lite0")
+    means = [
+        network.vectors([tracklet[place] for place in places]).mean(axis=0, dtype=np.float64)
+        for tracklet, places in zip(
+            tracklets, ([0, 1, 2], np.linspace(0, 39, 16).round().astype(int), [0]), strict=True
+        )
+    ]
+    expected = [mean / np.linalg.norm(mean) for mean in means]
+    np.testing.assert_allclose(extractor.embed(iter(tracklets)), expected, atol=1e-5)
+    assert extractor.embed([]).shape == (0, extractor.dimensions)
+
+
+def test_lite0_tells_two_people_apart_in_another_light(draw_person):
+    embed = open_extractor("lite0").embed
+    seen = [[draw_person(person, frame) for frame in range(4)] for person in (1, 2)]
+    again = [[draw_person(person, frame, 0.7) for frame in range(9, 13)] for person in (1, 2)]
+    similarity = embed(seen) @ embed(again).T
+    assert (similarity.argmax(axis=1) == [0, 1]).all()

@@ -1,6 +1,6 @@
 """What turns tracklets into embeddings: a list of equals, of which one needs no training."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.embeddings import Embeddings
+from reseen.data.frame_vectors import FrameNetwork, open_network
 from reseen.data.pictures import Picture, Pictures, evenly
 from reseen.data.tracklet import BenchmarkTracklet, Tracklet
 from reseen.errors import ReseenError
@@ -23,7 +24,10 @@ STRIPES = "stripes"
 
 STRIPE_COUNT, HUES, BRIGHTNESSES = 8, 8, 8
 STRIPE_DIMENSIONS = STRIPE_COUNT * (HUES + BRIGHTNESSES)
-STRIPE_FRAMES = 16
+FRAMES = 16
+"""Pictures of a tracklet that are looked at, evenly spaced: more cost time and add little."""
+
+LEAST_LENGTH = 1e-12
 HEIGHT, WIDTH = 128, 48
 CENTRE_SPREAD = 0.2
 SATURATION_GAIN = 2.0
@@ -43,18 +47,24 @@ class Extractor(Protocol):
         """The length D of an embedding."""
         ...
 
+    @property
+    def note(self) -> str:
+        """What a user should know about it, in a line; empty for nothing."""
+        ...
+
     def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
         """Compute the embeddings (M, D) of M tracklets, each RGB pictures in time order."""
 
 
-def open_extractor(name: str) -> Extractor:
+def open_extractor(name: str, style: str | None = None) -> Extractor:
     """Open an extractor by the name that the command line gives it.
 
     Args:
-        name: "stripes", or a run folder.
+        name: "stripes", a run folder, or what `open_network` takes.
+        style: how an ONNX file wants its crops, where that cannot be told.
 
     Raises:
-        ReseenError: it is neither.
+        ReseenError: it is none of these.
     """
     if name == STRIPES:
         return ColourHistogram()
@@ -63,7 +73,38 @@ def open_extractor(name: str) -> Extractor:
         from reseen.network.checkpoint import Run
 
         return RunExtractor(Run.open(Path(name)))
-    raise ReseenError(f'{name} is no run folder; train one, or use the model "{STRIPES}"')
+    return NetworkExtractor(open_network(name, style))
+
+
+class NetworkExtractor:
+    """The mean over crops of what a network makes of each, of length 1.
+
+    Args:
+        network: the network.
+    """
+
+    def __init__(self, network: FrameNetwork) -> None:
+        self.model_id, self.dimensions = network.model_id, network.dimensions
+        self.note = network.note
+        self._network = network
+
+    def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
+        """Embeddings (M, D) from at most 16 pictures of each tracklet, evenly spaced.
+
+        Batches go across tracklets, of which most have fewer pictures than a batch takes.
+        """
+        counts: list[int] = []
+
+        def crops() -> Iterator[Picture]:
+            for pictures in tracklets:
+                chosen = evenly(pictures, FRAMES)
+                counts.append(len(chosen))
+                yield from chosen
+
+        vectors = self._network.vectors(crops())
+        sums = np.add.reduceat(vectors, np.cumsum([0, *counts[:-1]])) if counts else vectors
+        unit: Matrix = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), LEAST_LENGTH)
+        return unit
 
 
 class ColourHistogram:
@@ -78,10 +119,11 @@ class ColourHistogram:
 
     model_id = STRIPES
     dimensions = STRIPE_DIMENSIONS
+    note = ""
 
     def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
         """Features (M, 128) from at most 16 pictures of each tracklet, evenly spaced."""
-        features = [_stripes(evenly(pictures, STRIPE_FRAMES)) for pictures in tracklets]
+        features = [_stripes(evenly(pictures, FRAMES)) for pictures in tracklets]
         return np.array(features, dtype=np.float32).reshape(-1, STRIPE_DIMENSIONS)
 
 

@@ -28,6 +28,7 @@ class RunExtractor:
     """
 
     dimensions = FEATURE
+    note = ""
 
     def __init__(self, run: Run) -> None:
         self.run, self.model_id = run, run.identity

@@ -1,0 +1,198 @@
+"""Networks over single crops, from ONNX files: pictures to vectors of length 1."""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.data.pictures import Picture
+from reseen.errors import ReseenError
+from reseen.models import lite0
+from reseen.models.catalogue import catalogue, known
+from reseen.models.sessions import first_line, open_session, read_graph
+from reseen.models.styles import (
+    FREE_SIZE,
+    Style,
+    named_style,
+    style_beside,
+    style_by_shape,
+)
+
+Matrix = NDArray[np.float32]
+
+BATCH = 32
+TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+MOST_BATCH_DIFFERENCE = 0.01
+"""Of vectors of length 1: what float16 and other sums do to a crop that comes with others."""
+
+
+class FrameNetwork:
+    """A network that turns each crop into a vector.
+
+    Attributes:
+        model_id: says which file this is and how crops are given to it: vectors of two ids have
+            nothing to do with each other.
+        dimensions: the length D of a vector.
+        note: what was guessed, for the user to see; empty where nothing was.
+    """
+
+    def __init__(self, path: Path, style: str | None = None) -> None:
+        """Open a file, find out what crops it wants and try it on a few.
+
+        Args:
+            path: the ONNX file.
+            style: a name in `STYLES`. None reads a file beside the network, else knows the
+                network by its SHA-256, else by its shapes.
+
+        Raises:
+            ReseenError: it is no such network, its vectors are no good, or its style is unclear.
+        """
+        self.path, self.note = path, ""
+        self._session = open_session(path)
+        self._read_input()
+        self.dimensions = self._run(np.zeros((1, 3, *self.size), np.float32)).shape[1]
+        digest, normalises = read_graph(path)
+        self.style = self._find_style(style, digest, normalises)
+        entry = known(digest)
+        name = entry.name if entry else re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem)[:40]
+        self.model_id = f"{name}-{self.style.name}-{digest[:12]}"
+        self._probe()
+
+    @classmethod
+    def lite0(cls) -> "FrameNetwork":
+        """The network that is installed with reseen."""
+        network = cls(lite0.lite0_file(), "lite0")
+        network.model_id = lite0.NAME  # the weights' name: how ONNX is written may change
+        return network
+
+    def vectors(self, pictures: Iterable[Picture]) -> Matrix:
+        """Vectors (N, D) of N pictures, of length 1, a batch at a time."""
+        waiting = iter(pictures)
+        found = [np.empty((0, self.dimensions), np.float32)]
+        while batch := list(islice(waiting, self._most)):
+            found.append(self._run(self._pixels(batch)))
+        vectors = np.concatenate(found)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: Matrix = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+        return unit
+
+    def _read_input(self) -> None:
+        picture, *others = self._session.get_inputs()
+        shape = list(picture.shape)
+        if others or picture.type not in TYPES or len(shape) != 4 or shape[1] != 3:
+            wanted = ", ".join(f"{one.name} {one.type} {one.shape}" for one in (picture, *others))
+            raise ReseenError(
+                f"{self.path} is no network over crops: it takes {wanted};"
+                " one float picture (N, 3, H, W) is needed"
+            )
+        self._name, self._type = picture.name, TYPES[picture.type]
+        self._fixed = shape[0] if isinstance(shape[0], int) else None
+        self._most = self._fixed or BATCH
+        height, width = (
+            side if isinstance(side, int) else free
+            for side, free in zip(shape[2:], FREE_SIZE, strict=True)
+        )
+        self.size = height, width
+
+    def _find_style(self, style: str | None, digest: str, normalises: bool) -> Style:
+        if style is not None:
+            return named_style(style)
+        beside = style_beside(self.path, digest, self.size)
+        if beside is not None:
+            return beside
+        entry = known(digest)
+        if entry is not None:
+            return named_style(entry.style)
+        shape = (*self.size, self.dimensions)
+        guessed = style_by_shape(self.path, shape, normalises=normalises)
+        self.note = f"{self.path}: by its shapes, crops are given in the style {guessed.name}"
+        return guessed
+
+    def _pixels(self, pictures: Sequence[Picture]) -> Matrix:
+        height, width = self.size
+        pixels = np.empty((len(pictures), 3, height, width), np.float32)
+        mean = np.array(self.style.mean, np.float32)
+        for place, picture in enumerate(pictures):
+            if self.style.padded:
+                picture = _padded(picture, height / width, self.style.mean)
+            crop = cv2.resize(picture, (width, height)).astype(np.float32) - mean
+            pixels[place] = crop.transpose(2, 0, 1)
+        pixels /= np.array(self.style.spread, np.float32)[:, None, None]
+        return pixels[:, ::-1] if self.style.bgr else pixels
+
+    def _run(self, pixels: Matrix) -> Matrix:
+        """The network's only output for pixels (N, 3, H, W), N up to a batch, as (N, D)."""
+        count = len(pixels)
+        if self._fixed is not None:
+            pixels = np.pad(pixels, ((0, self._fixed - count), *3 * [(0, 0)]))
+        try:
+            found = self._session.run(None, {self._name: pixels.astype(self._type)})
+        except Exception as error:  # onnxruntime's exceptions share no other base
+            raise ReseenError(f"{self.path} cannot be run on crops: {first_line(error)}") from error
+        shape = np.shape(found[0])
+        if len(found) != 1 or len(shape) < 2 or np.prod(shape) != len(pixels) * shape[1]:
+            shapes = ", ".join(str(np.shape(values)) for values in found)
+            raise ReseenError(
+                f"{self.path} makes {shapes} of {len(pixels)} crops; one vector for each is needed"
+            )
+        vectors: Matrix = found[0][:count].reshape(count, -1).astype(np.float32)
+        if not np.isfinite(vectors).all():
+            raise ReseenError(f"{self.path} makes numbers that are not finite")
+        return vectors
+
+    def _probe(self) -> None:
+        """Try the network on two grays and noise."""
+        noise = np.random.default_rng(0).integers(0, 256, (*self.size, 3), np.uint8)
+        pictures = [np.full_like(noise, 60), np.full_like(noise, 200), noise]
+        alone = np.concatenate([self.vectors([picture]) for picture in pictures])
+        if np.ptp(alone, axis=0).max() < 1e-6:
+            raise ReseenError(f"{self.path} makes the same vector of every crop")
+        try:
+            together = self.vectors(pictures)
+        except ReseenError:  # a graph that says it takes any number and was written for one
+            self._most = 1
+            return
+        if np.abs(together - alone).max() > MOST_BATCH_DIFFERENCE:
+            raise ReseenError(
+                f"{self.path} makes another vector of a crop when others are with it;"
+                " export it in evaluation mode"
+            )
+
+
+def open_network(name: str, style: str | None = None) -> FrameNetwork:
+    """Open a network over single crops.
+
+    Args:
+        name: "lite0", the name of a trunk in the catalogue that was loaded, the model id of one
+            of these, or the path of an ONNX file.
+        style: as in `FrameNetwork`, for a file.
+
+    Raises:
+        ReseenError: it is none of them, or cannot be used.
+    """
+    if name in ("lite0", lite0.NAME):
+        return FrameNetwork.lite0()
+    for entry in catalogue().values():
+        if entry.style and name in (entry.name, entry.model_id):
+            if not entry.path.is_file():
+                raise ReseenError(f"{entry.name} is not here yet: reseen models get {entry.name}")
+            return FrameNetwork(entry.path, style)
+    if not name.lower().endswith(".onnx"):
+        raise ReseenError(f"{name} is no network: name lite0, an ONNX file or one of models list")
+    return FrameNetwork(Path(name), style)
+
+
+def _padded(picture: Picture, proportion: float, colour: Sequence[float]) -> Picture:
+    """The picture in the middle of one `proportion` times as high as wide, filled with a colour."""
+    height, width = picture.shape[:2]
+    above = max(0, round((width * proportion - height) / 2))
+    beside = max(0, round((height / proportion - width) / 2))
+    filled = cv2.copyMakeBorder(
+        picture, above, above, beside, beside, cv2.BORDER_CONSTANT, value=colour
+    )
+    return np.asarray(filled, np.uint8)

@@ -1,0 +1,80 @@
+"""The network files that reseen knows, from `catalogue.toml`."""
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from reseen.errors import ReseenError
+from reseen.models.folder import models_folder
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A network file.
+
+    Attributes:
+        name: what it is called here.
+        use: what it is good for.
+        about: what it is, in a line.
+        licence, data: the licence of code and weights, and that of the data behind them.
+        input, output: what goes in and comes out.
+        address: where `models get` loads it from; empty where it cannot.
+        bytes, sha256: of the file; 0 and empty where nobody has published them.
+        style: how crops are given to it, a name in `STYLES`; empty for detectors.
+        scores: what it reaches on what.
+    """
+
+    name: str
+    use: Literal["detector", "trunk"]
+    about: str
+    licence: str
+    data: str
+    input: str
+    output: str
+    address: str = ""
+    bytes: int = 0
+    sha256: str = ""
+    style: str = ""
+    scores: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies on this machine once it is there."""
+        return models_folder() / f"{self.name}.onnx"
+
+    @property
+    def model_id(self) -> str:
+        """What embeddings made with it are kept under."""
+        return f"{self.name}-{self.style}-{self.sha256[:12]}"
+
+
+@cache
+def catalogue() -> dict[str, Entry]:
+    """Every entry by its name."""
+    text = files("reseen.models").joinpath("catalogue.toml").read_text(encoding="utf-8")
+    entries = msgspec.toml.decode(text, type=dict[str, list[Entry]])["model"]
+    return {entry.name: entry for entry in entries}
+
+
+def entry_named(name: str) -> Entry:
+    """An entry by its name.
+
+    Raises:
+        ReseenError: there is none of that name.
+    """
+    if name not in catalogue():
+        raise ReseenError(f"there is no model {name}; reseen models list shows what there is")
+    return catalogue()[name]
+
+
+def known(sha256: str) -> Entry | None:
+    """The entry of a file with this SHA-256."""
+    return next((entry for entry in catalogue().values() if entry.sha256 == sha256), None)
+
+
+def best_trunk() -> str:
+    """The name of the first trunk of the catalogue that was loaded; "lite0" before any was."""
+    loaded = (entry.name for entry in catalogue().values() if entry.style and entry.path.is_file())
+    return next(loaded, "lite0")
