@@ -3,14 +3,31 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+NUMERIC := $(addprefix tests/,network/test_model.py network/test_losses.py network/test_learner.py \
+	network/test_embed.py network/test_training.py::test_two_processes_learn_what_one_learns \
+	data/test_clips.py data/test_coding.py data/test_flow.py \
+	evaluation/test_metrics.py evaluation/test_metric_learning.py evaluation/test_reranking.py \
+	report/test_frame_influence.py synthetic/test_synthesize.py::test_pixels_follow_from_the_seed)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-numeric lint bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/reseen demo
 
 test: lint
 	$(BIN)/pytest
+
+# What is computed, computed by other kernels: plain ones for this processor's vectors, one thread
+# for all cores. What differs between two machines differs here as well.
+test-numeric: export ATEN_CPU_CAPABILITY = default
+test-numeric: export MKL_CBWR = COMPATIBLE
+test-numeric: export ONEDNN_MAX_CPU_ISA = SSE41
+test-numeric: export NPY_DISABLE_CPU_FEATURES = AVX512_ICL X86_V4 X86_V3
+test-numeric: export OPENCV_IPP = disabled
+test-numeric: export OPENCV_CPU_DISABLE = AVX512-SKX,AVX2,AVX,FP16
+test-numeric: export OMP_NUM_THREADS = 1
+test-numeric: $(VENV)/.installed-dev
+	$(BIN)/pytest $(NUMERIC)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -72,6 +72,22 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
+def float64() -> Iterator[None]:
+    """Let clips, networks and losses be float64.
+
+    Processes, batch sizes and processors differ by the order in which they add. In float32 that is
+    1e-7 of a sum, and a unit of the network that switches turns it into any size; in float64 it is
+    1e-16, and what agrees to 1e-9 is the same computation.
+    """
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
 def make_store(tmp_path: Path) -> Callable[..., FrameStore]:
     """Write a store into the test's own folder; arguments as `write_store`'s."""
 

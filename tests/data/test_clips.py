@@ -207,13 +207,14 @@ def normalised_by_hand(frames, divide_by, flow_unit=255):
     return centred / {"unit": deviation, "root": np.sqrt(deviation)}[divide_by]
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("flow_unit", [255, 4])
 @pytest.mark.parametrize("divide_by", ["root", "unit"])
 def test_channels_are_normalised_frame_by_frame(store, divide_by, flow_unit):
     frames = store.frames[np.arange(6)].reshape(2, 3, 5, 64, 48)
     values = normalise(torch.from_numpy(frames), "full", divide_by, True, flow_unit)
     expected = normalised_by_hand(frames.astype(np.float64), divide_by, flow_unit)
-    np.testing.assert_allclose(values.numpy(), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(values.numpy(), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("part", ["full", "upper", "lower"])
@@ -234,6 +235,7 @@ def test_flow_can_be_left_out(store):
     assert not values[:, 3:].any()
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(("part", "rows"), [("upper", slice(0, 32)), ("lower", slice(32, 64))])
 def test_half_bodies_are_resized_to_whole_frames(store, part, rows):
     frame = store.frames[np.int64(0)]
@@ -244,7 +246,7 @@ def test_half_bodies_are_resized_to_whole_frames(store, part, rows):
     values = normalise(torch.from_numpy(frame[None, None]), part, "unit", flow=True, flow_unit=255)
     assert values.shape == (1, 1, 5, 64, 48)
     np.testing.assert_allclose(
-        values[0, 0].numpy(), normalised_by_hand(resized, "unit"), rtol=1e-4, atol=1e-5
+        values[0, 0].numpy(), normalised_by_hand(resized, "unit"), rtol=1e-9, atol=1e-9
     )
 
 

@@ -11,6 +11,8 @@ from reseen.network.training import train
 FRAMES = 2
 PARTS = ("full", "upper", "lower")
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 
 def features_by_hand(run, frames, part, view):
     """One tracklet, one clip after the other: the mean of each feature over its whole clips."""
@@ -33,7 +35,7 @@ def test_feature_of_a_tracklet_is_the_mean_over_its_clips(finished_run):
         expected = features_by_hand(run, store.tracklet(index), "full", (4, False))
         for kind, feature in zip(("spatial", "temporal", "fused"), expected, strict=True):
             (view,) = views[kind]
-            np.testing.assert_allclose(view.features[place], feature, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(view.features[place], feature, rtol=1e-9, atol=1e-9)
     (view,) = views["fused"]
     assert view.names == tuple(store.names[index] for index in chosen)
     assert view.persons.tolist() == store.persons[chosen].tolist()
@@ -46,7 +48,7 @@ def test_tracklets_in_many_batches_are_not_mixed_up(finished_run, monkeypatch):
     monkeypatch.setattr("reseen.network.embed.TRACKLETS_AT_ONCE", 3)
     monkeypatch.setattr("reseen.network.inference.CLIPS_AT_ONCE", 4)
     pieces = embed(run, store, range(len(store)))["fused"][0].features
-    np.testing.assert_allclose(pieces, whole, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(pieces, whole, rtol=1e-9, atol=1e-9)
 
 
 def test_parts_are_fused_by_equation_10(finished_run):
@@ -58,9 +60,9 @@ def test_parts_are_fused_by_equation_10(finished_run):
         weight * feature
         for weight, feature in zip(run.part_fusion().weights.tolist(), fused, strict=True)
     )
-    np.testing.assert_allclose(views["parts"][0].features[0], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(views["parts"][0].features[0], expected, rtol=1e-9, atol=1e-9)
     for kind, feature in zip(("upper", "lower"), fused[1:], strict=True):
-        np.testing.assert_allclose(views[kind][0].features[0], feature, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(views[kind][0].features[0], feature, rtol=1e-9, atol=1e-9)
     assert list(views) == ["spatial", "temporal", "fused", "upper", "lower", "parts"]
     assert final_kind(run) == "parts"
 
@@ -81,7 +83,7 @@ def test_parts_are_of_the_feature_that_was_trained(baseline, finished_run):
     store = finished_run[1]
     views = embed(baseline, store, [5])
     upper = features_by_hand(baseline, store.tracklet(5), "upper", (1, False))[1]
-    np.testing.assert_allclose(views["upper"][0].features[0], upper, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(views["upper"][0].features[0], upper, rtol=1e-9, atol=1e-9)
 
 
 def test_sixteen_views_each_have_their_crop(baseline, finished_run):
@@ -94,9 +96,9 @@ def test_sixteen_views_each_have_their_crop(baseline, finished_run):
         for edge in range(1, 9)
     ]
     for view, feature in zip(views, expected, strict=True):
-        np.testing.assert_allclose(view.features[0], feature, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(view.features[0], feature, rtol=1e-9, atol=1e-9)
     mean = embed_all(baseline, store, "temporal").features[5]
-    np.testing.assert_allclose(mean, np.mean(expected, axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(mean, np.mean(expected, axis=0), rtol=1e-9, atol=1e-9)
 
 
 def test_all_tracklets_are_embedded_with_the_final_feature(finished_run):
@@ -104,7 +106,7 @@ def test_all_tracklets_are_embedded_with_the_final_feature(finished_run):
     embeddings = embed_all(run, store)
     parts = embed(run, store, range(len(store)))["parts"][0]
     assert embeddings.names == store.names
-    np.testing.assert_allclose(embeddings.features, parts.features, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(embeddings.features, parts.features, rtol=1e-9, atol=1e-9)
 
 
 def test_feature_that_a_run_has_not_is_refused(finished_run):

@@ -11,7 +11,7 @@ from reseen.errors import ReseenError
 from reseen.network import export
 from reseen.network.checkpoint import Run, RunFacts, versions, write_tensors
 from reseen.network.config import Config
-from reseen.network.export import ClipToFeature, export_onnx
+from reseen.network.export import TOLERANCE, ClipToFeature, export_onnx
 from reseen.network.learner import Learner
 from reseen.network.model import PartFusion
 
@@ -34,14 +34,14 @@ def make_run(path: Path, parts=("full",)) -> Run:
 def test_any_batch_gives_the_features_of_pytorch(tmp_path, parts):
     run = make_run(tmp_path / "run", parts)
 
-    assert export_onnx(run, tmp_path / "run.onnx") < 1e-5
+    assert export_onnx(run, tmp_path / "run.onnx") < TOLERANCE
 
     frames = np.random.default_rng(1).integers(0, 256, (5, 16, 5, 64, 48), dtype=np.uint8)
     session = onnxruntime.InferenceSession(tmp_path / "run.onnx")
     (found,) = session.run(["feature"], {"frames": frames})
     with torch.inference_mode():
         expected = ClipToFeature(run)(torch.from_numpy(frames)).numpy()
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert np.abs(found - expected).max() < TOLERANCE * np.abs(expected).max()
     assert np.ptp(found, axis=0).max() > 0, "every clip gives the same feature"
 
 

@@ -23,6 +23,7 @@ def clip(frames=5):
     return torch.randn(frames, 5, 56, 40, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("recurrent_input", ["own", "tied", "separate"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_influence_is_the_way_that_the_feature_moves_without_a_frame(recurrent_input, activation):
@@ -47,14 +48,15 @@ def test_influence_is_the_way_that_the_feature_moves_without_a_frame(recurrent_i
         np.linalg.norm(x_r([t for t in range(5) if t != left_out]) - whole) / np.linalg.norm(whole)
         for left_out in range(5)
     ]
-    np.testing.assert_allclose(frame_influence(model, frames), expected, rtol=1e-3)
+    np.testing.assert_allclose(frame_influence(model, frames), expected, rtol=1e-9)
 
 
+@pytest.mark.usefixtures("float64")
 def test_without_memory_a_repeated_frame_moves_nothing_and_an_odd_one_most():
     model = network()
     torch.nn.init.zeros_(model.recurrence.weight_hh_l0)
     frames = clip(1).expand(6, -1, -1, -1).clone()
-    np.testing.assert_allclose(frame_influence(model, frames), 0, atol=1e-6)
+    np.testing.assert_allclose(frame_influence(model, frames), 0, atol=1e-12)
     frames[4] += clip(2)[1]
     assert frame_influence(model, frames).argmax() == 4
 

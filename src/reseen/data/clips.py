@@ -245,7 +245,7 @@ def normalise(
             is the stronger the smaller this is.
 
     Returns:
-        (..., 5, 64, 48) float32. A channel without any contrast becomes zero.
+        (..., 5, 64, 48), torch's default float type. A channel without any contrast becomes zero.
     """
     values = _body_part(frames, part)
     values.sub_(values.mean(dim=(-2, -1), keepdim=True))
@@ -262,7 +262,7 @@ def normalise(
 
 
 def _body_part(frames: Tensor, part: BodyPart) -> Tensor:
-    kept = frames[..., BODY_PARTS[part], :].to(torch.float32)
+    kept = frames[..., BODY_PARTS[part], :].to(torch.get_default_dtype())
     if part == "full":
         return kept
     flat = kept.flatten(0, -4)  # (n, 5, 32, 48)

@@ -18,7 +18,11 @@ from reseen.network.checkpoint import Run
 from reseen.network.model import FEATURE, PartFusion
 
 TOLERANCE = 1e-4
-"""Largest difference from PyTorch that an export may show, relative to the largest number."""
+"""Largest difference from PyTorch that an export may show, relative to the largest number.
+
+A feature ends a chain of some 4,000 products; rounded to float32 (6e-8) and added in another order,
+they are apart by 4e-6 when errors are independent and by 2e-4 were all of one sign.
+"""
 
 
 class ClipToFeature(nn.Module):

@@ -122,7 +122,7 @@ class LossLog:
         """
         if not self.pending:
             return
-        values = torch.stack(self.pending).float()
+        values = torch.stack(self.pending).to(torch.get_default_dtype())
         if self.fabric.world_size > 1:
             values = torch.as_tensor(self.fabric.all_reduce(values, reduce_op="mean"))
         losses = values.cpu().reshape(len(self.pending), 3, len(self.jobs)).numpy()
