@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reseen.evaluation.intervals import effective_people, t_interval, wilson_interval
+from reseen.evaluation.intervals import effective_queries, t_interval, wilson_interval
 
 
 def test_t_interval_against_the_table():
@@ -35,13 +35,13 @@ def test_wilson_interval_against_known_values(share, people, expected):
     [([1, 2, 3, 4], 4), ([1, 1, 2, 2], 2), ([5, 5, 5], 1), ([1, 1, 1, 2], 16 / 10)],
 )
 def test_queries_of_one_person_count_once(persons, worth):
-    assert effective_people(np.array(persons)) == pytest.approx(worth)
+    assert effective_queries(np.array(persons)) == pytest.approx(worth)
 
 
 def test_interval_covers_the_truth_with_queries_that_agree():
     generator = np.random.default_rng(0)
     persons = np.repeat(np.arange(40), generator.integers(1, 5, 40))
-    people = effective_people(persons)
+    people = effective_queries(persons)
     found = generator.random((2000, 40)) < 0.7
     intervals = [wilson_interval(person[persons].mean(), people) for person in found]
     covered = np.mean([low <= 0.7 <= high for low, high in intervals])

@@ -33,7 +33,7 @@ def test_scores_are_summed_up():
     assert summed.curve[:2] == (0.5, 1.0)
     assert summed.mean_average_precision == pytest.approx((1 + 1 / 2) / 2)
     assert summed.mean_inverse_negative_penalty == pytest.approx((1 + 1 / 2) / 2)
-    assert (summed.queries, summed.unscored, summed.people) == (2, 1, 2.0)
+    assert (summed.queries, summed.unscored, summed.effective_queries) == (2, 1, 2.0)
 
 
 def test_document_has_the_agreed_form():
@@ -83,9 +83,9 @@ def test_rows_stand_in_the_paper_order_with_its_names():
         "upper",
         "lower",
         "parts (Fusion)",
-        "chance",
+        "chance level",
     ]
-    assert rows[-1] == ("chance", "1.0", "5.0", "10.0", "20.0", "–", "")
+    assert rows[-1] == ("chance level", "1.0", "5.0", "10.0", "20.0", "–", "")
 
 
 def test_table_shows_mean_and_deviation_in_percent():
@@ -111,6 +111,16 @@ def test_unscored_queries_and_weights_are_told():
     assert "mars, mars-torchreid, 1 trial, in %" in text
     assert "1,840 queries scored, 140 unscored" in text
     assert "weights full 0.50, upper 0.30, lower 0.20" in text
+
+
+def test_what_is_no_better_than_chance_is_said():
+    """Of 100 queries one is found by guessing: 1 % is no better, 30 % is."""
+    assert report(0.01).no_better_than_chance == ["spatial", "fused"]
+    assert report(0.01).caption.endswith("at rank 1 no better than chance: spatial, fused")
+    assert report(0.3).no_better_than_chance == []
+    assert "chance" not in report(0.3).caption
+    below = report(0.0, 0.004)  # its interval ends below the 1 % of guessing
+    assert below.no_better_than_chance == ["spatial", "fused"]
 
 
 def test_markdown_is_a_table():

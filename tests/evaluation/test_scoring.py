@@ -76,7 +76,7 @@ def test_ranking_marks_what_scoring_counts():
     found = ranking(query, gallery, 0, length=10)
     assert found.query == "tracklet 0"
     assert found.names == ("tracklet 1", "tracklet 0", "tracklet 4")
-    assert found.right.tolist() == [False, True, False]
+    assert found.positive.tolist() == [False, True, False]
     np.testing.assert_allclose(found.distances, [1, 1, 3], rtol=1e-6)
     assert ranking(query, gallery, 0, length=1).names == ("tracklet 1",)
 
@@ -85,8 +85,8 @@ def test_ranking_agrees_with_scores():
     query, gallery = random_tracklets(20, 6), random_tracklets(30, 7)
     scores = score_features(query, gallery)
     for index in np.flatnonzero(scores.scored):
-        right = ranking(query, gallery, index, length=30).right
-        assert np.argmax(right) + 1 == scores.first_ranks[index]
+        positive = ranking(query, gallery, index, length=30).positive
+        assert np.argmax(positive) + 1 == scores.first_ranks[index]
 
 
 def test_features_of_different_length_are_refused():

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,20 @@ from safetensors.numpy import load_file
 
 from reseen.errors import ReseenError
 from reseen.evaluation.metric_learning import LEARNED_METRICS
-from reseen.evaluation.report import FeatureScores, Report, Trial
-from reseen.experiments.plan import VARIANTS, _train_stacked, plan_runs, train_runs
+from reseen.experiments.plan import (
+    VARIANTS,
+    _train_stacked,
+    plan_runs,
+    snapshots,
+    train_runs,
+)
 from reseen.experiments.reproduce import _gather, _score_run, reproduce
-from reseen.experiments.tables import Results, _table1, sections
+from reseen.experiments.tables import sections
 from reseen.network.config import Config
 from reseen.network.training import make_fabric, train_part
 
 SMALL = Config.from_mapping(
-    {"train": {"updates": 4, "pairs": 2}, "evaluation": {"views": 1}},
+    {"train": {"updates": 3, "pairs": 2}, "evaluation": {"views": 1}},
     "test",
     Config.preset("quick"),
 )
@@ -28,6 +34,7 @@ PEOPLE = [(person, camera, 18) for person in range(1, 11) for camera in (1, 2)]
 
 SCRIPT = """
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from reseen.data.store import FrameStore
 from reseen.experiments.reproduce import reproduce
@@ -57,7 +64,7 @@ def test_a_killed_reproduction_goes_on_to_the_same_report(store, tmp_path):
     assert documents[0] == documents[1]
     assert set(documents[0]["variants"]) == {"paper", "mclaughlin"}
     assert set(documents[0]["metrics"]) | set(documents[0]["left_out"]) == {"kissme", "xqda", "lda"}
-    assert set(documents[0]["budgets"]["paper"]) == {"1", "2"}
+    assert set(documents[0]["budgets"]["paper"]) == {"1"}, "a quarter of 3 updates is none"
     assert whole.variants["paper"].kinds == [
         "spatial", "temporal", "fused", "upper", "lower", "parts",
     ]  # fmt: skip
@@ -122,7 +129,7 @@ def test_each_variant_changes_what_its_name_says():
     changed = {
         name: {
             f"{table}.{key}"
-            for table, values in variant.changes.items()
+            for table, values in asdict(variant.config(SMALL)).items()
             for key, value in values.items()
             if value != getattr(getattr(SMALL, table), key)
         }
@@ -138,6 +145,8 @@ def test_each_variant_changes_what_its_name_says():
     assert changed["strong-flow"] == {"clips.flow_unit"}
     assert changed["no-flow"] == {"clips.flow"}
     assert {"network.activation", "loss.siamese", "loss.feature"} <= changed["mclaughlin"]
+    for name in ("mclaughlin", "tuned"):
+        assert not any(key.startswith(("train.", "optimiser.")) for key in changed[name])
 
 
 def test_another_stores_folder_is_left_alone(store, make_store, tmp_path):
@@ -168,6 +177,30 @@ def test_too_few_people_are_named(make_store, tmp_path):
         reproduce(few, tmp_path / "out", SMALL, trials=1)
 
 
+@pytest.mark.parametrize("variants", [("paper",), ("paper", "mclaughlin")])
+def test_people_are_too_few_for_parts_only_where_parts_are_asked_for(
+    make_store, tmp_path, variants
+):
+    few = make_store(PEOPLE[:10], trained={1, 2, 3})
+    runs = plan_runs(few, tmp_path, SMALL, 1, variants, seed=0, parts=("full",))
+    assert {run.facts.people for run in runs.values()} == {(1, 2, 3)}
+    assert {run.facts.held_out for run in runs.values()} == {()}
+
+
+def test_too_few_people_for_anything_are_named(make_store, tmp_path):
+    alone = make_store(PEOPLE[:10], trained={1})
+    with pytest.raises(ReseenError, match="two people or more"):
+        reproduce(alone, tmp_path, SMALL, trials=1, parts=("full",))
+
+
+@pytest.mark.parametrize(
+    ("updates", "expected"), [(1, ()), (2, (1,)), (3, (1,)), (4, (1, 2)), (2000, (500, 1000))]
+)
+def test_smaller_budgets_are_a_quarter_and_half_but_never_nothing(updates, expected):
+    config = Config.from_mapping({"train": {"updates": updates}}, "test", SMALL)
+    assert snapshots(config) == expected
+
+
 def test_a_metric_that_cannot_be_learned_costs_nothing_else(store, tmp_path, monkeypatch):
     def refuse(_):
         raise ReseenError("the features are all the same")
@@ -184,31 +217,3 @@ def test_a_metric_that_cannot_be_learned_costs_nothing_else(store, tmp_path, mon
     assert results.variants["paper"].kinds == ["spatial", "temporal", "fused"]
     (table2,) = [part for part in sections(results, "noise") if part.heading.startswith("Table 2")]
     assert "KISSME is left out: the features are all the same." in table2.paragraphs
-
-
-def report_of(kind, *first_ranks):
-    scores = [
-        FeatureScores((share,) * 20, share, share, 10, 0, 10.0, (0.1,) * 20)
-        for share in first_ranks
-    ]
-    trials = tuple(Trial(trial, {kind: score}) for trial, score in enumerate(scores))
-    return Report("drawn", "cross-camera", trials)
-
-
-def test_table_1_says_how_far_ours_is_from_the_baseline_on_the_same_people():
-    """Differences of 10, 20 and 30 points: 20 ± 4.303 · 10 / √3, by Student's t."""
-    results = Results(
-        variants={
-            "paper": report_of("fused", 0.6, 0.7, 0.8),
-            "mclaughlin": report_of("temporal", 0.5, 0.5, 0.5),
-        },
-        budgets={},
-        metrics={},
-        left_out={},
-        updates=1,
-        pairs=1,
-    )
-    (table,) = _table1(results, None).tables
-    assert table.rows[0][1:3] == ("70.0 ± 10.0", "70.0 ± 10.0"), "the spread of a sample of trials"
-    words = " ".join(_table1(results, None).paragraphs)
-    assert "Against it, ours is +20.0 (-4.8 to +44.8) points at rank 1 (95 %)." in words

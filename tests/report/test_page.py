@@ -16,7 +16,7 @@ from reseen.report.page import (
     write_page,
 )
 from reseen.report.plots import INK, STROKES, cmc_figure, png, svg
-from reseen.report.ranked import RIGHT, WRONG
+from reseen.report.ranked import NEGATIVE, POSITIVE
 
 EVIL = '<script>alert("1")</script>'
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
@@ -100,8 +100,8 @@ def test_the_first_sentence_is_about_the_papers_final_feature_not_the_best():
 
 def test_the_page_says_what_was_found_in_plain_words(tmp_path):
     page = written(tmp_path)
-    assert "25.0 % of searches put the right person first." in page.text
-    assert "In 75.0 % of searches the right person is among the first five." in page.text
+    assert "25.0 % of queries find the right person first." in page.text
+    assert "In 75.0 % of queries the right person is among the first five." in page.text
     assert "8 queries scored, 1 unscored for want of a match" in page.text
 
 
@@ -224,5 +224,5 @@ def test_the_page_sets_every_colour_of_the_figures_for_light_and_for_dark():
     )
     figures = INK | {stroke.name: stroke.colour for stroke in STROKES.values()}
     assert figures.items() <= light.items()
-    assert (light["right"], light["wrong"]) == (RIGHT, WRONG)
+    assert (light["positive"], light["negative"]) == (POSITIVE, NEGATIVE)
     assert dark.keys() == light.keys()

@@ -8,9 +8,9 @@ from reseen.errors import ReseenError
 from reseen.evaluation.scoring import Ranking, score_features
 from reseen.report.plots import INK
 from reseen.report.ranked import (
-    RIGHT,
+    NEGATIVE,
+    POSITIVE,
     SHOWN,
-    WRONG,
     chosen_rankings,
     ranked_figure,
     ranked_lists,
@@ -39,7 +39,7 @@ def test_queries_are_chosen_evenly_from_best_to_worst():
     scores = score_features(query, gallery)
     chosen = chosen_rankings(query, gallery, scores, 3)
     assert [each.query for each in chosen] == ["1/1", "3/1", "5/1"]
-    assert [each.right.tolist().index(True) for each in chosen] == [0, 2, 4]
+    assert [each.positive.tolist().index(True) for each in chosen] == [0, 2, 4]
     assert [each.query for each in chosen_rankings(query, gallery, scores, 9)] == [
         f"{person}/1" for person in range(1, 6)
     ]
@@ -67,10 +67,10 @@ def ranking(store, right_at, length=12):
 def test_a_row_shows_the_nearest_and_then_the_first_right_one_where_it_comes_later(store):
     near, far, none = rows(store, [ranking(store, rank) for rank in (3, 11, 0)])
     assert [found.rank for found in near.found] == list(range(1, SHOWN + 1))
-    assert [found.right for found in near.found] == [rank == 3 for rank in range(1, SHOWN + 1)]
+    assert [found.positive for found in near.found] == [rank == 3 for rank in range(1, SHOWN + 1)]
     assert [found.rank for found in far.found] == [*range(1, SHOWN + 1), 11]
-    assert far.found[-1].right
-    assert not any(found.right for found in none.found)
+    assert far.found[-1].positive
+    assert not any(found.positive for found in none.found)
     assert (near.first, far.first, none.first) == (3, 11, 0)
 
 
@@ -92,7 +92,7 @@ def test_a_ranking_of_another_store_is_refused_by_name(store):
 def test_frames_are_green_where_right_red_where_wrong_and_marked_without_colour(store):
     (axes,) = ranked_figure(store, [ranking(store, 2, length=4)]).axes
     edges = [to_hex(patch.get_edgecolor()) for patch in axes.patches]
-    assert edges == [INK["ink"], WRONG, RIGHT, WRONG, WRONG]
+    assert edges == [INK["ink"], NEGATIVE, POSITIVE, NEGATIVE, NEGATIVE]
     texts = [text.get_text() for text in axes.texts]
     assert [text for text in texts if text[0] in "✓✗"] == [
         "✗ 1   1.00",

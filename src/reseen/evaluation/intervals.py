@@ -33,24 +33,24 @@ def half_t_interval(values: NDArray[np.float64]) -> float:
     return float(stdtrit(len(values) - 1, 0.975)) * error
 
 
-def wilson_interval(share: float, people: float) -> tuple[float, float]:
-    """Interval of a share, or of a mean of values in [0, 1], found with so many people.
+def wilson_interval(share: float, queries: float) -> tuple[float, float]:
+    """Interval of a share, or of a mean of values in [0, 1], found with so many queries.
 
     Wilson's score interval (1927): unlike the usual one it holds at shares of 0 and 1 and for
-    few people. A mean of values between 0 and 1, such as the mean average precision, varies at
+    few queries. A mean of values between 0 and 1, such as the mean average precision, varies at
     most as much as a share does, so for it the interval is on the wide side.
 
     Args:
         share: in [0, 1].
-        people: `effective_people` of the queries.
+        queries: how many independent ones; see `effective_queries`.
     """
-    centre = (share + Z**2 / (2 * people)) / (1 + Z**2 / people)
-    variance = share * (1 - share) / people + Z**2 / (4 * people**2)
-    half = Z * math.sqrt(variance) / (1 + Z**2 / people)
+    centre = (share + Z**2 / (2 * queries)) / (1 + Z**2 / queries)
+    variance = share * (1 - share) / queries + Z**2 / (4 * queries**2)
+    half = Z * math.sqrt(variance) / (1 + Z**2 / queries)
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def effective_people(persons: NDArray[np.integer]) -> float:
+def effective_queries(persons: NDArray[np.integer]) -> float:
     """How many independent observations queries of these persons are worth (Kish, 1965).
 
     Queries of one person rise and fall together, so they count as one; people with more queries
@@ -59,5 +59,5 @@ def effective_people(persons: NDArray[np.integer]) -> float:
     Args:
         persons: (Q,), the person of each scored query; not empty.
     """
-    _, queries = np.unique(persons, return_counts=True)
-    return float(queries.sum() ** 2 / np.square(queries).sum())
+    _, counts = np.unique(persons, return_counts=True)
+    return float(counts.sum() ** 2 / np.square(counts).sum())

@@ -2,14 +2,13 @@
 
 The camera rule, as every benchmark of the field has it: for one query, gallery tracklets of the
 same person in the same camera are set aside (the query itself among them), and so is junk.
-Matches are the same person in another camera; everything else is wrong, distractors and other
-people of the same camera included. A wrong tracklet at the distance of a match ranks before it,
-so that equal distances never flatter.
+Positives, or matches, are the same person in another camera; everything else is a negative,
+distractors and other people of the same camera included. A negative at the distance of a positive
+ranks before it, so that equal distances never flatter.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,15 +37,15 @@ class Scores:
         inverse_negative_penalties: (Q,) float64, number of matches over the rank of the last
             one (Ye et al., "Deep Learning for Person Re-identification", 2021); NaN where
             unscored.
-        right, wrong: (Q,) int64, how many gallery tracklets match and how many do not.
+        positives, negatives: (Q,) int64, how many gallery tracklets match and how many do not.
     """
 
     persons: Integers
     first_ranks: Integers
     average_precisions: Floats
     inverse_negative_penalties: Floats
-    right: Integers
-    wrong: Integers
+    positives: Integers
+    negatives: Integers
 
     @property
     def scored(self) -> NDArray[np.bool_]:
@@ -71,12 +70,14 @@ class Scores:
         return np.searchsorted(first, ranks, side="right") / len(first)
 
     @property
-    def chance(self) -> Floats:
+    def chance_level(self) -> Floats:
         """(MAX_RANK,) float64: the CMC curve to expect of rankings in random order."""
-        right, wrong = self.right[self.scored, np.newaxis], self.wrong[self.scored, np.newaxis]
+        positives, negatives = (
+            counts[self.scored, np.newaxis] for counts in (self.positives, self.negatives)
+        )
         places = np.arange(MAX_RANK)
-        still_wrong = np.maximum(wrong - places, 0) / np.maximum(right + wrong - places, 1)
-        missed: Floats = np.cumprod(still_wrong, axis=1).mean(axis=0)
+        left = np.maximum(negatives - places, 0)
+        missed: Floats = np.cumprod(left / np.maximum(left + positives, 1), axis=1).mean(axis=0)
         return 1 - missed
 
     @property
@@ -123,17 +124,18 @@ def euclidean_distances(query: Floats, gallery: Floats) -> NDArray[np.float32]:
 
 
 def score(
-    distances: Floats,
+    distances: Iterable[Floats],
     query_persons: Integers,
     query_cameras: Integers,
     gallery_persons: Integers,
     gallery_cameras: Integers,
     average_precision: AveragePrecision = plain_average_precision,
 ) -> Scores:
-    """Score a matrix of distances under the camera rule of this module.
+    """Score distances under the camera rule of this module.
 
     Args:
-        distances: (Q, G), smaller is more alike; may be negative.
+        distances: Q rows of (G,), smaller is more alike, may be negative: a matrix, or an
+            iterator where a matrix would be too large.
         query_persons, query_cameras: (Q,).
         gallery_persons, gallery_cameras: (G,).
         average_precision: `plain_average_precision` or `trapezoid_average_precision`.
@@ -141,38 +143,20 @@ def score(
     Raises:
         ReseenError: lengths differ, a distance is not finite, or no query has a match.
     """
-    if distances.shape != (len(query_persons), len(gallery_persons)):
-        raise ReseenError(
-            f"distances has the shape {distances.shape} but query_persons has "
-            f"{len(query_persons)} entries and gallery_persons {len(gallery_persons)}"
-        )
-    people = (query_persons, query_cameras, gallery_persons, gallery_cameras)
-    return score_chunks([distances], *people, average_precision)
-
-
-def score_chunks(
-    chunks: Iterable[Floats],
-    query_persons: Integers,
-    query_cameras: Integers,
-    gallery_persons: Integers,
-    gallery_cameras: Integers,
-    average_precision: AveragePrecision = plain_average_precision,
-) -> Scores:
-    """Score as `score` does a matrix that comes some rows at a time, so that it may be large.
-
-    Args:
-        chunks: (q, G) each, together all Q rows.
-        query_persons, query_cameras, gallery_persons, gallery_cameras, average_precision: as
-            for `score`, which see.
-    """
-    _check_lengths("query", query_persons, query_cameras)
-    _check_lengths("gallery", gallery_persons, gallery_cameras)
-    rows = chain.from_iterable(map(_finite, chunks))
-    ranks, wrongs = [], []
-    for row, person, camera in zip(rows, query_persons, query_cameras, strict=True):
-        right, wrong = right_and_wrong(person, camera, gallery_persons, gallery_cameras)
-        ranks.append(_match_ranks(row, right, wrong))
-        wrongs.append(np.count_nonzero(wrong))
+    _check_lengths("query_cameras", query_cameras, "query_persons", query_persons)
+    _check_lengths("gallery_cameras", gallery_cameras, "gallery_persons", gallery_persons)
+    if isinstance(distances, np.ndarray):
+        _check_lengths("distances", distances, "query_persons", query_persons)
+    ranks, negatives = [], []
+    for row, person, camera in zip(distances, query_persons, query_cameras, strict=True):
+        _check_lengths("a row of distances", row, "gallery_persons", gallery_persons)
+        if not np.isfinite(row).all():
+            raise ReseenError(
+                "distances hold a value that is not finite; look for NaN in the features"
+            )
+        positive, negative = matches(person, camera, gallery_persons, gallery_cameras)
+        ranks.append(_match_ranks(row, positive, negative))
+        negatives.append(np.count_nonzero(negative))
     if not any(map(len, ranks)):
         raise ReseenError(
             f"none of the {len(ranks)} queries has a match in the gallery: no person is in "
@@ -184,47 +168,39 @@ def score_chunks(
         np.array([average_precision(each) if len(each) else np.nan for each in ranks]),
         np.array([len(each) / each[-1] if len(each) else np.nan for each in ranks]),
         np.array([len(each) for each in ranks], dtype=np.int64),
-        np.array(wrongs, dtype=np.int64),
+        np.array(negatives, dtype=np.int64),
     )
 
 
-def _check_lengths(side: str, persons: Integers, cameras: Integers) -> None:
-    if len(cameras) != len(persons):
-        raise ReseenError(
-            f"{side}_cameras has {len(cameras)} entries but {side}_persons has {len(persons)}"
-        )
+def _check_lengths(name: str, values: Sized, other: str, others: Sized) -> None:
+    if len(values) != len(others):
+        raise ReseenError(f"{name} has {len(values)} entries but {other} has {len(others)}")
 
 
-def _finite(distances: Floats) -> Floats:
-    if not np.isfinite(distances).all():
-        raise ReseenError("distances hold a value that is not finite; look for NaN in the features")
-    return distances
-
-
-def right_and_wrong(
+def matches(
     person: int, camera: int, gallery_persons: Integers, gallery_cameras: Integers
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which gallery tracklets match a query and which do not, (G,) each.
+    """A query's positives and negatives among the gallery's tracklets, (G,) each.
 
-    The rest is set aside by the camera rule. A junk or distractor query has no match.
+    The rest is set aside by the camera rule. A junk or distractor query has no positive.
     """
     same = gallery_persons == person
-    wrong = ~same & (gallery_persons != JUNK)
+    negative = ~same & (gallery_persons != JUNK)
     if person in (JUNK, DISTRACTOR):
-        return np.zeros_like(same), wrong
-    return same & (gallery_cameras != camera), wrong
+        return np.zeros_like(same), negative
+    return same & (gallery_cameras != camera), negative
 
 
 def _match_ranks(
-    distances: Floats, right: NDArray[np.bool_], wrong: NDArray[np.bool_]
+    distances: Floats, positive: NDArray[np.bool_], negative: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """Ranks of a query's matches, rising and from 1, equal distances counted against them.
+    """Ranks of a query's positives, rising and from 1, equal distances counted against them.
 
-    No full ranking is needed: only the wrong ones up to the farthest match are sorted.
+    No full ranking is needed: only the negatives up to the farthest positive are sorted.
     """
-    matches = np.sort(distances[right])
-    if not len(matches):
+    found = np.sort(distances[positive])
+    if not len(found):
         return np.empty(0, dtype=np.int64)
-    ahead = np.sort(distances[wrong & (distances <= matches[-1])])
-    before = np.searchsorted(ahead, matches, side="right")
-    return before + np.arange(1, len(matches) + 1)
+    ahead = np.sort(distances[negative & (distances <= found[-1])])
+    before = np.searchsorted(ahead, found, side="right")
+    return before + np.arange(1, len(found) + 1)

@@ -1,11 +1,9 @@
 """Which gallery is searched and how precision is averaged, by the name each benchmark knows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reseen.data.embeddings import Embeddings
 from reseen.data.tracklet import JUNK
@@ -21,46 +19,32 @@ from reseen.evaluation.metrics import (
 from reseen.evaluation.reranking import reranked_distances
 from reseen.evaluation.scoring import Distance, Views, as_views, score_features
 
-Selection = Callable[[Embeddings, Embeddings], NDArray[np.bool_]]
-"""From the queries and a gallery of G tracklets to the (G,) bool of those that are searched."""
-
 
 @dataclass(frozen=True)
 class Protocol:
     """A way of scoring that results can be compared under.
 
+    Junk is searched under none: the camera rule would set it aside anyway, and re-ranking must
+    not take it for neighbours.
+
     Attributes:
-        searched: which part of the gallery is searched.
         average_precision: how precision is averaged over one query's matches.
+        finds_queries: whether other queries are in the gallery; a person seen again only by a
+            query has no match left where they are not.
     """
 
-    searched: Selection
     average_precision: AveragePrecision
-
-
-def everything(query: Embeddings, gallery: Embeddings) -> NDArray[np.bool_]:  # noqa: ARG001
-    """The whole gallery; the camera rule keeps junk and the query itself out of the ranking."""
-    return np.ones(len(gallery), dtype=np.bool_)
-
-
-def without_junk(query: Embeddings, gallery: Embeddings) -> NDArray[np.bool_]:  # noqa: ARG001
-    """All but junk; other queries may be found."""
-    return np.not_equal(gallery.persons, JUNK)
-
-
-def without_junk_and_queries(query: Embeddings, gallery: Embeddings) -> NDArray[np.bool_]:
-    """All but junk and every query; a person seen again only by a query has no match left."""
-    return without_junk(query, gallery) & ~np.isin(gallery.names, query.names)
+    finds_queries: bool = True
 
 
 PROTOCOLS: dict[str, Protocol] = {
-    "cross-camera": Protocol(everything, plain_average_precision),
-    "mars-official": Protocol(everything, trapezoid_average_precision),
-    "mars-field": Protocol(without_junk, plain_average_precision),
-    "mars-torchreid": Protocol(without_junk_and_queries, plain_average_precision),
+    "cross-camera": Protocol(plain_average_precision),
+    "mars-official": Protocol(trapezoid_average_precision),
+    "mars-field": Protocol(plain_average_precision),
+    "mars-torchreid": Protocol(plain_average_precision, finds_queries=False),
 }
 """`cross-camera` for PRID-2011, iLIDS-VID and anyone's own people. For MARS, with the full test
-set as gallery: MARS's own evaluation (12,180 tracklets), what most papers use (11,310), and
+set as gallery: MARS's own evaluation, what most papers use (11,310 tracklets both), and
 torchreid's (9,330, which leaves 140 of the 1,980 queries without a match)."""
 
 
@@ -95,8 +79,10 @@ def score_by_protocol(
 def searched_gallery(protocol: Protocol, query: Views, gallery: Views) -> tuple[Embeddings, ...]:
     """The views of those gallery tracklets that a protocol searches."""
     galleries = as_views(gallery)
-    searched = np.flatnonzero(protocol.searched(as_views(query)[0], galleries[0]))
-    return tuple(view.take(searched) for view in galleries)
+    searched = galleries[0].persons != JUNK
+    if not protocol.finds_queries:
+        searched &= ~np.isin(galleries[0].names, as_views(query)[0].names)
+    return tuple(view.take(np.flatnonzero(searched)) for view in galleries)
 
 
 def find_protocol(name: str) -> Protocol:

@@ -1,15 +1,15 @@
 """Scores of all trials and feature kinds: mean, spread, interval, table and file."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
-from reseen.evaluation.intervals import effective_people, t_interval, wilson_interval
+from reseen.evaluation.intervals import effective_queries, t_interval, wilson_interval
 from reseen.evaluation.metrics import Scores
 from reseen.files import read_json, write_json
 
@@ -37,8 +37,11 @@ COLUMNS = ("feature", *(f"rank {rank}" for rank in RANKS), "mAP", "rank 1, 95 %"
 Numbers = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class FeatureScores:
+class FeatureScores(
+    msgspec.Struct,
+    frozen=True,
+    rename={"mean_average_precision": "mAP", "mean_inverse_negative_penalty": "mINP"},
+):
     """What one feature kind reached in one trial. Shares are fractions, not percentages.
 
     Attributes:
@@ -46,8 +49,8 @@ class FeatureScores:
         mean_average_precision, mean_inverse_negative_penalty: over the scored queries.
         queries: how many were scored.
         unscored: how many had no match in the gallery.
-        people: how many independent observations the scored queries are worth.
-        chance: the CMC curve to expect of rankings in random order.
+        effective_queries: how many independent observations the scored queries are worth.
+        chance_level: the CMC curve to expect of rankings in random order.
     """
 
     curve: tuple[float, ...]
@@ -55,8 +58,8 @@ class FeatureScores:
     mean_inverse_negative_penalty: float
     queries: int
     unscored: int
-    people: float
-    chance: tuple[float, ...]
+    effective_queries: float
+    chance_level: tuple[float, ...]
 
     @classmethod
     def of(cls, scores: Scores) -> "FeatureScores":
@@ -67,8 +70,8 @@ class FeatureScores:
             scores.mean_inverse_negative_penalty,
             scores.queries,
             scores.unscored,
-            effective_people(scores.persons[scores.scored]),
-            tuple(scores.chance.tolist()),
+            effective_queries(scores.persons[scores.scored]),
+            tuple(scores.chance_level.tolist()),
         )
 
     @property
@@ -78,33 +81,11 @@ class FeatureScores:
 
     def document(self) -> dict[str, Any]:
         """These scores as they stand in the report's JSON."""
-        return {
-            "cmc": {str(rank): self.curve[rank - 1] for rank in RANKS},
-            "mAP": self.mean_average_precision,
-            "mINP": self.mean_inverse_negative_penalty,
-            "queries": self.queries,
-            "unscored": self.unscored,
-            "people": self.people,
-            "curve": list(self.curve),
-            "chance": list(self.chance),
-        }
-
-    @classmethod
-    def read(cls, document: dict[str, Any]) -> "FeatureScores":
-        """The scores that `document` wrote."""
-        return cls(
-            tuple(document["curve"]),
-            document["mAP"],
-            document["mINP"],
-            document["queries"],
-            document["unscored"],
-            document["people"],
-            tuple(document["chance"]),
-        )
+        shown = {str(rank): self.curve[rank - 1] for rank in RANKS}
+        return {"cmc": shown, **msgspec.to_builtins(self)}
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True, omit_defaults=True):
     """One random half/half split, trained and scored.
 
     Attributes:
@@ -115,11 +96,10 @@ class Trial:
 
     trial: int
     features: dict[str, FeatureScores]
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] = {}
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """Scores of a data set under one protocol.
 
     Attributes:
@@ -173,17 +153,22 @@ class Report:
         """
         scores = self.scores(kind)
         if len(scores) == 1:
-            return [wilson_interval(value, scores[0].people) for value in scores[0].measures]
+            return [
+                wilson_interval(value, scores[0].effective_queries) for value in scores[0].measures
+            ]
         return [t_interval(values) for values in _by_measure(scores)]
 
     def document(self) -> dict[str, Any]:
         """The report as JSON: all shares are fractions; `std` is null for a single trial."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        for trial, written in zip(self.trials, document["trials"], strict=True):
+            written["features"] = {
+                kind: scores.document() for kind, scores in trial.features.items()
+            }
         return {
-            "dataset": self.dataset,
-            "protocol": self.protocol,
-            "trials": [_trial_document(trial) for trial in self.trials],
+            **document,
             "mean": self.over_trials(np.mean),
-            "std": self.over_trials(_deviation) if len(self.trials) > 1 else None,
+            "std": self.over_trials(sample_deviation) if len(self.trials) > 1 else None,
             "interval": {
                 kind: dict(zip(MEASURES, self.intervals(kind), strict=True)) for kind in self.kinds
             },
@@ -204,31 +189,33 @@ class Report:
         Raises:
             ReseenError: the file is missing or is not a report.
         """
-        document = read_json(path)
         try:
-            trials = tuple(_read_trial(trial) for trial in document["trials"])
-            return cls(document["dataset"], document["protocol"], trials)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ReseenError(f"{path} is not a report of reseen: {error!r}") from error
+            return msgspec.convert(read_json(path), cls)
+        except msgspec.ValidationError as error:
+            raise ReseenError(f"{path} is not a report of reseen: {error}") from error
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table's cells, in percent, one row for each feature kind; see `COLUMNS`.
-
-        The last row is what chance reaches; precision by chance differs between protocols.
-        """
-        chance = (f"{100 * self.chance[rank - 1]:.1f}" for rank in RANKS)
-        return [*(self._row(kind) for kind in self.kinds), ("chance", *chance, "–", "")]
+        """The table's cells, in percent, one row for each feature kind; see `COLUMNS`."""
+        rows = []
+        for kind in self.kinds:
+            low, high = self.intervals(kind)[0]
+            numbers = [_percent(values) for values in _by_measure(self.scores(kind))]
+            rows.append((FEATURES[kind], *numbers, f"{100 * low:.1f}-{100 * high:.1f}"))
+        chance = (f"{100 * self.chance_level[rank - 1]:.1f}" for rank in RANKS)
+        return [*rows, ("chance level", *chance, "–", "")]
 
     @property
-    def chance(self) -> Numbers:
+    def chance_level(self) -> Numbers:
         """The CMC curve to expect of rankings in random order, the mean over trials."""
-        curves: Numbers = np.mean([scores.chance for scores in self.scores(self.kinds[0])], axis=0)
+        curves: Numbers = np.mean(
+            [scores.chance_level for scores in self.scores(self.kinds[0])], axis=0
+        )
         return curves
 
-    def _row(self, kind: str) -> tuple[str, ...]:
-        low, high = self.intervals(kind)[0]
-        numbers = [_percent(values) for values in _by_measure(self.scores(kind))]
-        return (FEATURES[kind], *numbers, f"{100 * low:.1f}-{100 * high:.1f}")
+    @property
+    def no_better_than_chance(self) -> list[str]:
+        """The feature kinds whose interval at rank 1 holds the chance level, or lies below it."""
+        return [kind for kind in self.kinds if self.intervals(kind)[0][0] <= self.chance_level[0]]
 
     @property
     def title(self) -> str:
@@ -237,36 +224,44 @@ class Report:
         return f"{self.dataset}, {self.protocol}, {trials}, in %"
 
     @property
+    def weights(self) -> dict[str, float]:
+        """Mean weights of equation (10) over trials, by body part; empty where there are none."""
+        weights = [trial.weights for trial in self.trials]
+        means: dict[str, float] = _combine(np.mean, weights) if all(weights) else {}
+        return means
+
+    @property
     def caption(self) -> str:
-        """Queries scored and unscored in all trials, and the mean weights of equation (10)."""
+        """Queries scored and unscored, mean weights of equation (10), who is at chance level."""
         scores = self.scores(self.kinds[0])
         queries = sum(each.queries for each in scores)
         unscored = sum(each.unscored for each in scores)
-        counts = f"{queries:,} queries scored, {unscored:,} unscored for want of a match"
-        weights = [trial.weights for trial in self.trials]
-        if not all(weights):
-            return counts
-        means = _combine(np.mean, weights)
-        return f"{counts}; weights " + ", ".join(f"{part} {means[part]:.2f}" for part in means)
+        words = [f"{queries:,} queries scored, {unscored:,} unscored for want of a match"]
+        if self.weights:
+            weights = (f"{part} {weight:.2f}" for part, weight in self.weights.items())
+            words.append(f"weights {', '.join(weights)}")
+        if guessing := self.no_better_than_chance:
+            words.append(f"at rank 1 no better than chance: {', '.join(guessing)}")
+        return "; ".join(words)
 
     def table(self) -> "Table":
         """The scores as a table for the terminal."""
-        from rich.box import SIMPLE
-        from rich.table import Table
+        from reseen.printing import make_table
 
-        table = Table(title=self.title, caption=self.caption, box=SIMPLE, padding=0)
-        table.add_column(COLUMNS[0], no_wrap=True)
-        for column in COLUMNS[1:]:
-            table.add_column(column, justify="right")
-        for row in self.rows():
-            table.add_row(*row)
+        table = make_table(self.title, COLUMNS, self.rows())
+        table.caption = self.caption
         return table
 
     def markdown(self) -> str:
         """The scores as a Markdown table."""
-        lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *self.rows()]
-        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        table = markdown_table(COLUMNS, self.rows())
         return f"**{self.title}**\n\n{table}\n\n{self.caption}\n"
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table whose first column is text and whose others are numbers."""
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _by_measure(scores: list[FeatureScores]) -> list[Numbers]:
@@ -276,10 +271,10 @@ def _by_measure(scores: list[FeatureScores]) -> list[Numbers]:
 
 def _percent(values: Numbers) -> str:
     mean = f"{100 * np.mean(values):.1f}"
-    return mean if len(values) == 1 else f"{mean}±{100 * _deviation(values):.1f}"
+    return mean if len(values) == 1 else f"{mean}±{100 * sample_deviation(values):.1f}"
 
 
-def _deviation(values: Numbers) -> float:
+def sample_deviation(values: Numbers) -> float:
     """Standard deviation of the population that the trials are a sample of."""
     return float(np.std(values, ddof=1))
 
@@ -292,14 +287,3 @@ def _combine(statistic: Callable[[Numbers], float], documents: list[Any]) -> Any
     if isinstance(first, list):
         return [_combine(statistic, list(each)) for each in zip(*documents, strict=True)]
     return float(statistic(np.array(documents, dtype=np.float64)))
-
-
-def _trial_document(trial: Trial) -> dict[str, Any]:
-    features = {kind: scores.document() for kind, scores in trial.features.items()}
-    weights = {"weights": trial.weights} if trial.weights else {}
-    return {"trial": trial.trial, "features": features, **weights}
-
-
-def _read_trial(document: dict[str, Any]) -> Trial:
-    features = {kind: FeatureScores.read(scores) for kind, scores in document["features"].items()}
-    return Trial(document["trial"], features, document.get("weights", {}))

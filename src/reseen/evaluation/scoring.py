@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,9 @@ from reseen.evaluation.metrics import (
     Floats,
     Scores,
     euclidean_distances,
+    matches,
     plain_average_precision,
-    right_and_wrong,
-    score_chunks,
+    score,
 )
 
 DISTANCES_AT_ONCE = 1 << 24
@@ -46,12 +47,12 @@ def score_features(
     """
     wanted, searched = as_views(query)[0], as_views(gallery)[0]
     step = max(1, DISTANCES_AT_ONCE // len(searched))
-    chunks = (
+    rows = chain.from_iterable(
         view_distances(query, gallery, slice(start, start + step), distance)
         for start in range(0, len(wanted), step)
     )
     people = (wanted.persons, wanted.cameras, searched.persons, searched.cameras)
-    return score_chunks(chunks, *people, average_precision)
+    return score(rows, *people, average_precision)
 
 
 def as_views(views: Views) -> tuple[Embeddings, ...]:
@@ -117,13 +118,13 @@ class Ranking:
         query: the query's name.
         names: the gallery tracklets' names.
         distances: (K,) to the query, rising.
-        right: (K,) bool, which are the same person in another camera.
+        positive: (K,) bool, which are the same person in another camera.
     """
 
     query: str
     names: tuple[str, ...]
     distances: Floats
-    right: NDArray[np.bool_]
+    positive: NDArray[np.bool_]
 
 
 def ranking(
@@ -143,10 +144,10 @@ def ranking(
     """
     wanted, searched = as_views(query)[0], as_views(gallery)[0]
     row = view_distances(query, gallery, slice(index, index + 1), distance)[0]
-    right, wrong = right_and_wrong(
+    positive, negative = matches(
         wanted.persons[index], wanted.cameras[index], searched.persons, searched.cameras
     )
-    nearest = np.lexsort((right, row))
-    nearest = nearest[(right | wrong)[nearest]][:length]
+    nearest = np.lexsort((positive, row))
+    nearest = nearest[(positive | negative)[nearest]][:length]
     names = tuple(searched.names[item] for item in nearest)
-    return Ranking(wanted.names[index], names, row[nearest], right[nearest])
+    return Ranking(wanted.names[index], names, row[nearest], positive[nearest])

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +29,29 @@ class Variant:
     Attributes:
         label: how the report calls it.
         changes: settings that differ from the plan's.
+        preset: the preset whose network, clips and loss it has; optimiser and budget stay the
+            plan's.
         parts: body parts trained.
     """
 
     label: str
-    changes: Mapping[str, Mapping[str, Any]]
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    preset: str = ""
     parts: tuple[BodyPart, ...] = ("full",)
 
     def config(self, plan: Config) -> Config:
         """The settings of this variant under those of a plan."""
-        return Config.from_mapping(self.changes, self.label, plan)
-
-
-def _preset(name: str) -> dict[str, dict[str, Any]]:
-    """Network, clips and loss of a preset; optimiser and budget stay the plan's."""
-    settings = asdict(Config.preset(name))
-    return {table: settings[table] for table in ("network", "clips", "loss")}
+        changes = self.changes
+        if self.preset:
+            settings = asdict(Config.preset(self.preset))
+            changes = {table: settings[table] for table in ("network", "clips", "loss")}
+        return Config.from_mapping(changes, self.label, plan)
 
 
 VARIANTS: dict[str, Variant] = {
-    "paper": Variant("paper", {}, PartFusion.PARTS),
-    "mclaughlin": Variant("McLaughlin et al. baseline", _preset("mclaughlin")),
-    "tuned": Variant("the tuned preset", _preset("tuned")),
+    "paper": Variant("paper", parts=PartFusion.PARTS),
+    "mclaughlin": Variant("McLaughlin et al. baseline", preset="mclaughlin"),
+    "tuned": Variant("the tuned preset", preset="tuned"),
     "tanh": Variant("tanh for ReLU", {"network": {"activation": "tanh"}}),
     "no-dropout": Variant(
         "without dropout", {"network": {"dropout": 0.0, "recurrent_dropout": 0.0}}
@@ -92,7 +93,8 @@ def plan_runs(
         parts: body parts of the paper's network.
 
     All variants of a trial are trained on the same people: those whom the paper's networks see,
-    without the ones held out for the parts' weights.
+    without the ones held out for the parts' weights. Where parts are not asked for and the people
+    too few to hold any out, they are all people.
 
     Raises:
         ReseenError: the store has too few trials or people, or a folder holds another run.
@@ -101,21 +103,33 @@ def plan_runs(
     chosen = {name: VARIANTS[name] for name in variants}
     chosen["paper"] = replace(VARIANTS["paper"], parts=parts)
     return {
-        (trial, name): _plan_run(store, out, config, trial, chosen[name], name, seed)
+        (trial, name): _plan_run(
+            store, out / f"trial_{trial}" / name, config, trial, chosen[name], seed, parts
+        )
         for trial in range(trials)
         for name in variants
     }
 
 
 def _plan_run(
-    store: FrameStore, out: Path, plan: Config, trial: int, variant: Variant, name: str, seed: int
+    store: FrameStore,
+    path: Path,
+    plan: Config,
+    trial: int,
+    variant: Variant,
+    seed: int,
+    parts: tuple[BodyPart, ...],
 ) -> Run:
     config = variant.config(plan)
-    everyone = plan_run(store, PartFusion.PARTS, trial, seed, config)
+    try:
+        everyone = plan_run(store, PartFusion.PARTS, trial, seed, config)
+    except ReseenError:
+        if parts == PartFusion.PARTS:
+            raise
+        everyone = plan_run(store, parts, trial, seed, config)
     facts = replace(everyone, parts=variant.parts)
     if len(variant.parts) == 1:
         facts = replace(facts, held_out=())
-    path = out / f"trial_{trial}" / name
     if not (path / RUN_FILE).exists():
         return Run.create(path, config, facts)
     run = Run.open(path)
@@ -125,8 +139,10 @@ def _plan_run(
 
 
 def snapshots(config: Config) -> tuple[int, ...]:
-    """Updates after which a smaller budget is scored."""
-    return tuple(config.train.updates // share for share in BUDGETS)
+    """Updates after which a smaller budget is scored; none where the budget is one update."""
+    return tuple(
+        config.train.updates // share for share in BUDGETS if config.train.updates >= share
+    )
 
 
 def train_runs(store: FrameStore, runs: Mapping[tuple[int, str], Run], out: Path) -> None:

@@ -1,12 +1,10 @@
 """The paper's tables and figures from one command."""
 
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,25 +14,21 @@ from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.evaluation.evaluate import Evaluation, evaluate
 from reseen.evaluation.metric_learning import LEARNED_METRICS
-from reseen.evaluation.protocol import find_protocol, score_by_protocol, searched_gallery
-from reseen.evaluation.report import FeatureScores, Report, Trial
+from reseen.evaluation.protocol import score_by_protocol
+from reseen.evaluation.report import FeatureScores, Report, Trial, markdown_table
 from reseen.experiments.plan import known_variants, plan_runs, snapshots, train_runs
 from reseen.experiments.tables import Results, sections
 from reseen.files import claim, locked, read_json, write_json, write_text
-from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file, versions
+from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file
 from reseen.network.config import Config
-from reseen.network.embed import embed
+from reseen.network.embed import best_device, embed
 from reseen.network.model import PartFusion
 from reseen.network.part_fusion import learn_part_fusion
 from reseen.parallel import unordered
 from reseen.progress import progress
-from reseen.report.page import headline_kind, write_page
-from reseen.report.plots import plot_cmc
-from reseen.report.ranked import chosen_rankings
-from reseen.report.write import picture_sections
+from reseen.report.write import facts, write_pages
 
 PLAN_FILE, REPORT_FILE = "plan.json", "report.json"
-RANKINGS = 9
 
 
 def reproduce(
@@ -49,8 +43,8 @@ def reproduce(
 ) -> Results:
     """Train and score the paper's network, its baseline and its variants over several trials.
 
-    Writes `report.html`, `report.md`, `report.json` and `cmc.png`. Stopped at any point and
-    started again, it goes on with what is finished.
+    Writes `report.html`, `report.md`, `report.json`, `cmc.png` and `ranked.png`. Stopped at any
+    point and started again, it goes on with what is finished.
 
     Args:
         store: the frames and splits.
@@ -74,7 +68,7 @@ def reproduce(
         train_runs(store, runs, out)
         _score_runs(store, runs)
         results = _gather(runs)
-        _write(out, store, config, runs, results, seed, time.monotonic() - started)
+        _write(out, store, runs, results, time.monotonic() - started)
     return results
 
 
@@ -96,8 +90,7 @@ def _score_alone(store: Path, run: Run) -> None:
 def _score_run(store: FrameStore, run: Run) -> None:
     """Write the reports of a run: of its final weights, smaller budgets and learned metrics."""
     if run.facts.held_out and not (run.path / PARTS_FILE).exists():
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        run.save_part_fusion(learn_part_fusion(run, store, device))
+        run.save_part_fusion(learn_part_fusion(run, store, best_device()))
     for updates in snapshots(run.config):
         path = run.path / f"report-{updates}.json"
         if not path.exists():
@@ -166,58 +159,32 @@ def _gather(runs: Mapping[tuple[int, str], Run]) -> Results:
 def _merged(runs: Sequence[Run], name: str) -> Report:
     reports = [Report.load(run.path / name) for run in runs]
     trials = tuple(trial for report in reports for trial in report.trials)
-    return replace(reports[0], trials=trials)
+    return Report(reports[0].dataset, reports[0].protocol, trials)
 
 
 def _write(
     out: Path,
     store: FrameStore,
-    config: Config,
     runs: Mapping[tuple[int, str], Run],
     results: Results,
-    seed: int,
     seconds: float,
 ) -> None:
-    report = results.variants["paper"]
-    parts = sections(results, store.dataset)
-    write_json(out / REPORT_FILE, results.document())
-    plot_cmc(report, out / "cmc.png")
-    facts = {
-        "data": f"{store.dataset}, store {store.fingerprint[:12]}, flow {store.flow}",
+    first = runs[0, "paper"]
+    own = {
         "networks": str(sum(len(run.facts.parts) for run in runs.values())),
-        "seed": str(seed),
-        "versions": ", ".join(f"{name} {value}" for name, value in versions().items()),
-        "hardware": f"{os.cpu_count()} cores, {platform.machine()}, "
-        f"{'CUDA' if torch.cuda.is_available() else 'no accelerator'}",
-        "time of this call": f"{seconds:,.0f} s",
-        "settings": config.to_toml(),
+        "people of the first trial": f"{len(first.facts.people)} trained on",
+        "seed": str(first.facts.seed),
     }
-    shown, kind = evaluate(runs[0, "paper"], store), headline_kind(report)
-    query = shown.query[kind]
-    gallery = searched_gallery(find_protocol(shown.protocol), query, shown.gallery[kind])
-    write_page(
-        out / "report.html",
-        report,
-        title=f"The paper's experiments on {store.dataset}",
-        facts=facts,
-        store=store,
-        rankings=chosen_rankings(query, gallery, shown.scores[kind], RANKINGS),
-        sections=[*parts, *picture_sections(runs[0, "paper"], store, query, gallery)],
-        notes=store.notes,
-    )
-    write_text(out / "report.md", _markdown(report, results, store.dataset, facts))
-
-
-def _markdown(report: Report, results: Results, dataset: str, facts: Mapping[str, Any]) -> str:
-    blocks = [f"# The paper's experiments on {dataset}", report.markdown()]
-    for section in sections(results, dataset):
+    title, known = f"The paper's experiments on {store.dataset}", facts(first, store, own, seconds)
+    report, parts = results.variants["paper"], sections(results, store.dataset)
+    write_json(out / REPORT_FILE, results.document())
+    write_pages(out, report, evaluate(first, store), first, store, title, known, parts)
+    blocks = [f"# {title}", report.markdown()]
+    for section in parts:
         blocks += [f"## {section.heading}", *section.paragraphs]
         for table in section.tables:
-            head = f"| {' | '.join(table.columns)} |\n|{'---|' * len(table.columns)}"
-            rows = "\n".join(f"| {' | '.join(row)} |" for row in table.rows)
-            blocks += [f"{head}\n{rows}", *([table.caption] if table.caption else [])]
-    blocks += [
-        "## Facts",
-        *(f"- {name}: {value}" for name, value in facts.items() if name != "settings"),
-    ]
-    return "\n\n".join(blocks) + f"\n\n```toml\n{facts['settings']}```\n"
+            blocks.append(markdown_table(table.columns, table.rows))
+            blocks += [table.caption] if table.caption else []
+    settings = known.pop("settings")
+    blocks += ["## Facts", *(f"- {name}: {value}" for name, value in known.items())]
+    write_text(out / "report.md", "\n\n".join(blocks) + f"\n\n```toml\n{settings}```\n")

@@ -1,13 +1,13 @@
 """The tables that `reproduce` shows, from the scores of all its trials."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from reseen.evaluation.intervals import half_t_interval, t_interval
-from reseen.evaluation.report import FEATURES, RANKS, FeatureScores, Report
+from reseen.evaluation.intervals import half_t_interval
+from reseen.evaluation.report import FEATURES, RANKS, FeatureScores, Report, sample_deviation
 from reseen.experiments.plan import VARIANTS
 from reseen.experiments.published import PUBLISHED, Published, Row
 from reseen.report.page import Section, Table, headline_kind
@@ -60,20 +60,22 @@ def sections(results: Results, dataset: str) -> list[Section]:
         dataset: where the paper has numbers for it, they are shown, marked as published.
     """
     published = PUBLISHED.get(dataset)
-    return [
+    shown = [
         _table3(results, published),
         _table1(results, published),
         _table2(results, published),
         _per_trial(results),
         _ablation(results),
-        _budgets(results),
     ]
+    return [*shown, _budgets(results)] if any(results.budgets.values()) else shown
 
 
 def _table3(results: Results, published: Published | None) -> Section:
     report = results.variants["paper"]
-    rows = [_row(FEATURES[kind], report.scores(kind)) for kind in report.kinds]
-    rows.append(("chance", *(f"{100 * report.chance[rank - 1]:.1f}" for rank in RANKS), ""))
+    rows = [_row(FEATURES[kind], report, kind) for kind in report.kinds]
+    rows.append(
+        ("chance level", *(f"{100 * report.chance_level[rank - 1]:.1f}" for rank in RANKS), "")
+    )
     known = published.table3 if published else {}
     printed = [_published(f"{FEATURES[kind]}, published", row) for kind, row in known.items()]
     return Section(
@@ -85,12 +87,14 @@ def _table3(results: Results, published: Published | None) -> Section:
 
 def _table1(results: Results, published: Published | None) -> Section:
     report = results.variants["paper"]
-    ours = report.scores(headline_kind(report))
-    rows, compared = [_row("reseen", ours)], ""
+    kind = headline_kind(report)
+    rows, compared = [_row("reseen", report, kind)], ""
     if "mclaughlin" in results.variants:
-        scores = results.variants["mclaughlin"].scores("temporal")
-        rows.append(_row("McLaughlin et al., trained here", scores))
-        compared = f" Against it, ours is {_difference(ours, scores)} points at rank 1 (95 %)."
+        baseline = results.variants["mclaughlin"]
+        rows.append(_row("McLaughlin et al., trained here", baseline, "temporal"))
+        difference = _difference(report.scores(kind), baseline.scores("temporal"))
+        kinds = " (95 %)" if len(report.trials) > 1 else ", in this one trial"
+        compared = f" Against it, ours is {difference} points at rank 1{kinds}."
     known = published.table1 if published else {}
     printed = [_published(f"{name}, published", row) for name, row in known.items()]
     return Section(
@@ -104,10 +108,9 @@ def _table1(results: Results, published: Published | None) -> Section:
 
 
 def _table2(results: Results, published: Published | None) -> Section:
-    rows = [_row("fused + Euclidean", results.variants["paper"].scores("fused"))]
+    rows = [_row("fused + Euclidean", results.variants["paper"], "fused")]
     rows += [
-        _row(f"fused + {name.upper()}", report.scores("fused"))
-        for name, report in results.metrics.items()
+        _row(f"fused + {name.upper()}", report, "fused") for name, report in results.metrics.items()
     ]
     known = published.table2 if published else {}
     printed = [_published(f"{name}, published", row) for name, row in known.items()]
@@ -135,25 +138,27 @@ def _per_trial(results: Results) -> Section:
 
 
 def _ablation(results: Results) -> Section:
-    paper = results.variants["paper"].scores("fused")
-    rows = []
+    paper = results.variants["paper"]
+    rows, guessing = [], []
     for name, report in results.variants.items():
         kind = FEATURE_OF.get(name, "fused")
-        rows.append(
-            (
-                f"{VARIANTS[name].label}, {kind}",
-                *(_share(report.scores(each), 0) for each in ("spatial", "temporal", "fused")),
-                _interval(_first_ranks(report.scores(kind))),
-                "" if name == "paper" else _difference(report.scores(kind), paper),
-            )
-        )
-    columns = ("variant", "spatial", "temporal", "fused", "95 %", "against paper's fused, 95 %")
+        label = f"{VARIANTS[name].label}, {kind}"
+        shares = (_share(report.scores(each), 0) for each in ("spatial", "temporal", "fused"))
+        against = _difference(report.scores(kind), paper.scores("fused"))
+        rows.append((label, *shares, _interval(report, kind), "" if name == "paper" else against))
+        if kind in report.no_better_than_chance:
+            guessing.append(label)
+    difference = "mean difference in points over trials, and its 95 % interval,"
+    if len(paper.trials) == 1:
+        difference = "difference in points"
+    columns = ("variant", "spatial", "temporal", "fused", "95 %", "against paper's fused")
     caption = (
-        f"Rank 1 in %, {results.updates:,} updates of {results.pairs} pairs each; chance is "
-        f"{100 * results.variants['paper'].chance[0]:.1f}. The last column is the mean difference "
-        "in points over trials on the same people."
+        f"Rank 1 in %, {results.updates:,} updates of {results.pairs} pairs each; the chance level "
+        f"is {100 * paper.chance_level[0]:.1f}. The last column is the {difference} on the same "
+        "people."
     )
-    return Section("One change at a time", tables=(Table(columns, tuple(rows), caption),))
+    said = (f"No better than chance at rank 1: {'; '.join(guessing)}.",) if guessing else ()
+    return Section("One change at a time", said, (Table(columns, tuple(rows), caption),))
 
 
 def _budgets(results: Results) -> Section:
@@ -167,7 +172,11 @@ def _budgets(results: Results) -> Section:
     columns = ("variant", *(f"{count * results.pairs:,} pairs" for count in updates))
     return Section(
         "What a smaller budget gives",
-        tables=(Table(columns, tuple(rows), "Rank 1 in %, mean ± standard deviation."),),
+        tables=(
+            Table(
+                columns, tuple(rows), "Rank 1 in %; over several trials mean ± standard deviation."
+            ),
+        ),
     )
 
 
@@ -177,9 +186,14 @@ def _table(rows: Sequence[tuple[str, ...]], printed: Sequence[tuple[str, ...]]) 
     return Table(columns, (*rows, *printed), "In %.", places)
 
 
-def _row(name: str, scores: Sequence[FeatureScores]) -> tuple[str, ...]:
-    shares = (_share(scores, place) for place in range(len(RANKS)))
-    return (name, *shares, _interval(_first_ranks(scores)))
+def _row(name: str, report: Report, kind: str) -> tuple[str, ...]:
+    shares = (_share(report.scores(kind), place) for place in range(len(RANKS)))
+    return (name, *shares, _interval(report, kind))
+
+
+def _interval(report: Report, kind: str) -> str:
+    low, high = report.intervals(kind)[0]
+    return f"{100 * low:.1f} to {100 * high:.1f}"
 
 
 def _published(name: str, row: Row) -> tuple[str, ...]:
@@ -191,23 +205,13 @@ def _share(scores: Sequence[FeatureScores], measure: int) -> str:
     values = 100 * np.array([each.measures[measure] for each in scores])
     if len(values) == 1:
         return f"{values[0]:.1f}"
-    return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
-
-
-def _first_ranks(scores: Iterable[FeatureScores]) -> list[float]:
-    return [each.curve[0] for each in scores]
-
-
-def _interval(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return "one trial"
-    low, high = t_interval(np.array(values))
-    return f"{100 * low:.1f} to {100 * high:.1f}"
+    return f"{values.mean():.1f} ± {sample_deviation(values):.1f}"
 
 
 def _difference(scores: Sequence[FeatureScores], other: Sequence[FeatureScores]) -> str:
-    """Mean paired difference at rank 1, in points, and its interval over trials."""
-    values = 100 * (np.array(_first_ranks(scores)) - np.array(_first_ranks(other)))
+    """Mean paired difference at rank 1, in points; its interval where there are several trials."""
+    pairs = zip(scores, other, strict=True)
+    values = 100 * np.array([one.curve[0] - two.curve[0] for one, two in pairs])
     if len(values) < 2:
         return f"{values[0]:+.1f}"
     half = half_t_interval(values)

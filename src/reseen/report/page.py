@@ -110,9 +110,9 @@ def write_page(
         title=title,
         report=report,
         headline=_headline(report),
-        table=_table(report),
+        table=Table(COLUMNS, tuple(report.rows())),
         curves=Picture(svg(cmc_figure(report)), _described_curves(report)),
-        weights=_weights(report),
+        weights=report.weights,
         rows=[] if store is None else _shown(store, rankings),
         sections=sections,
         facts=facts,
@@ -152,24 +152,12 @@ def _headline(report: Report) -> dict[str, str]:
     }
 
 
-def _table(report: Report) -> Table:
-    return Table(COLUMNS, tuple(report.rows()))
-
-
 def _described_curves(report: Report) -> str:
     first = ", ".join(
         f"{FEATURES[kind]} {100 * np.mean([each.curve[0] for each in report.scores(kind)]):.1f} %"
         for kind in report.kinds
     )
     return f"CMC curves from rank 1 to 20. At rank 1: {first}."
-
-
-def _weights(report: Report) -> dict[str, float]:
-    """Mean weights of equation (10) over trials; empty where there are none."""
-    weights = [trial.weights for trial in report.trials]
-    if not all(weights):
-        return {}
-    return {part: float(np.mean([each[part] for each in weights])) for part in weights[0]}
 
 
 def _shown(store: FrameStore, rankings: Sequence[Ranking]) -> list[dict[str, Any]]:

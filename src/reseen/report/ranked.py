@@ -1,4 +1,4 @@
-"""Ranked lists: what some queries found, in pictures, right ones framed green, wrong ones red."""
+"""Ranked lists: what some queries found, in pictures, positives framed green, negatives red."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from reseen.report.plots import INK, save
 SHOWN = 8
 """How many of the nearest gallery tracklets a row shows."""
 
-RIGHT, WRONG = "#12805c", "#c8321f"
+POSITIVE, NEGATIVE = "#12805c", "#c8321f"
 MARKS = {True: "✓", False: "✗"}
 
 
 @dataclass(frozen=True)
-class Found:
+class RankedTracklet:
     """One gallery tracklet in a row.
 
     Attributes:
@@ -34,7 +34,7 @@ class Found:
         name: its name.
         camera: the camera's number.
         distance: to the query.
-        right: whether it is the same person in another camera.
+        positive: whether it is the same person in another camera.
     """
 
     rank: int
@@ -42,25 +42,25 @@ class Found:
     name: str
     camera: int
     distance: float
-    right: bool
+    positive: bool
 
 
 @dataclass(frozen=True)
-class Row:
+class RankedList:
     """One query and what it found.
 
     Attributes:
         index: the query's place in the store.
         name: the query's name.
         camera: the camera's number.
-        found: the nearest gallery tracklets; then the first right one, where it comes later.
-        first: rank of the first right one; 0 where the ranking holds none.
+        found: the nearest gallery tracklets; then the first positive, where it comes later.
+        first: rank of the first positive; 0 where the ranking holds none.
     """
 
     index: int
     name: str
     camera: int
-    found: tuple[Found, ...]
+    found: tuple[RankedTracklet, ...]
     first: int
 
 
@@ -85,7 +85,7 @@ def chosen_rankings(query: Views, gallery: Views, scores: Scores, count: int = 5
     return [ranking(query, gallery, int(index), length) for index in scored[order[places]]]
 
 
-def rows(store: FrameStore, rankings: Sequence[Ranking]) -> list[Row]:
+def rows(store: FrameStore, rankings: Sequence[Ranking]) -> list[RankedList]:
     """Look up the rankings' tracklets in the store that they are of.
 
     Raises:
@@ -99,23 +99,23 @@ def rows(store: FrameStore, rankings: Sequence[Ranking]) -> list[Row]:
     return [_row(store, index, each) for each in rankings]
 
 
-def _row(store: FrameStore, index: dict[str, int], ranked: Ranking) -> Row:
-    matches = np.flatnonzero(ranked.right)
-    first = int(matches[0]) + 1 if matches.size else 0
+def _row(store: FrameStore, index: dict[str, int], ranked: Ranking) -> RankedList:
+    positives = np.flatnonzero(ranked.positive)
+    first = int(positives[0]) + 1 if positives.size else 0
     shown = [*range(min(SHOWN, len(ranked.names))), *([first - 1] if first > SHOWN else [])]
     found = tuple(
-        Found(
+        RankedTracklet(
             place + 1,
             index[ranked.names[place]],
             ranked.names[place],
             int(store.cameras[index[ranked.names[place]]]),
             float(ranked.distances[place]),
-            bool(ranked.right[place]),
+            bool(ranked.positive[place]),
         )
         for place in shown
     )
     query = index[ranked.query]
-    return Row(query, ranked.query, int(store.cameras[query]), found, first)
+    return RankedList(query, ranked.query, int(store.cameras[query]), found, first)
 
 
 def ranked_lists(store: FrameStore, rankings: Sequence[Ranking], path: Path) -> None:
@@ -154,14 +154,16 @@ sizes here."""
 LONGEST_NAME = 16
 
 
-def _draw_row(axes: Axes, store: FrameStore, row: Row, top: float) -> None:
+def _draw_row(axes: Axes, store: FrameStore, row: RankedList, top: float) -> None:
     lines = ("query", f"camera {row.camera}", row.name)
     _draw_tile(axes, store, row.index, (EDGE, top), INK["ink"], lines)
     for number, found in enumerate(row.found, start=1):
-        mark = f"{MARKS[found.right]} {found.rank}   {found.distance:.2f}"
+        mark = f"{MARKS[found.positive]} {found.rank}   {found.distance:.2f}"
         lines = (mark, f"camera {found.camera}", found.name)
         corner = (EDGE + GAP + number * CELL_WIDTH, top)
-        _draw_tile(axes, store, found.index, corner, RIGHT if found.right else WRONG, lines)
+        _draw_tile(
+            axes, store, found.index, corner, POSITIVE if found.positive else NEGATIVE, lines
+        )
 
 
 def _draw_tile(

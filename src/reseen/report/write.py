@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reseen.data.embeddings import joined
@@ -10,10 +11,10 @@ from reseen.evaluation.evaluate import Evaluation
 from reseen.evaluation.protocol import find_protocol, searched_gallery
 from reseen.evaluation.report import Report
 from reseen.network.checkpoint import Run
-from reseen.network.embed import FeatureViews, best_device, final_kind
+from reseen.network.embed import FeatureViews, best_device
 from reseen.report.feature_map import map_figure
 from reseen.report.frame_influence import strip_figure
-from reseen.report.page import Picture, Section, write_page
+from reseen.report.page import Picture, Section, headline_kind, write_page
 from reseen.report.plots import plot_cmc, svg
 from reseen.report.ranked import chosen_rankings, ranked_lists
 
@@ -34,23 +35,52 @@ def write_evaluation(
     """
     report = evaluation.report(store.dataset)
     report.save(folder / "report.json")
+    own = {
+        "run": f"{run.identity}, trained on {len(run.facts.people)} people, "
+        f"{len(run.facts.held_out)} held out for the weights of the parts",
+        "trial and seed": f"{run.facts.trial}, {run.facts.seed}",
+    }
+    title = f"Who was found again: {store.dataset}"
+    write_pages(folder, report, evaluation, run, store, title, facts(run, store, own, seconds))
+    return report
+
+
+def write_pages(
+    folder: Path,
+    report: Report,
+    evaluation: Evaluation,
+    run: Run,
+    store: FrameStore,
+    title: str,
+    known: Mapping[str, str],
+    sections: Sequence[Section] = (),
+) -> None:
+    """Write report.html, cmc.png and ranked.png.
+
+    Args:
+        folder: where to.
+        report: the numbers.
+        evaluation: of one run, for ranked lists and pictures; `run` and `store` are its.
+        title: the page's heading.
+        known: what `facts` gave.
+        sections: between the results and the pictures.
+    """
     plot_cmc(report, folder / "cmc.png")
-    kind = final_kind(run)
-    query, protocol = evaluation.query[kind], find_protocol(evaluation.protocol)
+    kind = headline_kind(report)
+    query, scores = evaluation.query[kind], evaluation.scores[kind]
+    protocol = find_protocol(evaluation.protocol)
     gallery = searched_gallery(protocol, query, evaluation.gallery[kind])
-    three = chosen_rankings(query, gallery, evaluation.scores[kind], 3)
-    ranked_lists(store, three, folder / "ranked.png")
+    ranked_lists(store, chosen_rankings(query, gallery, scores, 3), folder / "ranked.png")
     write_page(
         folder / "report.html",
         report,
-        title=f"Who was found again: {store.dataset}",
+        title=title,
         store=store,
-        rankings=chosen_rankings(query, gallery, evaluation.scores[kind], RANKINGS),
-        sections=picture_sections(run, store, query, gallery),
-        facts=_facts(run, store, seconds),
+        rankings=chosen_rankings(query, gallery, scores, RANKINGS),
+        sections=[*sections, *picture_sections(run, store, query, gallery)],
+        facts=known,
         notes=evaluation.notes,
     )
-    return report
 
 
 def picture_sections(
@@ -80,17 +110,15 @@ def picture_sections(
     ]
 
 
-def _facts(run: Run, store: FrameStore, seconds: float | None) -> dict[str, str]:
-    """What the numbers depend on, for the page's details."""
-    facts = {
+def facts(
+    run: Run, store: FrameStore, own: Mapping[str, str], seconds: float | None
+) -> dict[str, str]:
+    """What the numbers depend on, for the page's details; `own` says more of it."""
+    known = {
         "data": f"{store.dataset}, store {store.fingerprint[:12]}, flow {store.flow}",
-        "run": f"{run.identity}, trained on {len(run.facts.people)} people, "
-        f"{len(run.facts.held_out)} held out for the weights of the parts",
-        "trial and seed": f"{run.facts.trial}, {run.facts.seed}",
+        **own,
         "versions": ", ".join(f"{name} {value}" for name, value in run.facts.versions.items()),
         "hardware": f"{best_device().type}, {os.cpu_count()} cores, {platform.machine()}",
         "settings": run.config.to_toml(),
     }
-    if seconds is not None:
-        facts["time"] = f"{seconds:,.0f} s"
-    return facts
+    return known if seconds is None else {**known, "time of this call": f"{seconds:,.0f} s"}
