@@ -176,9 +176,9 @@ def test_ranked_lists_say_in_words_and_marks_what_the_frames_say_in_colour(tmp_p
     assert "Worst query first match at rank 11" in page.text
     kinds = [figure["class"].strip() for figure in page.tags("figure")]
     assert kinds.count("query") == 3
-    assert kinds.count("right") + kinds.count("right later") == 3
-    assert kinds.count("right later") == 1
-    assert kinds.count("wrong") == 7 + 7 + 8
+    assert kinds.count("positive") + kinds.count("positive later") == 3
+    assert kinds.count("positive later") == 1
+    assert kinds.count("negative") == 7 + 7 + 8
     assert "✓ 3 3.00 camera 2" in page.text
     assert "✗ 1 1.00 camera 2" in page.text
 
