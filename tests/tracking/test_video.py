@@ -5,6 +5,7 @@ import threading
 import weakref
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import cv2
 import numpy as np
@@ -12,7 +13,13 @@ import pytest
 
 from reseen.errors import ReseenError
 from reseen.tracking import video
-from reseen.tracking.video import Counts, expected_frames, frames_from, without_password
+from reseen.tracking.video import (
+    Counts,
+    expected_frames,
+    frames_from,
+    with_password,
+    without_password,
+)
 
 
 def picture(level: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -288,7 +295,37 @@ def test_a_real_connection_that_is_lost_is_taken_up_again():
     assert (counts.reconnects, pauses) == (1, [1])
 
 
-def test_passwords_are_left_out():
-    assert without_password("rtsp://a:b@host:554/x?y=1") == "rtsp://host:554/x?y=1"
-    assert without_password("rtsp://host/x") == "rtsp://host/x"
-    assert without_password("folder/b@c.mp4") == "folder/b@c.mp4"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://a:b@host:554/x?y=1", "rtsp://host:554/x?y=1"),
+        ("rtsp://host/x", "rtsp://host/x"),
+        ("folder/b@c.mp4", "folder/b@c.mp4"),
+        ("http://h/v.cgi?password=geheim&y=1", "http://h/v.cgi?password=&y=1"),
+        ("http://h/v.cgi?y=1&usr=geheim;pwd=geheim", "http://h/v.cgi?y=1&usr=;pwd="),
+        ("http://h/v?Access_Token=geheim#x", "http://h/v?Access_Token=#x"),
+        ("http://h/v?api-key=geheim==", "http://h/v?api-key="),
+        ("rtsp://h/user=geheim&password=geheim&channel=1", "rtsp://h/user=&password=&channel=1"),
+        ("rtsp://h:554/user=geheim_password=geheim_channel=1.sdp", "rtsp://h:554/user="),
+        ("rtsp://geheim:ge@heim@h/?auth=geheim", "rtsp://h/?auth="),
+        ("rtsp://a:geheim@[::1]:554/x", "rtsp://[::1]:554/x"),
+        ("rtsp://a:geheim@[bad", "rtsp://[bad"),
+    ],
+)
+def test_passwords_are_left_out(url, shown):
+    assert without_password(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("rtsp://ann@host:554/x?y=1", "rtsp://ann:p%40s%2Fs%3A@host:554/x?y=1"),
+        ("rtsp://ann:old@host/x", "rtsp://ann:p%40s%2Fs%3A@host/x"),
+        ("http://host", "http://:p%40s%2Fs%3A@host"),
+    ],
+)
+def test_a_password_is_put_where_a_camera_looks_for_it(url, whole):
+    assert with_password(url, "p@s/s:") == whole
+    assert urlsplit(whole).hostname == "host"
+    assert unquote(urlsplit(whole).password) == "p@s/s:"
+    assert without_password(whole) == without_password(url)

@@ -1,13 +1,31 @@
 """Options that several commands share, each declared and explained once."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
+from reseen.errors import ReseenError
 from reseen.network.config import Config
 from reseen.times import read
+
+
+def secret(file: Path | None, variable: str) -> str | None:
+    """Something secret from a file's first line, else from the environment; None from neither.
+
+    What stands on the command line can be read by every user of the machine.
+    """
+    if file is None:
+        return os.environ.get(variable) or None
+    try:
+        first = file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReseenError(f"{file} cannot be read as text: {error}") from error
+    if not first:
+        raise ReseenError(f"the first line of {file} is empty; write the secret there")
+    return first
 
 
 def within(least: float, most: float = float("inf"), *, above: bool = False) -> Parameter:

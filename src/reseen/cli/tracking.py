@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reseen.cli.options import Json, time_option, within
+from reseen.cli.options import Json, secret, time_option, within
 from reseen.errors import ReseenError
 from reseen.printing import print_notes
 from reseen.times import is_dated, show
@@ -31,6 +31,7 @@ def track(
     start: Start = None,
     fps: Annotated[float, within(0, above=True)] = 25.0,
     min_length: Annotated[int, within(1)] = 8,
+    password_file: Path | None = None,
     json: Json = None,
 ) -> None:
     """Find, follow and cut out the people in a video.
@@ -46,14 +47,18 @@ def track(
         boxes: Boxes that another tool found, as MOT text or JSON, instead of a detector.
         fps: Frames per second of a folder of pictures.
         min_length: Who is seen in fewer frames is left out.
+        password_file: File whose first line is a camera's password, so that it need not stand in
+            the URL; or set RESEEN_CAMERA_PASSWORD.
     """
     from reseen.files import write_json
     from reseen.tracking.track import track
+    from reseen.tracking.video import is_url, with_password
 
     if start is not None and not is_dated(start):
         raise ReseenError(f"--start {show(start)} is no date; write 2026-05-01 12:00")
+    password = secret(password_file, "RESEEN_CAMERA_PASSWORD") if is_url(source) else None
     report = track(
-        source,
+        source if password is None else with_password(source, password),
         camera,
         out,
         detector=detector,

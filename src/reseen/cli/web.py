@@ -1,8 +1,10 @@
 """The command that shows a gallery as pages."""
 
+from pathlib import Path
 from typing import Annotated
 
-from reseen.cli.options import within
+from reseen.cli.options import secret, within
+from reseen.errors import ReseenError
 
 
 def serve(
@@ -11,6 +13,7 @@ def serve(
     host: str = "127.0.0.1",
     port: Annotated[int, within(0, 65_535)] = 8000,
     token: str | None = None,
+    token_file: Path | None = None,
     model: list[str] | None = None,
 ) -> None:
     """Show a gallery as a web page, until Ctrl-C.
@@ -19,7 +22,9 @@ def serve(
         gallery: The gallery.
         host: Address to listen on; any but this machine's own needs a token.
         port: Port to listen on; 0 takes a free one.
-        token: What visitors must know, 16 characters or more.
+        token: What visitors must know, 16 random characters or more; better in a file or in the
+            environment's RESEEN_TOKEN, where nobody else on this machine can read it.
+        token_file: File whose first line is the token.
         model: Run folders whose models may be searched with by sending pictures; stripes always
             may.
     """
@@ -27,11 +32,20 @@ def serve(
     from reseen.gallery.gallery import Gallery
     from reseen.web.app import serve
 
+    if token is not None and token_file is not None:
+        raise ReseenError("--token and --token-file both name a token; give one of them")
+    hidden = token is None
+    token = secret(token_file, "RESEEN_TOKEN") if hidden else token
+
+    def ready(address: str) -> None:
+        # The address holds the token, and what is printed may end in a log.
+        print(f"open {address.partition('?')[0] if hidden else address}", flush=True)
+
     serve(
         Gallery.open(gallery),
         host,
         port,
         token,
         extractors=[open_extractor(name) for name in ("stripes", *(model or []))],
-        ready=lambda address: print(f"open {address}", flush=True),
+        ready=ready,
     )

@@ -2,12 +2,13 @@
 
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 CAMERA_TIMEOUT = 10_000
 """Milliseconds that a camera may take to answer."""
+
+SECRET = re.compile(
+    r"([^/?#&;=]*(?:pas|pwd|psw|pw|user|usr|login|auth|token|key|secret|sig)[^/?#&;=]*=)[^/?#&;]*",
+    re.IGNORECASE,
+)
+"""A named value in a camera's address that nobody else should see."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -68,11 +75,23 @@ def is_url(source: str | Path) -> bool:
 
 
 def without_password(source: str | Path) -> str:
-    """The source as it may be shown and stored: a camera's user name and password left out."""
+    """The source as it may be shown and stored.
+
+    A camera's user name and password are left out, and the values of whatever is named like a
+    secret in the rest of its address (`?usr=a&pwd=b`, `/user=a_password=b_channel=1`).
+    """
     if not is_url(source):
         return str(source)
-    parts = urlsplit(str(source))
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return SECRET.sub(r"\1", re.sub(r"://[^/?#]*@", "://", str(source), count=1))
+
+
+def with_password(url: str, password: str) -> str:
+    """A camera's address with the password that it asks for."""
+    protocol, _, rest = url.partition("://")
+    host, further = re.fullmatch(r"([^/?#]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
+    user, _, host = host.rpartition("@")
+    user = user.partition(":")[0]
+    return f"{protocol}://{user}:{quote(password, safe='')}@{host}{further}"
 
 
 def expected_frames(source: str | Path) -> int | None:
