@@ -3,9 +3,8 @@
 import sys
 from pathlib import Path
 
-from reseen.gallery.network_describer import open_describer
-
 from reseen.data.tracked import tracklets_in
+from reseen.gallery.extractors import open_extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter
 from reseen.tracking.track import track
@@ -19,14 +18,14 @@ def find_again(first: Path, second: Path, out: Path, model: str = "stripes") -> 
         out: folder for tracklets and gallery.
         model: a run folder, or "stripes": colours only, without training.
     """
-    describer = open_describer(model)
+    extractor = open_extractor(model)
     gallery = Gallery.open(out / "gallery", create=True)
     for camera, video in {"first": first, "second": second}.items():
         track(video, camera, out / camera)
-        gallery.add(tracklets_in(out / camera), describer)
-    for entry in gallery.entries(describer.model_id, Filter(camera="first")):
+        gallery.add(tracklets_in(out / camera), extractor)
+    for entry in gallery.entries(extractor.model_id, Filter(camera="first")):
         print(entry.id)
-        query = gallery.query(entry.id, describer.model_id)
+        query = gallery.query(entry.id, extractor.model_id)
         for match in gallery.search(query, 3, Filter(camera="second")):
             print(f"  {match.distance:.3f}  {match.entry.id}  from {match.entry.start:.1f} s")
 

@@ -7,6 +7,11 @@ from reseen import progress as module
 from reseen.progress import progress
 
 
+@pytest.fixture(autouse=True)
+def _logged(caplog):
+    caplog.set_level("INFO", "reseen")
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """Time that passes only where a test says so."""
@@ -22,13 +27,12 @@ def clock(monkeypatch):
     return made
 
 
-def test_a_line_a_minute_where_nobody_watches(clock, capsys):
+def test_a_line_a_minute_where_nobody_watches(clock, caplog):
     with progress("packing", 1000, "frames") as advance:
         for _ in range(10):
             clock.now += 25
             advance(50)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == [
+    assert caplog.messages == [
         "packing: 150 of 1,000 frames, 2.0 frames/s, 425 s left",
         "packing: 300 of 1,000 frames, 2.0 frames/s, 350 s left",
         "packing: 450 of 1,000 frames, 2.0 frames/s, 275 s left",
@@ -36,32 +40,32 @@ def test_a_line_a_minute_where_nobody_watches(clock, capsys):
     ]
 
 
-def test_rate_leaves_out_what_an_earlier_run_did(clock, capsys):
+def test_rate_leaves_out_what_an_earlier_run_did(clock, caplog):
     with progress("packing", 1000, "frames", done=800) as advance:
         clock.now += 60
         advance(60)
-    assert "860 of 1,000 frames, 1.0 frames/s, 140 s left" in capsys.readouterr().err
+    assert "860 of 1,000 frames, 1.0 frames/s, 140 s left" in caplog.text
 
 
-def test_stream_without_an_end_has_no_time_left(clock, capsys):
+def test_stream_without_an_end_has_no_time_left(clock, caplog):
     with progress("tracking", None, "frames") as advance:
         clock.now += 60
         advance(600)
-    assert capsys.readouterr().err.startswith("tracking: 600 frames, 10.0 frames/s\n")
+    assert caplog.messages[0] == "tracking: 600 frames, 10.0 frames/s"
 
 
-def test_failed_work_is_not_reported_as_finished(capsys):
+def test_failed_work_is_not_reported_as_finished(caplog):
     with pytest.raises(ValueError, match="broken"), progress("packing", 5, "frames"):
         raise ValueError("broken")
-    assert capsys.readouterr().err == ""
+    assert caplog.messages == []
 
 
-def test_first_of_several_processes_speaks_for_all(monkeypatch, capsys):
+def test_first_of_several_processes_speaks_for_all(monkeypatch, caplog):
     for rank in (0, 1):
         monkeypatch.setenv("RANK", str(rank))
         with progress("training", 5, "updates") as advance:
             advance(rank)
-    assert capsys.readouterr().err.count("training: ") == 1
+    assert caplog.text.count("training: ") == 1
 
 
 class Terminal(io.StringIO):

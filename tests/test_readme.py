@@ -42,9 +42,9 @@ def test_the_python_code_runs_as_printed(tmp_path, monkeypatch, capsys):
 def test_every_command_of_the_readme_parses(line):
     for part in line.split(" && "):
         tokens = part.split()[1:]
-        _, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        command, _, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
         assert not ignored
-        assert bound.arguments
+        assert command.__name__ in tokens
 
 
 def test_every_link_leads_somewhere():
@@ -71,7 +71,7 @@ def test_the_example_finds_people_again(tmp_path, capsys, monkeypatch):
             np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32)
         )
 
-    monkeypatch.setattr(track, "open_detector", lambda _: find_rectangles)
+    monkeypatch.setattr(track, "open_detector", lambda *_: find_rectangles)
 
     example.find_again(tmp_path / "first.avi", tmp_path / "second.avi", tmp_path / "out")
 

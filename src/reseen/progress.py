@@ -1,20 +1,35 @@
-"""Progress of long work: a bar on a terminal, one line a minute elsewhere."""
+"""What people see of the work: its progress and notes on stderr, tables on stdout."""
 
+import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import parent_process
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+log = logging.getLogger("reseen")
+"""For whatever is said on the way. The commands show it on stderr, without progress if --quiet."""
+
+progress_log = logging.getLogger("reseen.progress")
 
 SECONDS_BETWEEN_LINES = 60.0
+
+WIDTH = 160
+"""Columns of a table where the output is not a terminal."""
 
 Advance = Callable[[int], None]
 
 
 @contextmanager
 def progress(what: str, total: int | None, unit: str, done: int = 0) -> Iterator[Advance]:
-    """Show how far some work has come, on stderr, with its rate and the time left.
+    """Show how far some work has come, with its rate and the time left.
+
+    That is a bar on a terminal, and elsewhere a line a minute in the log `reseen.progress`.
 
     Of several processes that `torchrun` has started, the first one speaks for all; a process that
     works for another leaves it to that one.
@@ -28,7 +43,8 @@ def progress(what: str, total: int | None, unit: str, done: int = 0) -> Iterator
     Yields:
         A function to call with the number of units just finished.
     """
-    if os.environ.get("RANK", "0") != "0" or parent_process() is not None:
+    quiet = progress_log.level > logging.INFO
+    if quiet or os.environ.get("RANK", "0") != "0" or parent_process() is not None:
         yield lambda _units: None
         return
     show = _bar if sys.stderr.isatty() else _lines
@@ -86,8 +102,39 @@ def _lines(what: str, total: int | None, unit: str, done: int) -> Iterator[Advan
         finished += units
         if time.monotonic() - last_line >= SECONDS_BETWEEN_LINES:
             last_line = time.monotonic()
-            print(line(), file=sys.stderr, flush=True)  # noqa: T201
+            progress_log.info(line())
 
     yield advance
     seconds = time.monotonic() - started
-    print(f"{what}: {finished:,} {unit} in {seconds:,.1f} s", file=sys.stderr, flush=True)  # noqa: T201
+    progress_log.info(f"{what}: {finished:,} {unit} in {seconds:,.1f} s")
+
+
+def make_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = ""
+) -> "Table":
+    """A table whose first column is text and whose others are numbers."""
+    from rich.box import SIMPLE
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), caption=escape(caption), box=SIMPLE, padding=0)
+    for place, column in enumerate(columns):
+        # Names are to be copied: they are never shortened.
+        table.add_column(column, justify="right" if place else "left", no_wrap=not place)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def print_table(table: "Table") -> None:
+    """Print a table, as wide as it needs where the output is not a terminal."""
+    from rich.console import Console
+
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console.print(table)
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Say what the user must know, a line each."""
+    for note in notes:
+        log.warning(f"note: {note}")

@@ -3,14 +3,20 @@
 Rooms are imported inside the commands, so that `reseen -h` answers at once.
 """
 
+import logging
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
 
-from cyclopts import App, ArgumentCollection, CycloptsError
+from cyclopts import App, ArgumentCollection, CycloptsError, Group, Parameter
 from cyclopts.config import Dict
 
+from reseen.cli.about import doctor, presets, version
 from reseen.cli.data import check, prepare, synthesize
 from reseen.cli.experiments import demo, evaluate, reproduce
 from reseen.cli.gallery import calibrate, gallery_app, search
@@ -18,18 +24,42 @@ from reseen.cli.network import embed, export, train
 from reseen.cli.tracking import track
 from reseen.cli.web import serve
 from reseen.errors import ReseenError
+from reseen.files import cannot_write
 from reseen.network.config import Config
+from reseen.progress import log, progress_log
 
 app = App(
     name="reseen",
     help="Find the same person again in another camera's video.",
+    version=version,
     suppress_keyboard_interrupt=False,
 )
+app.meta.group_parameters = Group("Messages", sort_key=1)
+app.register_install_completion_command()
+AS_VALUE: dict[str, Any] = {
+    "exit_on_error": False,
+    "print_error": False,
+    "result_action": "return_value",
+}
 
 
 def main() -> None:
-    """Run a command and end with its exit code; a user's mistake is one line and code 2."""
-    sys.exit(run(sys.argv[1:]))
+    """Run a command and end with its exit code; a user's mistake is one line and code 2.
+
+    SIGTERM and SIGHUP do what Ctrl-C does at that moment, and end with 143 and 129.
+    """
+    received: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        on_interrupt = signal.getsignal(signal.SIGINT)
+        (on_interrupt if callable(on_interrupt) else signal.default_int_handler)(number, frame)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(number, stop)
+    code = run(sys.argv[1:])
+    sys.exit(128 + received[0] if received else code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -42,14 +72,64 @@ def run(arguments: Sequence[str]) -> int:
         The exit code: 0 well, 1 a check found problems, 2 a mistake or bad input, 130 Ctrl-C.
     """
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except (CycloptsError, ReseenError) as error:
+        code = app.meta(arguments, **AS_VALUE)
+    except (CycloptsError, ReseenError) as error:  # in the options of `launch`
         print(f"reseen: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt as interrupt:
-        print(f"reseen: stopped. {interrupt}".rstrip(), file=sys.stderr)
-        return 130
     return code if isinstance(code, int) else 0
+
+
+@app.meta.default
+def launch(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
+    log_file: Annotated[Path | None, Parameter(name="--log")] = None,
+) -> object:
+    """Run a command, with its messages where they are wanted.
+
+    Args:
+        quiet: No progress; notes and mistakes are said all the same.
+        verbose: Also say what runs here, and where in the program a mistake came up.
+        log_file: File to append all messages to, each with its time.
+    """
+    with _messages(quiet, verbose, log_file):
+        try:
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug(f"{version()}: {' '.join(words[:1])}")  # further words may be secret
+            return app(words, **AS_VALUE)
+        except (CycloptsError, ReseenError) as error:
+            log.error(f"reseen: {error}")
+            log.debug("where it came up:", exc_info=error)
+            return 2
+        except KeyboardInterrupt as interrupt:
+            log.error(f"reseen: stopped. {interrupt}".rstrip())
+            return 130
+
+
+@contextmanager
+def _messages(quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[None]:
+    """Show what is logged on stderr, and add all of it to a file where one is named."""
+    shown = logging.StreamHandler()
+    shown.setLevel(logging.DEBUG if verbose else logging.INFO)
+    handlers: list[logging.Handler] = [shown]
+    if log_file is not None:
+        try:
+            handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        except OSError as error:
+            raise cannot_write(log_file, error) from error
+        form = "%(asctime)s %(levelname)s %(message)s"
+        handlers[-1].setFormatter(logging.Formatter(form, "%Y-%m-%d %H:%M:%S%z"))
+    log.setLevel(logging.DEBUG if verbose or log_file else logging.INFO)
+    progress_log.setLevel(logging.WARNING if quiet else logging.NOTSET)
+    for handler in handlers:
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()
 
 
 def _fill_settings(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -82,5 +162,7 @@ for command in (
     search,
     calibrate,
     serve,
+    presets,
+    doctor,
 ):
     app.command(command)

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reseen.cli.options import within
-from reseen.printing import make_table, print_notes, print_table
+from reseen.cli.options import Dataset, DatasetRoot, Json, Seed, save_result, within
+from reseen.progress import make_table, print_notes, print_table
 
 
 def synthesize(
@@ -14,7 +14,7 @@ def synthesize(
     cameras: Annotated[int, within(1)] = 2,
     twins: Annotated[float, within(0, 1)] = 0.2,
     same_gait: bool = False,
-    seed: Annotated[int, within(0)] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Draw walking people as image folders.
 
@@ -24,25 +24,24 @@ def synthesize(
         cameras: How many cameras see each of them.
         twins: Share of people who look the same and differ only in how they move.
         same_gait: Let everybody move the same, so that people differ only in how they look.
-        seed: The same seed gives the same pixels.
     """
     from reseen.synthetic.synthesize import synthesize
 
     synthesize(out, people, cameras, twins, seed, same_gait)
 
 
-def check(dataset: str, root: Path) -> int:
+def check(dataset: str, root: DatasetRoot, *, json: Json = None) -> int:
     """Compare a data set's folder, or a prepared store, with what it must hold.
 
     Ends with 0 when all is right, with 1 and the list of problems when not.
 
     Args:
         dataset: prid2011, prid2011-178, ilids-vid, mars or folder; or the word store.
-        root: Its folder.
     """
     from reseen.data.check import check, check_store
 
     result = check_store(root) if dataset == "store" else check(dataset, root)
+    save_result(json, result)
     rows = [fact.row for fact in result.facts]
     print_table(make_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
     print_notes(result.notes)
@@ -52,19 +51,18 @@ def check(dataset: str, root: Path) -> int:
 
 
 def prepare(
-    dataset: str,
-    root: Path,
+    dataset: Dataset,
+    root: DatasetRoot,
     *,
     out: Path,
     flow: Literal["lucas-kanade", "dis"] = "lucas-kanade",
+    json: Json = None,
 ) -> None:
     """Decode a data set, compute its optical flow and pack both for training.
 
     Stopped and started again, it goes on where it was.
 
     Args:
-        dataset: prid2011, prid2011-178, ilids-vid, mars or folder.
-        root: Its folder.
         out: The store to make.
         flow: Lucas-Kanade as in the paper's baseline, or OpenCV's DIS.
     """
@@ -72,9 +70,12 @@ def prepare(
     from reseen.data.prepare import prepare
 
     store = prepare(load(dataset, root), out, flow)
-    people = len({person for person in store.persons.tolist() if person > 0})
-    print(
-        f"{out}: {len(store.frames):,} frames, {len(store):,} tracklets, {people:,} people, "
-        f"{len(store.splits)} {'split' if len(store.splits) == 1 else 'splits'}"
-    )
+    counts = {
+        "frames": len(store.frames),
+        "tracklets": len(store),
+        "people": len({person for person in store.persons.tolist() if person > 0}),
+        "splits": len(store.splits),
+    }
+    save_result(json, {**counts, "notes": store.notes, "left_out": store.left_out})
+    print(f"{out}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
     print_notes((*store.notes, *store.left_out))

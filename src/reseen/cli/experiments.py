@@ -6,11 +6,22 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from reseen.cli.network import with_updates
-from reseen.cli.options import ConfigFile, ConfigOverrides, Json, Preset, Seed, Updates, within
-from reseen.printing import print_notes, print_table
+from reseen.cli.options import (
+    ConfigFile,
+    Json,
+    Preset,
+    RunFolder,
+    Seed,
+    Settings,
+    Store,
+    Updates,
+    save_result,
+    within,
+)
+from reseen.progress import print_notes, print_table
 
 
-def demo(out: Path = Path("demo"), *, seed: Seed = 0) -> None:
+def demo(out: Path = Path("demo"), *, seed: Seed = 0, json: Json = None) -> None:
     """Draw people, train the tuned network on some, find the others again.
 
     Args:
@@ -19,13 +30,14 @@ def demo(out: Path = Path("demo"), *, seed: Seed = 0) -> None:
     from reseen.experiments.demo import run_demo
 
     report = run_demo(out, seed)
+    save_result(json, report.document())
     print_table(report.table())
     print(f"{out / 'report.html'}")
 
 
 def evaluate(
-    run: Path,
-    store: Path,
+    run: RunFolder,
+    store: Store,
     *,
     protocol: str | None = None,
     rerank: bool = False,
@@ -35,8 +47,6 @@ def evaluate(
     """Score a run on the test people: CMC and mAP for every feature.
 
     Args:
-        run: What `reseen train` made.
-        store: What `reseen prepare` made.
         protocol: cross-camera, mars-official, mars-field or mars-torchreid; by default the data
             set's own.
         rerank: Order the gallery anew by k-reciprocal neighbours.
@@ -52,15 +62,14 @@ def evaluate(
     evaluation = evaluate(opened, frames, protocol, reranked=rerank)
     folder = out or run
     report = write_evaluation(folder, evaluation, opened, frames)
-    if json is not None:
-        report.save(json)
+    save_result(json, report.document())
     print_table(report.table())
     print_notes(evaluation.notes)
     print(folder / "report.html")
 
 
 def reproduce(
-    store: Path,
+    store: Store,
     *,
     out: Path,
     trials: Annotated[int, within(1)] = 10,
@@ -70,14 +79,14 @@ def reproduce(
     config: ConfigFile = None,  # noqa: ARG001 _fill_settings
     updates: Updates = None,
     seed: Seed = 0,
-    settings: ConfigOverrides = None,
+    json: Json = None,
+    settings: Settings = None,
 ) -> None:
     """Run the paper's experiments: every table and figure, over several trials.
 
     Stopped and started again, it goes on with what is finished.
 
     Args:
-        store: What `reseen prepare` made.
         out: Folder for the runs, report.html, report.md and report.json.
         trials: How many of the store's splits.
         variants: Networks to compare with the paper's: mclaughlin, tuned, tanh, no-dropout, tied,
@@ -88,7 +97,8 @@ def reproduce(
     """
     from reseen.data.store import FrameStore
     from reseen.experiments.plan import VARIANTS
-    from reseen.experiments.reproduce import reproduce
+    from reseen.experiments.reproduce import REPORT_FILE, reproduce
+    from reseen.files import read_json
     from reseen.network.model import PartFusion
 
     chosen = with_updates(settings, updates)
@@ -102,5 +112,6 @@ def reproduce(
         parts=PartFusion.PARTS if part == "all" else ("full",),
         seed=seed,
     )
+    save_result(json, read_json(out / REPORT_FILE))
     print_table(results.variants["paper"].table())
     print(out / "report.html")

@@ -6,13 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from reseen.cli.options import Camera, Json, Since, Until, within
+from reseen.cli.options import (
+    Camera,
+    Dataset,
+    DatasetRoot,
+    Extractor,
+    GalleryPlace,
+    Json,
+    Since,
+    Until,
+    save_result,
+    within,
+)
 from reseen.errors import ReseenError
-from reseen.printing import make_table, print_notes, print_table
+from reseen.progress import make_table, print_notes, print_table, progress
 from reseen.times import show
 
 if TYPE_CHECKING:
-    from reseen.gallery.extractors import Extractor
+    from reseen.gallery import extractors
     from reseen.gallery.gallery import Gallery
     from reseen.gallery.records import Entry, Match, Query
 
@@ -24,21 +35,20 @@ Days = Annotated[float | None, within(0, above=True)]
 
 @gallery_app.command
 def add(
-    gallery: str,
+    gallery: GalleryPlace,
     folder: Path,
     *,
-    model: str = "stripes",
+    model: Extractor = "stripes",
     camera: str | None = None,
     heads: bool = False,
     keep_days: Days = None,
+    json: Json = None,
 ) -> None:
     """Add the tracklets of a folder; what is there already is not added twice.
 
     Args:
-        gallery: The gallery's folder or object-store URL; made when missing.
         folder: What `reseen track` made, or ROOT/PERSON/CAMERA or ROOT/PERSON/CAMERA/TRACKLET of
             pictures.
-        model: A run folder, or stripes: colours only, without training.
         camera: The view's name, where the folder does not tell.
         heads: Store thumbnails with heads as they are; they are pixelated otherwise.
         keep_days: Forget these tracklets after so many days.
@@ -48,7 +58,6 @@ def add(
     from reseen.data.tracked import tracklets_in
     from reseen.gallery.extractors import open_extractor
     from reseen.gallery.gallery import Gallery
-    from reseen.progress import progress
 
     tracklets = tracklets_in(folder, camera)
     keep_until = None if keep_days is None else time.time() + keep_days * 86_400
@@ -61,6 +70,7 @@ def add(
             keep_until=keep_until,
             advance=advance,
         )
+    save_result(json, added)
     print(f"{gallery}: {added.added:,} added, {added.present:,} were there before")
     print_notes(added.left_out)
     if undated := opened.stats().undated:
@@ -74,7 +84,7 @@ def add(
 
 @gallery_app.command(name="list")
 def list_(
-    gallery: str,
+    gallery: GalleryPlace,
     *,
     model: str | None = None,
     camera: Camera = None,
@@ -86,19 +96,16 @@ def list_(
     """List tracklets by time.
 
     Args:
-        gallery: The gallery.
         model: Whose features; needed only where there are several models.
         limit: How many at most.
     """
-    from reseen.files import write_json
     from reseen.gallery.gallery import Gallery
     from reseen.gallery.records import Filter
 
     opened = Gallery.open(gallery)
     chosen, where = opened.model(model), Filter((), camera, None, since, until)
     entries = opened.entries(chosen, where, limit=limit)
-    if json is not None:
-        write_json(json, [asdict(entry) for entry in entries])
+    save_result(json, [asdict(entry) for entry in entries])
     rows = [(entry.id, entry.camera, show(entry.start), f"{entry.frames:,}") for entry in entries]
     count = opened.count(chosen, where)
     title = f"{len(rows):,} of {count:,} tracklets, model {chosen}"
@@ -106,18 +113,12 @@ def list_(
 
 
 @gallery_app.command
-def stats(gallery: str, *, json: Json = None) -> None:
-    """Count what a gallery holds.
-
-    Args:
-        gallery: The gallery.
-    """
-    from reseen.files import write_json
+def stats(gallery: GalleryPlace, *, json: Json = None) -> None:
+    """Count what a gallery holds."""
     from reseen.gallery.gallery import Gallery
 
     found = Gallery.open(gallery).stats()
-    if json is not None:
-        write_json(json, asdict(found))
+    save_result(json, found)
     kept = "for ever" if found.retention_days is None else f"{found.retention_days:g} days"
     rows = [
         *((f"model {name}", f"{count:,}") for name, count in found.models.items()),
@@ -133,7 +134,7 @@ def stats(gallery: str, *, json: Json = None) -> None:
 
 @gallery_app.command
 def forget(
-    gallery: str,
+    gallery: GalleryPlace,
     *,
     ids: tuple[str, ...] = (),
     camera: Camera = None,
@@ -146,7 +147,6 @@ def forget(
     """Remove tracklets, and their data from the disk.
 
     Args:
-        gallery: The gallery.
         ids: These tracklets.
         like: All that look like this tracklet, itself included, up to --distance.
         distance: How far from --like; look at a search first.
@@ -168,11 +168,10 @@ def forget(
 
 
 @gallery_app.command
-def keep(gallery: str, days: Days = None) -> None:
+def keep(gallery: GalleryPlace, days: Days = None) -> None:
     """Set for how many days tracklets are kept; without a number, for ever.
 
     Args:
-        gallery: The gallery.
         days: Days after which a tracklet is forgotten.
     """
     from reseen.gallery.gallery import Gallery
@@ -185,7 +184,7 @@ def keep(gallery: str, days: Days = None) -> None:
 
 
 def search(
-    gallery: str,
+    gallery: GalleryPlace,
     tracklet: str | None = None,
     *,
     crops: Path | None = None,
@@ -204,7 +203,6 @@ def search(
     """Find the tracklets that look most like a person.
 
     Args:
-        gallery: The gallery.
         tracklet: One of its tracklets.
         crops: Or a folder with pictures of the person.
         video: Or a video, with --at and --box.
@@ -215,7 +213,6 @@ def search(
         count: How many matches.
         sheet: PNG file for the query and its matches, side by side.
     """
-    from reseen.files import write_json
     from reseen.gallery.contact_sheet import contact_sheet
     from reseen.gallery.gallery import Gallery
     from reseen.gallery.records import Filter
@@ -224,8 +221,7 @@ def search(
     where = Filter((), camera, not_camera, since, until)
     query, strip = _query(opened, tracklet, crops, video, at, box, model)
     matches = opened.search(query, count, where)
-    if json is not None:
-        write_json(json, [_document(match) for match in matches])
+    save_result(json, [_document(match) for match in matches])
     if sheet is not None:
         thumbnails = opened.thumbnails([match.entry.id for match in matches])
         contact_sheet(query, strip, matches, thumbnails, sheet)
@@ -241,20 +237,19 @@ MATCH_COLUMNS = ("tracklet", "distance", "chance", "stripes", "camera", "from")
 
 
 def calibrate(
-    gallery: str,
+    gallery: GalleryPlace,
     *,
-    model: str = "stripes",
-    dataset: str = "folder",
-    root: Path,
+    model: Extractor = "stripes",
+    dataset: Dataset = "folder",
+    root: DatasetRoot,
     prior: Annotated[float | None, within(0, 1)] = None,
+    json: Json = None,
 ) -> None:
-    """Fit the chance of being the same person on labelled people, for one model.
+    """Fit the chance of being the same person, for one model.
+
+    The data set must show people whom the model was not trained on.
 
     Args:
-        gallery: The gallery whose searches will give chances; made when missing.
-        model: A run folder, or stripes.
-        dataset: folder, prid2011, ilids-vid, mars or synthetic.
-        root: Its folder: people whom the model was not trained on.
         prior: Share of same-person pairs where the chances will be used; by default that of the
             data.
     """
@@ -267,6 +262,7 @@ def calibrate(
     embeddings = embed_benchmark(load(dataset, root).tracklets, extractor)
     fitted = calibrate(embeddings, extractor.model_id, prior)
     opened.notes.keep_calibration(fitted)
+    save_result(json, fitted)
     rows = [tuple(f"{value:.3f}" for value in asdict(rates).values()) for rates in fitted.rates]
     title = (
         f"{extractor.model_id}: {fitted.people} people, {fitted.same_pairs:,} pairs of one person, "
@@ -310,7 +306,7 @@ def _query(
     return query_from_pictures(pictures, extractor, name), strip
 
 
-def _extractor(gallery: "Gallery", model: str | None) -> "Extractor":
+def _extractor(gallery: "Gallery", model: str | None) -> "extractors.Extractor":
     """The extractor of pictures from outside the gallery, whose features it must hold."""
     from reseen.gallery.extractors import open_extractor
 

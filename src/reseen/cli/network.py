@@ -4,28 +4,38 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reseen.cli.options import BodyParts, ConfigFile, ConfigOverrides, Preset, Seed, Updates, within
+from reseen.cli.options import (
+    ConfigFile,
+    Json,
+    Preset,
+    RunFolder,
+    Seed,
+    Settings,
+    Store,
+    Updates,
+    save_result,
+    within,
+)
 from reseen.network.config import Config
 
 
 def train(
-    store: Path,
+    store: Store,
     *,
     out: Path,
     preset: Preset = "paper",  # noqa: ARG001 _fill_settings
     config: ConfigFile = None,  # noqa: ARG001 _fill_settings
     updates: Updates = None,
     seed: Seed = 0,
-    part: BodyParts = "full",
+    part: Literal["full", "upper", "lower", "all"] = "full",
     trial: Annotated[int, within(0)] = 0,
     resume: bool = False,
     precision: Literal["32-true", "bf16-mixed"] = "32-true",
-    settings: ConfigOverrides = None,
+    settings: Settings = None,
 ) -> None:
     """Train the network on a store, or three of them and the weights of their fusion.
 
     Args:
-        store: What `reseen prepare` made.
         out: The run folder.
         part: Body part to train on; all: the three networks and the weights of eq. (10).
         trial: Which of the store's splits.
@@ -51,12 +61,10 @@ def train(
     print(f"{run.path}: trained on {len(run.facts.people)} people, weights {run.identity}")
 
 
-def embed(run: Path, store: Path, *, out: Path, feature: str | None = None) -> None:
+def embed(run: RunFolder, store: Store, *, out: Path, feature: str | None = None) -> None:
     """Write the features of all tracklets of a store as Parquet.
 
     Args:
-        run: What `reseen train` made.
-        store: What `reseen prepare` made.
         out: The Parquet file: name, person, camera, feature.
         feature: spatial, temporal, fused, upper, lower or parts; by default the run's final
             feature.
@@ -70,17 +78,17 @@ def embed(run: Path, store: Path, *, out: Path, feature: str | None = None) -> N
     print(f"{out}: {len(embeddings):,} features")
 
 
-def export(run: Path, *, out: Path) -> None:
+def export(run: RunFolder, *, out: Path, json: Json = None) -> None:
     """Write a run as ONNX, normalisation inside, and check it against PyTorch.
 
     Args:
-        run: What `reseen train` made.
         out: The ONNX file: frames (batch, 16, 5, 64, 48) uint8 in, feature (batch, 128) out.
     """
     from reseen.network.checkpoint import Run
     from reseen.network.export import export_onnx
 
     difference = export_onnx(Run.open(run), out)
+    save_result(json, {"difference": difference})
     print(f"{out}: differs from PyTorch by {difference:.1e} at most")
 
 

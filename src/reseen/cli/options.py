@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
 from reseen.errors import ReseenError
+from reseen.files import write_json
 from reseen.network.config import Config
 from reseen.times import read
 
@@ -57,6 +59,24 @@ def time_option(help_: str) -> Parameter:
     return Parameter(converter=_time, help=help_, metavar="TIME")
 
 
+def save_result(file: Path | None, result: Any) -> None:
+    """Write what a command found as JSON, where a file for it is named."""
+    if file is not None:
+        plain = asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
+        write_json(file, plain)
+
+
+Dataset = Annotated[str, Parameter(help="prid2011, prid2011-178, ilids-vid, mars or folder.")]
+DatasetRoot = Annotated[Path, Parameter(help="The data set's folder.")]
+Store = Annotated[Path, Parameter(help="What `reseen prepare` made.")]
+RunFolder = Annotated[Path, Parameter(help="What `reseen train` made.")]
+GalleryPlace = Annotated[str, Parameter(help="The gallery's folder or object-store URL.")]
+Extractor = Annotated[
+    str, Parameter(help="A run folder, or stripes: colours only, without training.")
+]
+Json = Annotated[Path | None, Parameter(help="JSON file for the result.")]
+
+Camera = Annotated[str | None, Parameter(help="Only this camera.")]
 Since = Annotated[
     float | None,
     time_option(
@@ -65,12 +85,7 @@ Since = Annotated[
     ),
 ]
 Until = Annotated[float | None, time_option("Only up to then.")]
-Camera = Annotated[str | None, Parameter(help="Only this camera.")]
-Json = Annotated[Path | None, Parameter(help="JSON file for the result.")]
-Seed = Annotated[int, within(0), Parameter(help="Every random number follows from it.")]
 
-BodyParts = Literal["full", "upper", "lower", "all"]
-ConfigOverrides = Annotated[Config | None, Parameter(name="*")]
 Preset = Annotated[
     Literal["paper", "quick", "tuned", "mclaughlin"], Parameter(help="Settings to start from.")
 ]
@@ -80,3 +95,5 @@ ConfigFile = Annotated[
 Updates = Annotated[
     int | None, within(0), Parameter(help="Steps of the optimiser for each network.")
 ]
+Seed = Annotated[int, within(0), Parameter(help="Every random number follows from it.")]
+Settings = Annotated[Config | None, Parameter(name="*")]

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reseen.cli.options import Json, secret, time_option, within
+from reseen.cli.options import Json, save_result, secret, time_option, within
 from reseen.errors import ReseenError
-from reseen.printing import print_notes
+from reseen.progress import print_notes
 from reseen.times import is_dated, show
 
 Start = Annotated[
@@ -50,7 +50,6 @@ def track(
         password_file: File whose first line is a camera's password, so that it need not stand in
             the URL; or set RESEEN_CAMERA_PASSWORD.
     """
-    from reseen.files import write_json
     from reseen.tracking.track import track
     from reseen.tracking.video import is_url, with_password
 
@@ -68,8 +67,7 @@ def track(
         fps=fps,
         min_length=min_length,
     )
-    if json is not None:
-        write_json(json, {**asdict(report), "out": str(report.out)})
+    save_result(json, {**asdict(report), "out": str(report.out)})
     expected = report.expected_frames
     cut_off = expected is not None and report.frames + report.broken_frames < expected
     frames = f"{report.frames:,} of {expected:,} frames" if cut_off else f"{report.frames:,} frames"

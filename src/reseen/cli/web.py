@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-from reseen.cli.options import secret, within
+from reseen.cli.options import GalleryPlace, secret, within
 from reseen.errors import ReseenError
 
 
 def serve(
-    gallery: str,
+    gallery: GalleryPlace,
     *,
     host: str = "127.0.0.1",
     port: Annotated[int, within(0, 65_535)] = 8000,
@@ -19,7 +19,6 @@ def serve(
     """Show a gallery as a web page, until Ctrl-C.
 
     Args:
-        gallery: The gallery.
         host: Address to listen on; any but this machine's own needs a token.
         port: Port to listen on; 0 takes a free one.
         token: What visitors must know, 16 random characters or more; better in a file or in the

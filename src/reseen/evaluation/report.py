@@ -12,6 +12,7 @@ from reseen.errors import ReseenError
 from reseen.evaluation.intervals import effective_queries, t_interval, wilson_interval
 from reseen.evaluation.metrics import Scores
 from reseen.files import read_json, write_json
+from reseen.progress import make_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -246,11 +247,7 @@ class Report(msgspec.Struct, frozen=True):
 
     def table(self) -> "Table":
         """The scores as a table for the terminal."""
-        from reseen.printing import make_table
-
-        table = make_table(self.title, COLUMNS, self.rows())
-        table.caption = self.caption
-        return table
+        return make_table(self.title, COLUMNS, self.rows(), self.caption)
 
     def markdown(self) -> str:
         """The scores as a Markdown table."""
