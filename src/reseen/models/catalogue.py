@@ -9,6 +9,7 @@ import msgspec
 
 from reseen.errors import ReseenError
 from reseen.models.folder import models_folder
+from reseen.models.lite0 import weights_file
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +43,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def path(self) -> Path:
         """Where the file lies on this machine once it is there."""
-        return models_folder() / f"{self.name}.onnx"
+        return weights_file() if self.name == "lite0" else models_folder() / f"{self.name}.onnx"
 
     @property
     def model_id(self) -> str:
@@ -76,5 +77,5 @@ def known(sha256: str) -> Entry | None:
 
 def best_trunk() -> str:
     """The name of the first trunk of the catalogue that was loaded; "lite0" before any was."""
-    loaded = (entry.name for entry in catalogue().values() if entry.style and entry.path.is_file())
-    return next(loaded, "lite0")
+    trunks = [entry for entry in catalogue().values() if entry.address and entry.use == "trunk"]
+    return next((entry.name for entry in trunks if entry.path.is_file()), "lite0")

@@ -45,7 +45,7 @@ def lite0_file() -> Path:
     """
     path = models_folder() / f"{NAME}.onnx"
     if not path.is_file():
-        weights = _weights_file()
+        weights = weights_file()
         if sha256_of(weights) != SHA256:
             raise ReseenError(f"{weights} is not the file that lite0 needs; install {PACKAGE} anew")
         with written_aside(path) as temporary:
@@ -53,7 +53,12 @@ def lite0_file() -> Path:
     return path
 
 
-def _weights_file() -> Path:
+def weights_file() -> Path:
+    """The weights, where the package has put them.
+
+    Raises:
+        ReseenError: the package is not installed.
+    """
     try:
         found = [file for file in files(PACKAGE) or () if file.suffix == ".pth"]
     except PackageNotFoundError as error:
