@@ -121,6 +121,21 @@ def test_hand_made_trapezoids():
     assert scores.average_precisions == pytest.approx([(1 + 1) / 4 + (1 / 3 + 2 / 4) / 4])
 
 
+def test_hand_made_trapezoids_of_matches_in_a_row():
+    """Matches at ranks 1, 2 and 4; before them the precision is 1, 1/1 and 2/3."""
+    average = trapezoid_average_precision(np.array([1, 2, 4]))
+    assert average == pytest.approx(((1 + 1) / 2 + (1 + 1) / 2 + (2 / 3 + 3 / 4) / 2) / 3)
+
+
+def test_rows_may_come_one_by_one_but_none_may_be_missing():
+    people = (np.array([1, 2]), np.array([1, 1]), np.array([1, 2]), np.array([2, 2]))
+    rows = [np.array([1.0, 2.0]), np.array([1.0, 2.0])]
+    assert score(iter(rows), *people).first_ranks.tolist() == [1, 2]
+    for wrong in (rows[:1], [*rows, rows[0]]):
+        with pytest.raises(ValueError, match="zip"):
+            score(iter(wrong), *people)
+
+
 def test_equal_distances_rank_every_wrong_one_first():
     scores = one_query([7] * 10, [1, 2, 3, 1, 4, 5, 6, 0, 1, 7], [2] * 10)
     assert scores.first_ranks.tolist() == [8]
@@ -183,6 +198,15 @@ def test_euclidean_distances_against_numpy():
     distances = euclidean_distances(query.astype(np.float32), gallery.astype(np.float32))
     assert distances.dtype == np.float32
     np.testing.assert_allclose(distances, expected, atol=1e-4)
+
+
+def test_features_almost_alike_are_almost_no_distance_apart():
+    """By |x|² + |y|² - 2 x·y rounding leaves less than nothing for some of them."""
+    features = 1000 * np.random.default_rng(2).normal(size=(200, 64)).astype(np.float32)
+    own = euclidean_distances(features, features).diagonal()
+    assert (own >= 0).all()
+    assert own.max() < 8
+    assert euclidean_distances(np.zeros((1, 1)), np.array([[0.25]])) == pytest.approx(0.25)
 
 
 def test_the_chance_level_is_the_mean_over_all_orders():

@@ -77,7 +77,7 @@ class Scores:
         )
         places = np.arange(MAX_RANK)
         left = np.maximum(negatives - places, 0)
-        missed: Floats = np.cumprod(left / np.maximum(left + positives, 1), axis=1).mean(axis=0)
+        missed: Floats = np.cumprod(left / (left + positives), axis=1).mean(axis=0)
         return 1 - missed
 
     @property
