@@ -1,6 +1,8 @@
 """Rooms import leftwards only, as docs/architecture.md draws them."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,30 @@ def test_what_all_rooms_share_imports_no_room(module):
 )
 def test_trespasses_are_seen(room, source, expected):
     assert trespasses(room, source) == expected
+
+
+@pytest.mark.parametrize(
+    "module", ["reseen.gallery.extractors", "reseen.network.embed", "reseen.data.frame_vectors"]
+)
+def test_what_embeds_pictures_loads_little_else(module):
+    """Neither trackers nor plots nor synthetic people, and few enough modules to be read."""
+    loaded = [name for name in modules_loaded_by(module) if name.split(".")[0] == "reseen"]
+    rooms = {name.split(".")[1] for name in loaded if name != "reseen"}
+    assert not rooms & {"tracking", "report", "experiments", "synthetic", "web", "cli"}
+    assert len(loaded) <= 20
+
+
+def test_numbers_need_no_pictures():
+    modules = [path.stem for path in (PACKAGE / "evaluation").glob("[!_]*.py")]
+    assert "evaluate" in modules
+    loaded = modules_loaded_by(*(f"reseen.evaluation.{name}" for name in modules))
+    assert not {"matplotlib", "jinja2"} & {name.split(".")[0] for name in loaded}
+
+
+def modules_loaded_by(*modules: str) -> set[str]:
+    """All of `sys.modules` once some modules are imported."""
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(answer.stdout.split())
