@@ -50,6 +50,29 @@ def test_two_hundred_clients_at_once_are_all_served(address, gallery):
     assert len((gallery.notes.folder / "marks.jsonl").read_text().splitlines()) == 20
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/tracklets",
+        "/tracklet?id=north/ada",
+        "/tracklet?id=nobody",
+        "/about",
+        "/nowhere",
+        "/api/stats",
+        "/api/thumbnail?id=north/ada",
+        "/api/tracklets?limit=x",
+    ],
+)
+def test_head_is_answered_as_get_is_without_the_body(address, path):
+    whole, head = httpx2.get(address + path), httpx2.head(address + path)
+    assert head.status_code == whole.status_code
+    for headers in (whole.headers, head.headers):
+        headers.pop("date", None)
+    assert head.headers == whole.headers
+    assert head.content == b""
+
+
 def test_serve_says_where_and_stops(gallery, monkeypatch):
     """Answers at the address it names, and lets go of the port afterwards."""
     told, servers = [], []

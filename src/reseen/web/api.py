@@ -42,9 +42,11 @@ Seconds = Annotated[float | None, Query(ge=0, le=LATEST, allow_inf_nan=False)]
 Many = Annotated[int, Query(ge=1, le=MOST_AT_ONCE, description="How many matches at most.")]
 
 
-def in_view(camera: Camera = None, start: Seconds = None, end: Seconds = None) -> Filter:
+def in_view(
+    lookup: Looked, camera: Camera = None, start: Seconds = None, end: Seconds = None
+) -> Filter:
     """Tracklets of a camera of which a part lies between two times, in seconds."""
-    return Filter(camera=camera, start=start, end=end)
+    return Filter(camera=lookup.camera(camera), start=start, end=end)
 
 
 InView = Annotated[Filter, Depends(in_view)]

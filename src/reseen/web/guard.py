@@ -23,7 +23,7 @@ from reseen.web.rendering import content_policy, refusal, render
 from reseen.web.uploads import MOST_BYTES
 
 MOST_BYTES_WITHOUT_PICTURES = 2**18
-READING = ("GET", "HEAD", "OPTIONS")
+READING = ("GET", "OPTIONS")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 EVERYWHERE = ("0.0.0.0", "::")
 """Addresses that stand for every address of the machine."""
@@ -84,6 +84,8 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # is answered as GET is; the server leaves the body out
+            scope = {**scope, "method": "GET"}
         request = Request(scope)
         with_pictures = request.headers.get("content-type", "").startswith("multipart/")
         most = MOST_BYTES if with_pictures else MOST_BYTES_WITHOUT_PICTURES

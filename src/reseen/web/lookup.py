@@ -19,6 +19,7 @@ from reseen.gallery.marks import Mark
 from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
 
+NAMES_IN_A_SENTENCE = 10
 NAME_OF_UPLOAD = "pictures sent to the web page"
 
 
@@ -71,13 +72,27 @@ class Lookup:
         if not present:
             raise HTTPException(404, "The gallery is empty.")
         if name and name not in present:
-            raise HTTPException(404, f"The gallery has no tracklets of the model {name}.")
+            names = _some(present)
+            raise HTTPException(
+                404, f"The gallery has no tracklets of the model {name}; there are {names}."
+            )
         return name or min(present, key=_trained_first)
 
     def embeddable(self) -> list[str]:
         """Models in the gallery that new pictures can be embedded for, the default first."""
         present = sorted(self.stats().models, key=_trained_first)
         return [model for model in present if model in self._extractors]
+
+    def camera(self, name: str | None) -> str | None:
+        """The camera named, or none.
+
+        Raises:
+            HTTPException: 404, the gallery has others.
+        """
+        present = self.stats().cameras
+        if name and present and name not in present:
+            raise HTTPException(404, f"There is no camera {name}; there are {_some(present)}.")
+        return name or None
 
     def entry(self, id: str, model: str) -> Entry:
         """One tracklet.
@@ -160,6 +175,12 @@ class Lookup:
     def _found(self, query: Query, where: Filter, k: int) -> Found:
         calibrated = self.gallery.notes.calibration(query.model) is not None
         return Found(query.model, calibrated, self.gallery.search(query, k, where))
+
+
+def _some(names: Collection[str]) -> str:
+    """The first names of many, for a sentence."""
+    first = sorted(names)[:NAMES_IN_A_SENTENCE]
+    return ", ".join(first) + (" and others" if len(names) > len(first) else "")
 
 
 def _trained_first(model: str) -> tuple[bool, str]:

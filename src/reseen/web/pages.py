@@ -56,18 +56,20 @@ class Asked:
         """Whether some tracklets are left out."""
         return bool(self.camera or self.start or self.end or self.other_cameras)
 
-    def where(self, query: Entry | None = None) -> Filter:
+    def where(self, lookup: Lookup, query: Entry | None = None) -> Filter:
         """The filter for matches of a query, or for all tracklets.
 
         Raises:
-            HTTPException: 400, a time cannot be read.
+            HTTPException: 400, a time cannot be read; 404, there is no such camera.
         """
         try:
             start, end = (read(text) if text.strip() else None for text in (self.start, self.end))
         except ReseenError as error:
             raise HTTPException(400, f"{error}.") from error
         not_camera = query.camera if query is not None and self.other_cameras else None
-        return Filter(camera=self.camera or None, not_camera=not_camera, start=start, end=end)
+        return Filter(
+            camera=lookup.camera(self.camera), not_camera=not_camera, start=start, end=end
+        )
 
     def state(self) -> dict[str, str | int]:
         """The parameters that bring this back in an address, defaults empty."""
@@ -102,7 +104,7 @@ def tracklets(
     stats = lookup.stats()
     if not stats.models:
         return render("empty.html", forgotten=forgotten)
-    model, where = lookup.model(asked.model), asked.where()
+    model, where = lookup.model(asked.model), asked.where(lookup)
     total = lookup.gallery.count(model, where)
     entries = lookup.gallery.entries(model, where, limit=ON_A_PAGE, offset=(page - 1) * ON_A_PAGE)
     return render(
@@ -262,7 +264,7 @@ def _frame(lookup: Lookup, asked: Asked) -> dict[str, Any]:
 
 def _search(lookup: Lookup, asked: Asked, id: str) -> tuple[Entry, Found]:
     query = lookup.entry(id, lookup.model(asked.model))
-    return query, lookup.matches(query, asked.where(query), asked.k)
+    return query, lookup.matches(query, asked.where(lookup, query), asked.k)
 
 
 def _single(lookup: Lookup, query: Entry, id: str) -> Match:
