@@ -4,7 +4,8 @@ from scipy.spatial.distance import pdist
 
 from reseen.data.embeddings import Embeddings
 from reseen.errors import ReseenError
-from reseen.report.feature_map import colours, feature_map, map_figure, principal_components
+from reseen.report.feature_map import colours, map_figure, principal_components
+from reseen.report.plots import png
 
 
 def embeddings(persons, cameras):
@@ -65,8 +66,7 @@ def test_colours_of_many_people_stay_inside_what_a_screen_shows_and_differ():
     assert len(np.unique(many.round(3), axis=0)) == 30
 
 
-def test_a_map_is_written_and_two_points_are_no_map(tmp_path):
-    feature_map(embeddings([1, 1, 2], [1, 2, 1]), tmp_path / "map.png")
-    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+def test_three_points_make_a_map_and_two_make_none():
+    assert png(map_figure(embeddings([1, 1, 2], [1, 2, 1]))).startswith(b"\x89PNG")
     with pytest.raises(ReseenError, match="three tracklets or more, not 2"):
         map_figure(embeddings([1, 2], [1, 1]))

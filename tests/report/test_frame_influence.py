@@ -10,8 +10,8 @@ from reseen.report.frame_influence import (
     flow_colours,
     frame_influence,
     strip_figure,
-    tracklet_strip,
 )
+from reseen.report.plots import png
 
 
 def network(**settings):
@@ -102,8 +102,7 @@ def test_a_strip_shows_every_frame_of_the_middle_clip_with_flow_and_bar(
     assert len(axes.patches) == 8
     shares = [text.get_text() for text in axes.texts if text.get_text().endswith("%")]
     assert len(shares) == 8
-    tracklet_strip(run, store, 0, tmp_path / "strip.png")
-    assert (tmp_path / "strip.png").read_bytes().startswith(b"\x89PNG")
+    assert png(strip_figure(run, store, 0)).startswith(b"\x89PNG")
 
 
 def test_clips_of_one_frame_are_refused(make_store, tmp_path):

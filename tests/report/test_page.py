@@ -9,9 +9,9 @@ from reseen.evaluation.report import FEATURES, FeatureScores, Report, Trial
 from reseen.evaluation.scoring import Ranking
 from reseen.report.page import (
     STRIP,
-    Picture,
+    Illustration,
+    PageTable,
     Section,
-    Table,
     headline_kind,
     write_page,
 )
@@ -123,8 +123,8 @@ def test_weights_of_the_body_parts_are_shown_where_there_are_any(tmp_path):
 
 def test_nothing_is_loaded_from_anywhere_and_no_script_runs(tmp_path, store):
     pictures = (
-        Picture(png(cmc_figure(report())), "curves"),
-        Picture(svg(cmc_figure(report())), "curves"),
+        Illustration(png(cmc_figure(report())), "curves"),
+        Illustration(svg(cmc_figure(report())), "curves"),
     )
     page = written(
         tmp_path,
@@ -157,8 +157,8 @@ def test_names_and_texts_are_shown_never_obeyed(tmp_path, store):
             Section(
                 EVIL,
                 (EVIL,),
-                (Table((EVIL, "b"), ((EVIL, EVIL),), EVIL),),
-                (Picture(b"\x89PNG", EVIL, EVIL),),
+                (PageTable((EVIL, "b"), ((EVIL, EVIL),), EVIL),),
+                (Illustration(b"\x89PNG", EVIL, EVIL),),
             )
         ],
     )
@@ -188,7 +188,7 @@ def test_every_picture_is_described(tmp_path, store):
         tmp_path,
         store=store,
         rankings=[ranking(store, 1)],
-        sections=[Section("S", pictures=(Picture(b"\x89PNG", "a described picture"),))],
+        sections=[Section("S", pictures=(Illustration(b"\x89PNG", "a described picture"),))],
     )
     assert all(image["alt"] for image in page.tags("img"))
     described = [div["aria-label"] for div in page.tags("div") if div.get("role") == "img"]
@@ -196,7 +196,9 @@ def test_every_picture_is_described(tmp_path, store):
 
 
 def test_published_rows_are_marked_as_such(tmp_path):
-    table = Table(("method", "rank 1"), (("ours", "50.0"), ("theirs", "77")), "", frozenset({1}))
+    table = PageTable(
+        ("method", "rank 1"), (("ours", "50.0"), ("theirs", "77")), "", frozenset({1})
+    )
     page = written(tmp_path, sections=[Section("Beside", tables=(table,))])
     assert "ours 50.0 theirs published 77" in page.text
     assert [row.get("class") for row in page.tags("tr")][-2:] == [None, "published"]

@@ -68,7 +68,7 @@ class Metric:
         return distances
 
 
-def fit_kissme(train: Embeddings, dimensions: int = 200, stride: int = 1, seed: int = 0) -> Metric:
+def fit_kissme(train: Embeddings, dimensions: int = 200, seed: int = 0) -> Metric:
     """Learn KISSME (Köstinger et al., CVPR 2012) after a principal component analysis.
 
     M = Σ₁⁻¹ - Σ₀⁻¹, with Σ₁ the second moment of differences between a person's tracklets in
@@ -78,7 +78,6 @@ def fit_kissme(train: Embeddings, dimensions: int = 200, stride: int = 1, seed: 
     Args:
         train: features of the training people.
         dimensions: principal components to keep; fewer where the features span fewer.
-        stride: use each stride-th pair of a person only, as MARS's own evaluation does with 10.
         seed: of the random pairs.
 
     Raises:
@@ -86,7 +85,7 @@ def fit_kissme(train: Embeddings, dimensions: int = 200, stride: int = 1, seed: 
             not differ.
     """
     people = _tracklets_by_person(train)
-    same = _pairs_of_a_person(train, people)[::stride]
+    same = _pairs_of_a_person(train, people)
     different = _pairs_of_two_people(train, people, len(same), np.random.default_rng(seed))
     features = train.features.astype(np.float64)
     projection = principal_components(features[np.concatenate(people)], dimensions)

@@ -132,7 +132,6 @@ def ranking(
     gallery: Views,
     index: int,
     length: int = 10,
-    distance: Distance = euclidean_distances,
 ) -> Ranking:
     """What the query at `index` finds, under the camera rule of this module.
 
@@ -140,10 +139,9 @@ def ranking(
         query, gallery: who is searched for and what is searched.
         index: which of the queries.
         length: how many gallery tracklets to list; fewer where the gallery has fewer.
-        distance: `euclidean_distances`, or the `distances` of a learned metric.
     """
     wanted, searched = as_views(query)[0], as_views(gallery)[0]
-    row = view_distances(query, gallery, slice(index, index + 1), distance)[0]
+    row = view_distances(query, gallery, slice(index, index + 1))[0]
     positive, negative = matches(
         wanted.persons[index], wanted.cameras[index], searched.persons, searched.cameras
     )

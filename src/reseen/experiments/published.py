@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-RANKS = (1, 5, 10, 20)
-
-Row = tuple[int | None, int | None, int | None, int | None]
+Printed = tuple[int | None, int | None, int | None, int | None]
 """Rank 1, 5, 10 and 20; None where the paper prints a dash."""
 
 
@@ -12,9 +10,9 @@ Row = tuple[int | None, int | None, int | None, int | None]
 class Published:
     """Rows of the paper's tables for one data set, by method."""
 
-    table1: dict[str, Row]
-    table2: dict[str, Row]
-    table3: dict[str, Row]
+    table1: dict[str, Printed]
+    table2: dict[str, Printed]
+    table3: dict[str, Printed]
 
 
 PUBLISHED: dict[str, Published] = {

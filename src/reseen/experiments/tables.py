@@ -9,8 +9,8 @@ import numpy as np
 from reseen.evaluation.intervals import half_t_interval
 from reseen.evaluation.report import FEATURES, RANKS, FeatureScores, Report, sample_deviation
 from reseen.experiments.plan import VARIANTS
-from reseen.experiments.published import PUBLISHED, Published, Row
-from reseen.report.page import Section, Table, headline_kind
+from reseen.experiments.published import PUBLISHED, Printed, Published
+from reseen.report.page import PageTable, Section, headline_kind
 
 RANK_COLUMNS = tuple(f"rank {rank}" for rank in RANKS)
 FEATURE_OF = {"mclaughlin": "temporal"}
@@ -77,7 +77,7 @@ def _table3(results: Results, published: Published | None) -> Section:
         ("chance level", *(f"{100 * report.chance_level[rank - 1]:.1f}" for rank in RANKS), "")
     )
     known = published.table3 if published else {}
-    printed = [_published(f"{FEATURES[kind]}, published", row) for kind, row in known.items()]
+    printed = {FEATURES[kind]: row for kind, row in known.items()}
     return Section(
         "Table 3: what each feature reaches",
         ("Spatial, temporal and fused come from one network, parts from three.",),
@@ -95,8 +95,7 @@ def _table1(results: Results, published: Published | None) -> Section:
         difference = _difference(report.scores(kind), baseline.scores("temporal"))
         kinds = " (95 %)" if len(report.trials) > 1 else ", in this one trial"
         compared = f" Against it, ours is {difference} points at rank 1{kinds}."
-    known = published.table1 if published else {}
-    printed = [_published(f"{name}, published", row) for name, row in known.items()]
+    printed = published.table1 if published else {}
     return Section(
         "Table 1: beside other methods",
         (
@@ -112,8 +111,7 @@ def _table2(results: Results, published: Published | None) -> Section:
     rows += [
         _row(f"fused + {name.upper()}", report, "fused") for name, report in results.metrics.items()
     ]
-    known = published.table2 if published else {}
-    printed = [_published(f"{name}, published", row) for name, row in known.items()]
+    printed = published.table2 if published else {}
     return Section(
         "Table 2: Euclidean distance and learned metrics",
         (
@@ -134,7 +132,7 @@ def _per_trial(results: Results) -> Section:
         for trial in report.trials
     )
     columns = ("trial", *(FEATURES[kind] for kind in report.kinds))
-    return Section("Rank 1 of every trial", tables=(Table(columns, rows),))
+    return Section("Rank 1 of every trial", tables=(PageTable(columns, rows),))
 
 
 def _ablation(results: Results) -> Section:
@@ -158,7 +156,7 @@ def _ablation(results: Results) -> Section:
         "people."
     )
     said = (f"No better than chance at rank 1: {'; '.join(guessing)}.",) if guessing else ()
-    return Section("One change at a time", said, (Table(columns, tuple(rows), caption),))
+    return Section("One change at a time", said, (PageTable(columns, tuple(rows), caption),))
 
 
 def _budgets(results: Results) -> Section:
@@ -173,17 +171,22 @@ def _budgets(results: Results) -> Section:
     return Section(
         "What a smaller budget gives",
         tables=(
-            Table(
+            PageTable(
                 columns, tuple(rows), "Rank 1 in %; over several trials mean ± standard deviation."
             ),
         ),
     )
 
 
-def _table(rows: Sequence[tuple[str, ...]], printed: Sequence[tuple[str, ...]]) -> Table:
-    places = frozenset(range(len(rows), len(rows) + len(printed)))
+def _table(rows: Sequence[tuple[str, ...]], printed: Mapping[str, Printed]) -> PageTable:
+    """Measured rows, then printed ones, which are marked as published."""
+    theirs = [
+        (f"{name}, published", *("–" if rank is None else str(rank) for rank in ranks), "–")
+        for name, ranks in printed.items()
+    ]
+    places = frozenset(range(len(rows), len(rows) + len(theirs)))
     columns = ("", *RANK_COLUMNS, "rank 1, 95 %")
-    return Table(columns, (*rows, *printed), "In %.", places)
+    return PageTable(columns, (*rows, *theirs), "In %.", places)
 
 
 def _row(name: str, report: Report, kind: str) -> tuple[str, ...]:
@@ -194,10 +197,6 @@ def _row(name: str, report: Report, kind: str) -> tuple[str, ...]:
 def _interval(report: Report, kind: str) -> str:
     low, high = report.intervals(kind)[0]
     return f"{100 * low:.1f} to {100 * high:.1f}"
-
-
-def _published(name: str, row: Row) -> tuple[str, ...]:
-    return (name, *("–" if value is None else str(value) for value in row), "–")
 
 
 def _share(scores: Sequence[FeatureScores], measure: int) -> str:

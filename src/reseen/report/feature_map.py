@@ -1,6 +1,5 @@
 """A two-dimensional map of features: who lies near whom."""
 
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from reseen.data.embeddings import Embeddings
 from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
-from reseen.report.plots import INK, save
+from reseen.report.plots import INK
 
 MARKERS = "os^Dv<>P"
 """One for each camera, over again where there are more cameras."""
@@ -26,15 +25,6 @@ LIGHTNESS, CHROMA = 58.0, 52.0
 """Of all people's colours, in CIELAB: to be seen on a white and on a black page."""
 
 Numbers = NDArray[np.float64]
-
-
-def feature_map(embeddings: Embeddings, path: Path) -> None:
-    """Draw `map_figure` to a PNG file.
-
-    Raises:
-        ReseenError: there are fewer than three tracklets, or the file cannot be written.
-    """
-    save(map_figure(embeddings), path)
 
 
 def map_figure(embeddings: Embeddings) -> Figure:

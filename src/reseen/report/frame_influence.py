@@ -1,6 +1,5 @@
 """One clip frame by frame: its pictures, its flow, and what each frame does to the feature."""
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,8 +16,8 @@ from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.network.checkpoint import Run
 from reseen.network.model import SpatialTemporalFusion
-from reseen.report.pictures import Pictures, enlarged
-from reseen.report.plots import INK, STROKES, save
+from reseen.report.pictures import PictureStack, enlarged
+from reseen.report.plots import INK, STROKES
 
 ACROSS = 8
 """Frames side by side; more go on in the next line."""
@@ -30,15 +29,6 @@ bar: in pixels of a stored frame."""
 LINE = 2 * (HEIGHT + ROOM) + BAR + 28
 
 Floats = NDArray[np.floating]
-
-
-def tracklet_strip(run: Run, store: FrameStore, index: int, path: Path) -> None:
-    """Draw `strip_figure` to a PNG file.
-
-    Raises:
-        ReseenError: the run has no weights, or the file cannot be written.
-    """
-    save(strip_figure(run, store, index), path)
 
 
 def strip_figure(run: Run, store: FrameStore, index: int) -> Figure:
@@ -90,7 +80,7 @@ def frame_influence(network: SpatialTemporalFusion, clip: Tensor) -> Floats:
     return shares
 
 
-def flow_colours(flow: Floats, fastest: float) -> Pictures:
+def flow_colours(flow: Floats, fastest: float) -> PictureStack:
     """Flow as colour: hue for direction, saturation for speed.
 
     Args:
@@ -104,7 +94,7 @@ def flow_colours(flow: Floats, fastest: float) -> Pictures:
     hue = np.arctan2(vertical, horizontal) / (2 * np.pi) % 1
     saturation = np.clip(np.hypot(vertical, horizontal) / fastest, 0, 1)
     rgb = hsv_to_rgb(np.stack([hue, saturation, 1 - 0.15 * saturation], axis=-1))
-    pictures: Pictures = np.rint(255 * rgb).astype(np.uint8)
+    pictures: PictureStack = np.rint(255 * rgb).astype(np.uint8)
     return pictures
 
 
@@ -117,7 +107,7 @@ def _influence_on(run: Run, frames: NDArray[np.uint8]) -> Floats:
     return frame_influence(run.network(part), crop(clips, middle, settings.negate_mirrored_flow)[0])
 
 
-def _drawn(rows: tuple[Pictures, Pictures], influence: Floats, fastest: float) -> Figure:
+def _drawn(rows: tuple[PictureStack, PictureStack], influence: Floats, fastest: float) -> Figure:
     lines = -(-len(influence) // ACROSS)
     across, down = LEFT + CELL * ACROSS, LINE * lines
     figure = Figure(figsize=(across / 72, down / 72))
@@ -157,7 +147,7 @@ def _draw_wheel(axes: Axes, fastest: float) -> None:
 
 
 def _draw_frame(
-    axes: Axes, corner: tuple[float, float], pictures: tuple[Pictures, Pictures]
+    axes: Axes, corner: tuple[float, float], pictures: tuple[PictureStack, PictureStack]
 ) -> None:
     left, top = corner
     for picture in pictures:

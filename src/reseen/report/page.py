@@ -25,7 +25,7 @@ STRIDE = 3
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """A table of a section.
 
     Attributes:
@@ -42,7 +42,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Illustration:
     """A picture of a section.
 
     Attributes:
@@ -68,8 +68,8 @@ class Section:
 
     heading: str
     paragraphs: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    tables: tuple[PageTable, ...] = ()
+    pictures: tuple[Illustration, ...] = ()
 
 
 def write_page(
@@ -106,12 +106,18 @@ def write_page(
         lstrip_blocks=True,
     )
     environment.filters["source"] = _source
+    first = ", ".join(
+        f"{FEATURES[kind]} {100 * np.mean([each.curve[0] for each in report.scores(kind)]):.1f} %"
+        for kind in report.kinds
+    )
     page = environment.get_template("report.html").render(
         title=title,
         report=report,
         headline=_headline(report),
-        table=Table(COLUMNS, tuple(report.rows())),
-        curves=Picture(svg(cmc_figure(report)), _described_curves(report)),
+        table=PageTable(COLUMNS, tuple(report.rows())),
+        curves=Illustration(
+            svg(cmc_figure(report)), f"CMC curves from rank 1 to 20. At rank 1: {first}."
+        ),
         weights=report.weights,
         rows=[] if store is None else _shown(store, rankings),
         sections=sections,
@@ -132,7 +138,7 @@ def headline_kind(report: Report) -> str:
 PREFERENCE = ("lower", "upper", "spatial", "temporal", "fused", "parts")
 
 
-def _source(picture: Picture) -> Markup | str:
+def _source(picture: Illustration) -> Markup | str:
     """What to put into the page for a picture: an element, or an image's address."""
     if isinstance(picture.content, str):
         return Markup(picture.content)
@@ -150,14 +156,6 @@ def _headline(report: Report) -> dict[str, str]:
         "low": f"{100 * low:.1f}",
         "high": f"{100 * high:.1f}",
     }
-
-
-def _described_curves(report: Report) -> str:
-    first = ", ".join(
-        f"{FEATURES[kind]} {100 * np.mean([each.curve[0] for each in report.scores(kind)]):.1f} %"
-        for kind in report.kinds
-    )
-    return f"CMC curves from rank 1 to 20. At rank 1: {first}."
 
 
 def _shown(store: FrameStore, rankings: Sequence[Ranking]) -> list[dict[str, Any]]:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from reseen.data.coding import Picture, unpack_pictures
 from reseen.data.store import FrameStore
 
-Pictures = NDArray[np.uint8]
+PictureStack = NDArray[np.uint8]
 """Several pictures of one size, (n, H, W, 3) uint8, RGB."""
 
 
-def middle_pictures(store: FrameStore, index: int, count: int, step: int = 1) -> Pictures:
+def middle_pictures(store: FrameStore, index: int, count: int, step: int = 1) -> PictureStack:
     """Frames around the middle of a tracklet; a short one starts over at its end.
 
     Args:

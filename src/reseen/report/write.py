@@ -14,7 +14,7 @@ from reseen.network.checkpoint import Run
 from reseen.network.embed import FeatureViews, best_device
 from reseen.report.feature_map import map_figure
 from reseen.report.frame_influence import strip_figure
-from reseen.report.page import Picture, Section, headline_kind, write_page
+from reseen.report.page import Illustration, Section, headline_kind, write_page
 from reseen.report.plots import plot_cmc, svg
 from reseen.report.ranked import chosen_rankings, ranked_lists
 
@@ -93,13 +93,13 @@ def picture_sections(
         query, gallery: the features that the map shows.
     """
     longest = max(query[0].names, key=lambda name: store.lengths[store.names.index(name)])
-    strip = Picture(
+    strip = Illustration(
         svg(strip_figure(run, store, store.names.index(longest))),
         f"Frames of {longest}, their flow and how far each frame moves the temporal feature.",
         f"{longest}: pictures, optical flow (hue: direction, depth: speed), and how far the "
         "temporal feature moves when a frame is left out.",
     )
-    chart = Picture(
+    chart = Illustration(
         svg(map_figure(joined(query[0], gallery[0]))),
         "Features of query and gallery on their first two principal components.",
         "Each person has a colour, each camera a marker; short lines mean that cameras agree.",
