@@ -6,6 +6,7 @@ Everybody is 40 pixels wide and 100 high unless said otherwise, and there are te
 import numpy as np
 import pytest
 
+from benchmarks.bench_tracker import identity_scores
 from reseen.tracking.detections import Detections
 from reseen.tracking.tracker import Track, Tracker
 
@@ -164,3 +165,87 @@ def test_people_out_of_sight_neither_grow_nor_shrink():
     assert predicted > 100 * 1.1**5  # in sight: goes on growing
     track.predict(1.6)
     assert track.box[3] - track.box[1] == pytest.approx(predicted)
+
+
+# Looks
+
+RED, BLUE = (200, 40, 40), (40, 40, 200)
+
+
+def follow_colours(frames: list[list[tuple[float, tuple[int, int, int]]]], shown=None):
+    """Follow people of a colour by their boxes; give {number: x} for each frame.
+
+    `shown` says of which frames the boxes are given, a list of places for each; None gives all.
+    """
+    tracker, seen = Tracker(), []
+    for index, people in enumerate(frames):
+        picture = np.full((300, 600, 3), 128, np.uint8)
+        for x, colour in people:
+            picture[150:250, int(x) - 20 : int(x) + 20] = colour
+        given = range(len(people)) if shown is None else shown[index]
+        boxes = [box(people[place][0]) for place in given]
+        found = Detections.of(boxes, [0.9] * len(boxes))
+        followed = tracker.update(index * STEP, found, picture)
+        seen.append({one.person: (one.box[0] + one.box[2]) / 2 for one in followed})
+    return seen
+
+
+def test_people_who_turn_round_where_they_meet_keep_their_numbers():
+    # By their boxes alone they would have walked on through each other.
+    frames = []
+    for t in range(31):
+        way = min(t, 30 - t)
+        frames.append([(100 + 12 * way, RED), (500 - 12 * way, BLUE)])
+    seen = follow_colours(frames)
+    assert seen[5].keys() == {1, 2} == seen[-1].keys()
+    red = min(seen[0], key=seen[0].get)
+    assert seen[-1][red] < 150
+
+
+def test_a_box_that_slides_to_somebody_else_begins_anew():
+    # Red is detected until blue is about to pass before her; from then on the one box is blue's.
+    frames = [[(300, RED), (100 + 10 * t, BLUE)] for t in range(40)]
+    shown = [[0] if t < 16 else [1] for t in range(40)]
+    seen = follow_colours(frames, shown)
+    assert seen[15].keys() == {1}
+    assert 1 not in seen[25]
+    assert seen[39].keys() == {2}
+
+
+@pytest.mark.parametrize("place", [(-90, -200), (700, 900), (590, 100), (-15, 290)])
+def test_a_box_may_lie_outside_the_picture(place):
+    x, y = place
+    picture = np.zeros((300, 600, 3), np.uint8)
+    tracker = Tracker()
+    for index in range(3):
+        found = Detections.of([(x, y, x + 40, y + 100)], [0.9])
+        followed = tracker.update(index * STEP, found, picture)
+    assert [one.person for one in followed] == [1]
+
+
+# The measure of the benchmark
+
+
+def test_identity_scores_of_a_case_worked_out_by_hand():
+    # A is followed for 6 of 10 frames as 1 and then as 2; B for 4 as 2 before, so that A is 1 and
+    # B is 2 in the best matching: 6 + 4 right of 20 true and 16 given boxes. 3 lies elsewhere.
+    here, there, far = (np.array([x, 0, x + 40, 100], np.float32) for x in (0, 200, 500))
+    truth = {"A": dict.fromkeys(range(10), here), "B": dict.fromkeys(range(10), there)}
+    found = {
+        1: dict.fromkeys(range(6), here),
+        2: {**dict.fromkeys(range(4), there), **dict.fromkeys(range(6, 10), here)},
+        3: dict.fromkeys(range(2), far),
+    }
+    scores = identity_scores(truth, found)
+    assert scores["IDF1"] == pytest.approx(2 * 10 / (20 + 16))
+    assert (scores["precision"], scores["recall"]) == (10 / 16, 10 / 20)
+    assert scores["people"] == 3
+
+
+def test_identity_scores_count_only_boxes_that_overlap_by_half():
+    truth = {1: {0: np.array([0, 0, 40, 100], np.float32)}}
+    # 26 of 54 columns are shared, then 27 of 53: just below and above a half.
+    for shift, right in ((14, 0), (13, 1)):
+        found = {7: {0: np.array([shift, 0, 40 + shift, 100], np.float32)}}
+        assert identity_scores(truth, found)["IDF1"] == right
+    assert identity_scores(truth, {})["IDF1"] == 0

@@ -21,7 +21,7 @@ LEARNING_RATE, SLOW_LEARNING_RATE = 0.05, 0.01
 """Share of each new picture in the background, where nothing changed and where something did. At
 the slow rate nobody who walks past leaves a trace; a moved chair does after some 200 frames."""
 
-LEAST_CHANGE = 0.4
+LEAST_CHANGE = 0.3
 """Share of a person's box that must differ from the background."""
 
 LEAST_HEIGHT = 64
@@ -36,6 +36,12 @@ MARGIN = 24
 
 LEAST_MARGIN_MOVING, LEAST_MARGIN_ANYWHERE = -0.6, 0.3
 """Least distance from the detector's decision plane, where something moved and elsewhere."""
+
+WIDE = 0.7
+"""Width of a moving region as a share of its height from which on it may hold several people; it
+is then also searched at every size, with the margin below."""
+
+LEAST_MARGIN_WIDE = 0.0
 
 REMEMBERED = 15
 """Frames for which a place is searched again where a person was seen."""
@@ -136,6 +142,10 @@ class HogDetector:
         moving[:, 2:] += moving[:, :2]
         windows = []
         for left, top, right, bottom in moving[moving[:, 3] - moving[:, 1] >= LEAST_HEIGHT]:
+            if right - left > WIDE * (bottom - top):
+                area = np.array([left, top, right, bottom], np.float32)
+                shrink = min(1.0, WIDEST / picture.shape[1])
+                windows.append(self._search(picture, area, shrink, 8, LEAST_MARGIN_WIDE))
             for height in REGION_HEIGHTS:
                 enlarge = float(np.clip(height / (bottom - top), 0.05, 2.0))
                 border = MARGIN / enlarge

@@ -199,7 +199,7 @@ def _given(frames: Iterator[Frame], given: GivenBoxes) -> Iterator[Scene]:
 def _followed(frames: Iterator[Frame], find: Callable[[Frame], Detections]) -> Iterator[Scene]:
     tracker = Tracker()
     for frame in frames:
-        yield frame, tracker.update(frame.seconds, find(frame)), tracker.people
+        yield frame, tracker.update(frame.seconds, find(frame), frame.picture), tracker.people
 
 
 def _numbered(frames: Iterator[Frame], given: GivenBoxes) -> Iterator[Scene]:

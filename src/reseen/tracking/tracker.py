@@ -1,9 +1,10 @@
-"""Following people from frame to frame by their boxes.
+"""Following people from frame to frame by their boxes and their colours.
 
-The association of SORT (Bewley et al., ICIP 2016) and ByteTrack (Zhang et al., ECCV 2022): a
-Kalman filter predicts each person's box, the Hungarian algorithm assigns detections to the
-predictions, sure detections first and unsure ones second, and a person who was lost for a while
-is found again where the prediction says.
+A Kalman filter predicts each person's box, and the Hungarian algorithm assigns detections to the
+predictions: sure detections first and unsure ones second, as in ByteTrack (Zhang et al., ECCV
+2022), by the overlap of boxes with a buffer around them, a narrow one first and a wide one second,
+as in C-BIoU (Yang et al., WACV 2023). Who looks too different from a person does not continue
+them: people who cross keep their numbers, and a box that slides to somebody else begins anew.
 """
 
 from dataclasses import dataclass, field
@@ -12,9 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.tracking.detections import LEAST_SCORE, SURE_SCORE, Boxes, Detections, overlap
+from reseen.tracking.video import Picture
 
-LEAST_OVERLAP_SURE, LEAST_OVERLAP_UNSURE, LEAST_OVERLAP_NEW = 0.2, 0.5, 0.3
-"""Least intersection over union of a prediction with a detection in the three passes."""
+BUFFERS = (0.3, 0.5)
+"""What is added to each side of a box, as a share of its width and height, one after the other."""
+
+LEAST_OVERLAP_SURE, LEAST_OVERLAP_UNSURE = 0.3, 0.5
+"""Least intersection over union of a prediction with a detection, buffers included."""
+
+LOOK_WEIGHT = 2.0
+"""What likeness counts for in the assignment where overlap counts for 1."""
+
+LEAST_LIKENESS = 0.6
+"""Cosine of two looks below which they are of different people."""
+
+LOOK_RATE = 0.1
+"""Share of each new look in a person's."""
+
+LOOK_SIZE, LOOK_STRIPES = (16, 48), 4
+LOOK_BINS, LOOK_RANGE = (8, 6, 6), ((0, 256), (90, 170), (90, 170))
+"""A look is a histogram of lightness and two colours (CIELAB) for each of four stripes, one below
+the other, of a box scaled to this width and height; colours beyond the range count as its ends."""
 
 PATIENCE = 2.0
 """Seconds after which a lost person is given up."""
@@ -27,6 +46,11 @@ ACCELERATION_NOISE = 2.0
 
 FIRST_SPEED_NOISE = 1.0
 """Standard deviation of an unknown speed, in box heights per second: a person's brisk walk."""
+
+
+Look = NDArray[np.float64]
+SAME: Look = np.ones(1)
+"""What everybody looks like where there is no picture."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -58,6 +82,7 @@ class Track:
         now: the time of the state, seconds.
         seen: when the person was last detected, seconds.
         score: how sure that detection was.
+        look: what the person looks like, length 1.
         detections: how often the person was detected.
         covariance: (2, 2) of a position and its speed, in squared box heights.
     """
@@ -67,16 +92,19 @@ class Track:
     now: float
     seen: float
     score: float
+    look: Look
     detections: int = 1
     covariance: NDArray[np.float64] = field(
         default_factory=lambda: np.diag([MEASUREMENT_NOISE**2, FIRST_SPEED_NOISE**2])
     )
 
     @classmethod
-    def begin(cls, person: int, box: Boxes, score: float, seconds: float) -> "Track":
+    def begin(
+        cls, person: int, box: Boxes, score: float, seconds: float, look: Look = SAME
+    ) -> "Track":
         """A person who was just seen for the first time and may walk either way."""
         state = np.column_stack([_measured(box), np.zeros(4)])
-        return cls(person, state, seconds, seconds, score)
+        return cls(person, state, seconds, seconds, score, look)
 
     @property
     def box(self) -> Boxes:
@@ -100,13 +128,15 @@ class Track:
         self.covariance = step @ self.covariance @ step.T + np.outer(push, push)
         self.now = seconds
 
-    def correct(self, box: Boxes, score: float) -> None:
-        """Take a detected box into the state."""
+    def correct(self, box: Boxes, score: float, look: Look = SAME) -> None:
+        """Take a detected box, and what is seen in it, into the state."""
         gain = self.covariance[:, 0] / (self.covariance[0, 0] + MEASUREMENT_NOISE**2)
         self.state = self.state + np.outer(_measured(box) - self.state[:, 0], gain)
         self.covariance = self.covariance - np.outer(gain, self.covariance[0])
         self.seen, self.score = self.now, score
         self.detections += 1
+        mixed = (1 - LOOK_RATE) * self.look + LOOK_RATE * look
+        self.look = mixed / np.linalg.norm(mixed)
 
 
 def _measured(box: Boxes) -> NDArray[np.float64]:
@@ -118,10 +148,9 @@ def _measured(box: Boxes) -> NDArray[np.float64]:
 class Tracker:
     """Gives the detections of successive frames to people.
 
-    Each frame is worked in three passes. Sure detections go to people seen before, in sight or
-    lost; unsure ones to people who were in sight until now and got none; sure ones that are left
-    to those seen once so far. What is still left and sure is a new person. One who was seen once
-    and not in the next frame was a false alarm.
+    Sure detections go to people seen before, in sight or lost; unsure ones to people who were in
+    sight until now and got none; sure ones that are left to those seen once so far. What is still
+    left and sure is a new person. One seen once and not in the next frame was a false alarm.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
@@ -139,12 +168,15 @@ class Tracker:
         """The numbers of all who may still be seen again."""
         return {track.person for track in self._tracks}
 
-    def update(self, seconds: float, found: Detections) -> list[Followed]:
+    def update(
+        self, seconds: float, found: Detections, picture: Picture | None = None
+    ) -> list[Followed]:
         """Take in the next frame's detections.
 
         Args:
             seconds: the frame's time, later than the one before.
             found: the people in it.
+            picture: (H, W, 3) uint8 RGB; without it people are followed by their boxes alone.
 
         Returns:
             Those who are in sight, with filtered boxes.
@@ -155,40 +187,79 @@ class Tracker:
         new = [track for track in tracks if track.detections == 1]
         for track in tracks:
             track.predict(seconds)
-        sure = found.only(found.scores >= SURE_SCORE)
-        unsure = found.only((found.scores >= LEAST_SCORE) & (found.scores < SURE_SCORE))
-        sure = _assign(known, sure, LEAST_OVERLAP_SURE)
-        _assign(in_sight, unsure, LEAST_OVERLAP_UNSURE)
-        sure = _assign(new, sure, LEAST_OVERLAP_NEW)
+        looks = [SAME if picture is None else _look(picture, box) for box in found.boxes]
+        free = found.scores >= LEAST_SCORE
+        sure = found.scores >= SURE_SCORE
+        for buffer in BUFFERS:
+            _assign(known, found, looks, free, sure, buffer, LEAST_OVERLAP_SURE)
+        _assign(in_sight, found, looks, free, ~sure, 0.0, LEAST_OVERLAP_UNSURE)
+        _assign(new, found, looks, free, sure, BUFFERS[-1], LEAST_OVERLAP_SURE)
         self._tracks = [track for track in tracks if track.in_sight or track.detections > 1]
-        self._begin(sure, seconds)
+        for place in np.flatnonzero(free & sure):
+            self._people += 1
+            box, score = found.boxes[place], float(found.scores[place])
+            self._tracks.append(Track.begin(self._people, box, score, seconds, looks[place]))
         return [
             Followed(track.person, track.box, track.score)
             for track in self._tracks
             if track.in_sight
         ]
 
-    def _begin(self, found: Detections, seconds: float) -> None:
-        for box, score in zip(found.boxes, found.scores, strict=True):
-            self._people += 1
-            self._tracks.append(Track.begin(self._people, box, float(score), seconds))
 
+def _assign(
+    tracks: list[Track],
+    found: Detections,
+    looks: list[Look],
+    free: NDArray[np.bool_],
+    wanted: NDArray[np.bool_],
+    buffer: float,
+    least_overlap: float,
+) -> None:
+    """Give the `wanted` of the `free` detections (n,) to those tracks that have none yet.
 
-def _assign(tracks: list[Track], found: Detections, least_overlap: float) -> Detections:
-    """Give detections to those tracks that have none yet; return the detections left over.
-
-    Of all assignments, the one with the largest sum of overlaps is taken; its pairs that overlap
-    too little are let go again.
+    Of all assignments of those near and alike enough, the one with the largest sum of overlaps and
+    likenesses is taken. What is given is no longer `free`.
     """
     from scipy.optimize import linear_sum_assignment
 
-    tracks = [track for track in tracks if not track.in_sight]
-    predictions = np.array([track.box for track in tracks], np.float32).reshape(-1, 4)
-    overlaps = overlap(predictions, found.boxes)
-    overlaps[overlaps < least_overlap] = 0
-    free = np.ones(len(found), bool)
-    for row, column in zip(*linear_sum_assignment(overlaps, maximize=True), strict=True):
-        if overlaps[row, column] > 0:
-            tracks[row].correct(found.boxes[column], float(found.scores[column]))
-            free[column] = False
-    return found.only(free)
+    tracks, places = (
+        [track for track in tracks if not track.in_sight],
+        np.flatnonzero(free & wanted),
+    )
+    if not tracks or not len(places):
+        return
+    predictions = np.array([track.box for track in tracks], np.float32)
+    overlaps = overlap(_buffered(predictions, buffer), _buffered(found.boxes[places], buffer))
+    likeness = np.array([track.look for track in tracks]) @ np.array([looks[i] for i in places]).T
+    possible = (overlaps >= least_overlap) & (likeness >= LEAST_LIKENESS)
+    worth = np.where(possible, overlaps + LOOK_WEIGHT * likeness, 0)
+    for row, column in zip(*linear_sum_assignment(worth, maximize=True), strict=True):
+        if possible[row, column]:
+            place = places[column]
+            tracks[row].correct(found.boxes[place], float(found.scores[place]), looks[place])
+            free[place] = False
+
+
+def _buffered(boxes: Boxes, buffer: float) -> Boxes:
+    """Boxes (n, 4) with a share of their width and height added on each side."""
+    margins = (boxes[:, 2:] - boxes[:, :2]) * np.float32(buffer)
+    return np.concatenate([boxes[:, :2] - margins, boxes[:, 2:] + margins], axis=1)
+
+
+def _look(picture: Picture, box: Boxes) -> Look:
+    """Roots of the shares of colours in the inner 60 % of a box's width, length 1."""
+    import cv2
+
+    left, top, right, bottom = box
+    inset = 0.2 * (right - left)
+    rows = slice(min(max(int(top), 0), picture.shape[0] - 1), max(int(bottom), 0) + 1)
+    first = min(max(int(left + inset), 0), picture.shape[1] - 1)
+    part = picture[rows, first : max(int(right - inset), first) + 1]
+    if not part.size:  # the box ends above the picture
+        part = picture[:1, :1]
+    small = cv2.resize(part, LOOK_SIZE, interpolation=cv2.INTER_AREA)
+    low, high = np.transpose(LOOK_RANGE)
+    stripes = np.split(np.clip(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), low, high), LOOK_STRIPES)
+    counts = [np.histogramdd(stripe.reshape(-1, 3), LOOK_BINS, LOOK_RANGE)[0] for stripe in stripes]
+    shares = np.sqrt(np.ravel(counts))
+    return np.asarray(shares / max(np.linalg.norm(shares), 1e-9))
