@@ -26,7 +26,7 @@ from reseen.data.tracklet import Split
 from reseen.network import training
 from reseen.network.batches import BatchSource, Job
 from reseen.network.config import Config
-from reseen.network.inference import CLIPS_AT_ONCE, tracklet_features
+from reseen.network.embed import CLIPS_AT_ONCE, tracklet_features
 from reseen.network.model import SpatialTemporalFusion
 
 TIME_BOUND = 1.10
@@ -107,7 +107,7 @@ def step_ratios(store: FrameStore, config: Config, repeats: int) -> tuple[float,
     fabric = training.make_fabric()
     job = Job(Path("unused"), "full", tuple(range(len(store))), seed=0)
     source = BatchSource(fabric, store, config, [job])
-    learner = training.make_learner(config, source.people, [job.seed])
+    learner = training.make_learner(config, source.people, [job], FRAME_SHAPE)
     optimiser = training.make_optimiser(learner, config.optimiser)
     module, moved = fabric.setup(learner, optimiser)
     (ready,) = source.batches(0, 1)

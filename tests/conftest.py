@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Container, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,20 +169,26 @@ def make_calibration() -> Callable[..., Calibration]:
 
 
 def write_store(
-    path: Path, tracklets: list[tuple[int, int, int]], trained: Container[int] | None = None
+    path: Path,
+    tracklets: list[tuple[int, int, int]],
+    trained: Container[int] | None = None,
+    vectors: tuple[int, ...] = (),
 ) -> FrameStore:
     """Write a store of blotchy patterns, one a person, without pictures to prepare it from.
 
     `tracklets` are (person, camera, length); people in `trained` (default: all) form the only
     split's training part, the others are searched for from camera 1 in the other cameras.
+    `vectors` is the shape of a frame, (6, D), for a store of a trunk's vectors.
     """
     persons, cameras, lengths = zip(*tracklets, strict=True)
     places = range(len(tracklets))
     learnt = {place for place in places if trained is None or persons[place] in trained}
     asked = {place for place in places if cameras[place] == 1} - learnt
     split = Split(*map(tuple, map(sorted, (learnt, asked, set(places) - learnt - asked))))
-    patterns = list(map(_pattern, persons, lengths))
-    nothing = np.empty((0, *FRAME_SHAPE), np.uint8)
+    frame_shape, dtype = (vectors, "float16") if vectors else (FRAME_SHAPE, "uint8")
+    draw = partial(_vectors, vectors) if vectors else _pattern
+    patterns = list(map(draw, persons, lengths))
+    nothing = np.empty((0, *frame_shape), dtype)
     half = len(tracklets) // 2
     path.mkdir()
     Index(
@@ -189,8 +196,8 @@ def write_store(
         fingerprint=path.name,
         notes=(),
         left_out=(),
-        frame_shape=FRAME_SHAPE,
-        dtype="uint8",
+        frame_shape=frame_shape,
+        dtype=dtype,
         shards=tuple(
             write_shard(path, number, np.concatenate([nothing, *some]))
             for number, some in enumerate((patterns[:half], patterns[half:]))
@@ -218,3 +225,10 @@ def _pattern(person: int, length: int) -> NDArray[np.uint8]:
     blotches = random.integers(30, 226, (FRAME_SHAPE[0], 8, 6)).repeat(8, axis=1).repeat(8, axis=2)
     noise = random.integers(-30, 31, (length, *FRAME_SHAPE))
     return (blotches + noise).astype(np.uint8)
+
+
+def _vectors(shape: tuple[int, ...], person: int, length: int) -> NDArray[np.float16]:
+    """Vectors around one that only this person has."""
+    random = np.random.default_rng(1000 + person)
+    vectors = random.normal(size=shape) + 0.5 * random.normal(size=(length, *shape))
+    return vectors.astype(np.float16)

@@ -6,9 +6,11 @@ import torch
 from reseen.data.clips import (
     CROP_HEIGHT,
     CROP_WIDTH,
+    ClipConfig,
     Crops,
     FrameReader,
     PairSampler,
+    PeopleSampler,
     clip_rows,
     crop,
     normalise,
@@ -212,7 +214,9 @@ def normalised_by_hand(frames, divide_by, flow_unit=255):
 @pytest.mark.parametrize("divide_by", ["root", "unit"])
 def test_channels_are_normalised_frame_by_frame(store, divide_by, flow_unit):
     frames = store.frames[np.arange(6)].reshape(2, 3, 5, 64, 48)
-    values = normalise(torch.from_numpy(frames), "full", divide_by, True, flow_unit)
+    values = normalise(
+        torch.from_numpy(frames), "full", ClipConfig(normalise=divide_by, flow_unit=flow_unit)
+    )
     expected = normalised_by_hand(frames.astype(np.float64), divide_by, flow_unit)
     np.testing.assert_allclose(values.numpy(), expected, rtol=1e-9, atol=1e-9)
 
@@ -222,7 +226,7 @@ def test_channels_are_normalised_frame_by_frame(store, divide_by, flow_unit):
 def test_channel_without_contrast_becomes_zero(store, divide_by, part):
     frames = torch.from_numpy(store.frames[np.arange(1)])
     frames[:, 1] = 201
-    values = normalise(frames, part, divide_by, flow=True, flow_unit=255)
+    values = normalise(frames, part, ClipConfig(normalise=divide_by))
     assert values.isfinite().all()
     assert not values[:, 1].any()
     assert values[:, 0].any()
@@ -230,7 +234,7 @@ def test_channel_without_contrast_becomes_zero(store, divide_by, part):
 
 def test_flow_can_be_left_out(store):
     frames = torch.from_numpy(store.frames[np.arange(1)])
-    values = normalise(frames, "full", "root", flow=False, flow_unit=255)
+    values = normalise(frames, "full", ClipConfig(flow=False))
     assert values[:, :3].any()
     assert not values[:, 3:].any()
 
@@ -243,7 +247,7 @@ def test_half_bodies_are_resized_to_whole_frames(store, part, rows):
     resized = np.stack(
         [cv2.resize(half, (48, 64), interpolation=cv2.INTER_LINEAR) for half in halves]
     )
-    values = normalise(torch.from_numpy(frame[None, None]), part, "unit", flow=True, flow_unit=255)
+    values = normalise(torch.from_numpy(frame[None, None]), part, ClipConfig(normalise="unit"))
     assert values.shape == (1, 1, 5, 64, 48)
     np.testing.assert_allclose(
         values[0, 0].numpy(), normalised_by_hand(resized, "unit"), rtol=1e-9, atol=1e-9
@@ -296,3 +300,70 @@ def test_single_view_is_the_middle():
     (view,) = view_crops(1, 2)
     assert view.top.tolist() == view.left.tolist() == [4, 4]
     assert not view.mirrored.any()
+
+
+def people_sampler(store, people=2, clips=3, start="chunk", tracklets=range(8)):
+    return PeopleSampler(store, tracklets, people, clips, FRAMES, start, 0)
+
+
+@pytest.mark.parametrize("start", ["chunk", "random"])
+def test_a_step_has_clips_of_people_from_two_cameras_all_different(store, start):
+    made = people_sampler(store, start=start, clips=2)
+    seen = []
+    for step in range(30):
+        plan = made.draw(step)
+        assert plan.rows.shape == (1, 4, FRAMES)
+        tracklets = owners(store, plan.rows)[0]
+        persons, cameras = store.persons[tracklets], store.cameras[tracklets]
+        np.testing.assert_array_equal(persons, plan.labels[0] + 1)
+        assert len(set(plan.rows[0, :, 0].tolist())) == 4
+        for person in np.unique(persons):
+            assert len(set(cameras[persons == person])) == 2
+        seen.append(sorted(set(persons.tolist())))
+    assert all(len(step) == 2 for step in seen)
+    assert {tuple(step) for step in seen} == {(1, 2), (1, 3), (2, 3)}
+
+
+def test_people_of_a_step_take_turns_in_rounds(make_store):
+    store = make_store([(person, camera, 8) for person in range(1, 7) for camera in (1, 2)])
+    made = people_sampler(store, people=2, clips=4, tracklets=range(12))
+    rounds = [[made.draw(3 * round_ + step) for step in range(3)] for round_ in range(4)]
+    for plans in rounds:
+        labels = np.concatenate([plan.labels[0, ::4] for plan in plans])
+        assert sorted(labels.tolist()) == [0, 1, 2, 3, 4, 5]
+    again = made.draw(7)
+    np.testing.assert_array_equal(again.rows, rounds[2][1].rows)
+
+
+def test_processes_share_the_clips_of_people(store):
+    plan = people_sampler(store, clips=2).draw(3)
+    shares = [plan.share(rank, 2) for rank in (0, 1)]
+    assert sorted(np.concatenate([share.places for share in shares]).tolist()) == [0, 1, 2, 3]
+    for share in shares:
+        np.testing.assert_array_equal(share.rows, plan.rows[:, share.places])
+        np.testing.assert_array_equal(share.labels, plan.labels[:, share.places])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"people": 4}, r"train\.people = 4 needs as many training people, there are 3"),
+        (
+            {"clips": 3, "tracklets": range(5)},
+            r"2 has 2 clips of 4 frames, train\.clips = 3",
+        ),
+        ({"clips": 2, "tracklets": range(9)}, "person 4 is seen by one camera only"),
+    ],
+)
+def test_people_and_clips_that_are_not_there_are_named(store, options, message):
+    with pytest.raises(ReseenError, match=message):
+        people_sampler(store, **options)
+
+
+def test_vectors_are_chosen_by_part_and_mirror():
+    """Six vectors a frame: plain and mirrored, of the full, the upper and the lower body."""
+    frames = torch.arange(2 * 3 * 6.0).reshape(2, 3, 6, 1).half()
+    upper = normalise(frames, "upper", ClipConfig())
+    cut = crop(upper, crops_of((1, 1, False), (8, 8, True)), True)
+    assert cut[..., 0].tolist() == [[2, 8, 14], [21, 27, 33]]
+    assert len(view_crops(16, 1, cut=False)) == 2

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from reseen.data.clips import PairSampler, crop, normalise
+from reseen.data.clips import ClipConfig, PairSampler, crop, normalise
 from reseen.errors import ReseenError
 from reseen.network.batches import BatchSource, Job
 from reseen.network.config import Config
@@ -41,7 +41,7 @@ def test_batch_is_what_was_drawn_for_its_step(store, job, part, tmp_path):
     for step, batch in enumerate(batches, start=3):
         plan = sampler.draw(step)
         frames = torch.from_numpy(store.frames[plan.rows.reshape(-1, FRAMES)])
-        values = normalise(frames, part, "root", flow=True, flow_unit=255)
+        values = normalise(frames, part, ClipConfig())
         torch.testing.assert_close(batch.clips, crop(values, plan.crops, True))
         assert batch.labels.tolist() == plan.labels.tolist()
         assert batch.masks.flattened.shape == (2 * PAIRS, FRAMES, 2560)

@@ -9,14 +9,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from reseen.data.coding import FRAME_SHAPE
 from reseen.errors import ReseenError
 from reseen.files import read_json, write_json
 from reseen.network.checkpoint import Run, RunFacts, read_tensors, write_tensors
 from reseen.network.config import Config
-from reseen.network.learner import Learner
+from reseen.network.losses import Learner
 from reseen.network.model import PartFusion
 
-FACTS = RunFacts("noise", "abc", "dis", 0, 7, ("full",), (1, 2), (), {"reseen": "0"})
+FACTS = RunFacts("noise", "abc", "dis", FRAME_SHAPE, 0, 7, ("full",), (1, 2), (), {"reseen": "0"})
 
 
 @pytest.fixture

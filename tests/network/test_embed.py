@@ -21,7 +21,7 @@ def features_by_hand(run, frames, part, view):
     features = []
     for clip in range(len(frames) // FRAMES):
         chosen = torch.from_numpy(np.array(frames[FRAMES * clip : FRAMES * (clip + 1)]))
-        values = normalise(chosen[None], part, run.config.clips.normalise, flow=True, flow_unit=255)
+        values = normalise(chosen[None], part, run.config.clips)
         with torch.no_grad():
             features.append(network(crop(values, crops, negate_mirrored_flow=True)))
     return [torch.cat(values).mean(dim=0).numpy() for values in zip(*features, strict=True)]
@@ -46,7 +46,7 @@ def test_tracklets_in_many_batches_are_not_mixed_up(finished_run, monkeypatch):
     run, store = finished_run
     whole = embed(run, store, range(len(store)))["fused"][0].features
     monkeypatch.setattr("reseen.network.embed.TRACKLETS_AT_ONCE", 3)
-    monkeypatch.setattr("reseen.network.inference.CLIPS_AT_ONCE", 4)
+    monkeypatch.setattr("reseen.network.embed.CLIPS_AT_ONCE", 4)
     pieces = embed(run, store, range(len(store)))["fused"][0].features
     np.testing.assert_allclose(pieces, whole, rtol=1e-9, atol=1e-9)
 

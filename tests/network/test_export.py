@@ -7,12 +7,13 @@ import onnxruntime
 import pytest
 import torch
 
+from reseen.data.coding import FRAME_SHAPE
 from reseen.errors import ReseenError
 from reseen.network import export
 from reseen.network.checkpoint import Run, RunFacts, versions, write_tensors
 from reseen.network.config import Config
 from reseen.network.export import TOLERANCE, ClipToFeature, export_onnx
-from reseen.network.learner import Learner
+from reseen.network.losses import Learner
 from reseen.network.model import PartFusion
 
 pytest.importorskip("onnxscript")
@@ -20,7 +21,7 @@ pytest.importorskip("onnxscript")
 
 def make_run(path: Path, parts=("full",)) -> Run:
     config = Config()
-    facts = RunFacts("folder", "", "dis", 0, 0, tuple(parts), (1, 2), (), versions())
+    facts = RunFacts("folder", "", "dis", FRAME_SHAPE, 0, 0, tuple(parts), (1, 2), (), versions())
     run = Run.create(path, config, facts)
     for seed, part in enumerate(parts):
         weights = dict(Learner(config, 2, seed).named_parameters())

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from reseen.data.clips import FrameReader, tracklet_clips
-from reseen.network import inference
+from reseen.network import embed as inference
 from reseen.network.config import Config
-from reseen.network.inference import tracklet_features
+from reseen.network.embed import tracklet_features
 from reseen.network.model import Features
 
 CPU = torch.device("cpu")

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from reseen.network.config import Config, NetworkConfig, OptimiserConfig
-from reseen.network.learner import Learner, LearnerStack, draw_masks
+from reseen.network.losses import Learner, LearnerStack, draw_masks
 from reseen.network.training import make_optimiser, weights_of
 
 PAIRS, FRAMES, PEOPLE = 1, 2, 4
@@ -19,7 +19,7 @@ def batch_of(config, seed):
     generator = torch.Generator().manual_seed(seed)
     clips = torch.randn(2 * PAIRS, FRAMES, 5, 56, 40, generator=generator).double()
     labels = torch.randint(PEOPLE, (2, PAIRS), generator=generator)
-    masks = draw_masks(config.network, 2 * PAIRS, FRAMES, generator)
+    masks = draw_masks(config.network, 2 * PAIRS, FRAMES, 2560, generator)
     return (
         clips,
         labels,
@@ -88,7 +88,7 @@ def test_initial_weights_follow_from_the_seed_alone():
 
 
 def test_dropout_keeps_the_expected_value():
-    masks = draw_masks(NetworkConfig(), 8, 16, torch.Generator().manual_seed(0))
+    masks = draw_masks(NetworkConfig(), 8, 16, 2560, torch.Generator().manual_seed(0))
     for mask in masks:
         assert mask.mean().item() == pytest.approx(1, abs=0.05)
         assert mask.unique().tolist() == pytest.approx([0, 2.5])

@@ -1,9 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from reseen.network.config import LossConfig
-from reseen.network.losses import SIAMESE, multi_loss
+from reseen.network.losses import SIAMESE, all_pairs_loss, pair_loss
 
 ALPHA = 2.0
 DIFFERENT, SAME = torch.tensor([False]), torch.tensor([True])
@@ -63,7 +65,7 @@ def test_gradient_is_finite_where_both_features_are_one(kind, same):
     assert np.isfinite(loss_and_gradient(kind, 0.0, same)[1])
 
 
-def multi_loss_by_hand(first, second, weights, first_labels, second_labels, config):
+def loss_by_hand(first, second, weights, first_labels, second_labels, config):
     """Eq. (9), pair by pair, with eq. (7) as printed and eq. (8)."""
     siamese, softmax = [], []
     for x_i, x_j, i, j in zip(first, second, first_labels, second_labels, strict=True):
@@ -81,26 +83,68 @@ def multi_loss_by_hand(first, second, weights, first_labels, second_labels, conf
     return np.mean(siamese), np.mean(softmax), total
 
 
-def test_multi_loss_is_equation_9():
+def test_pair_loss_is_equation_9():
     random = np.random.default_rng(0)
     first, second = random.normal(0, 0.4, (2, 6, 8))
     weights = random.normal(0, 1, (5, 8))
     labels = np.array([[0, 1, 2, 3, 4, 0], [0, 1, 2, 4, 0, 1]])
     config = LossConfig(margin=1.7, siamese_weight=0.5, softmax_weight=3.0)
-    terms = multi_loss(
-        *map(torch.from_numpy, (first, second, first @ weights.T, second @ weights.T, *labels)),
-        config,
+    features = np.concatenate((first, second))
+    terms = pair_loss(
+        *map(torch.from_numpy, (features, features @ weights.T, labels.ravel())), config
     )
-    expected = multi_loss_by_hand(first, second, weights, *labels, config)
+    expected = loss_by_hand(first, second, weights, *labels, config)
     assert [term.item() for term in terms] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", SIAMESE)
-def test_multi_loss_uses_the_chosen_reading(kind):
+def test_pair_loss_uses_the_chosen_reading(kind):
     first, second = apart(0.9).detach(), torch.zeros(1, 3, dtype=torch.float64)
-    scores = torch.zeros(1, 2, dtype=torch.float64)
+    scores = torch.zeros(2, 2, dtype=torch.float64)
     config = LossConfig(siamese=kind)
-    labels = torch.tensor([0]), torch.tensor([1])
-    terms = multi_loss(first, second, scores, scores, *labels, config)
+    terms = pair_loss(torch.cat((first, second)), scores, torch.tensor([0, 1]), config)
     assert terms.siamese.item() == pytest.approx(loss_and_gradient(kind, 0.9, DIFFERENT)[0])
     assert terms.softmax.item() == pytest.approx(2 * np.log(2))
+
+
+@pytest.mark.parametrize("kind", SIAMESE)
+def test_every_pair_of_a_step_counts_and_both_kinds_count_the_same(kind):
+    """Eqs. (7)-(9) in a loop over all pairs; 6 clips of 3, 2 and 1: 4 positives, 11 negatives."""
+    random = np.random.default_rng(3)
+    features, weights = random.normal(0, 0.4, (6, 8)), random.normal(0, 1, (3, 8))
+    labels = np.array([0, 1, 0, 2, 1, 0])
+    config = LossConfig(siamese=kind, margin=1.7, siamese_weight=0.5, softmax_weight=3.0)
+    losses = {True: [], False: []}
+    for i, j in itertools.combinations(range(6), 2):
+        distance, same = np.linalg.norm(features[i] - features[j]), labels[i] == labels[j]
+        inside = distance**2 if kind == "literal" else distance
+        if kind == "hinge":
+            loss = distance if same else max(1.7 - distance, 0)
+        else:
+            loss = distance**2 / 2 if same else max(1.7 - inside, 0) ** 2 / 2
+        losses[bool(same)].append(loss)
+    assert (len(losses[True]), len(losses[False])) == (4, 11)
+    siamese = (np.mean(losses[True]) + np.mean(losses[False])) / 2
+    softmax = 2 * np.mean(
+        [
+            np.log(np.exp(weights @ x).sum()) - weights[y] @ x
+            for x, y in zip(features, labels, strict=True)
+        ]
+    )
+    terms = all_pairs_loss(*map(torch.from_numpy, (features, features @ weights.T, labels)), config)
+    expected = siamese, softmax, 0.5 * siamese + 3.0 * softmax
+    assert [term.item() for term in terms] == pytest.approx(expected, rel=1e-12)
+
+
+def test_positive_and_negative_pairs_weigh_the_same_in_total():
+    """Of 4 people with 4 clips, each of 24 positives weighs 1/48, each of 96 negatives 1/192."""
+    labels = torch.arange(4).repeat_interleave(4)
+    features = torch.eye(16, dtype=torch.float64).requires_grad_()
+    config = LossConfig(siamese="hinge", margin=100.0, softmax_weight=0.0)
+    terms = all_pairs_loss(features, torch.zeros(16, 4), labels, config)
+    assert terms.total.item() == pytest.approx((2**0.5 + (100 - 2**0.5)) / 2)
+    terms.total.backward()
+    # Along another clip's own axis, only the pair with it pulls or pushes: by weight / sqrt(2).
+    pulls = features.grad[0, 1:].numpy() * -(2**0.5)
+    np.testing.assert_allclose(pulls[:3], 1 / 48)
+    np.testing.assert_allclose(pulls[3:], -1 / 192)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from reseen.network.config import Config, NetworkConfig
-from reseen.network.learner import Learner
+from reseen.network.losses import Learner
 from reseen.network.model import DropoutMasks, Features, PartFusion, SpatialTemporalFusion
 
 CLIPS, FRAMES = 2, 4
@@ -59,7 +59,8 @@ def by_hand(made, clips, masks=None):
 def trunk_by_hand(weights, activation, maps):
     """Three times activation(max-pool(convolution)): (5, 56, 40) -> (2560,)."""
     for layer in range(3):
-        kernel, bias = (weights[f"convolutions.{layer}.{kind}"] for kind in ("weight", "bias"))
+        block = f"trunk.convolutions.{layer}"
+        kernel, bias = (weights[f"{block}.{kind}"] for kind in ("weight", "bias"))
         padded = np.pad(maps, ((0, 0), (4, 4), (4, 4)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))
         maps = np.einsum("chwij,kcij->khw", windows, kernel) + bias[:, None, None]
@@ -103,9 +104,9 @@ def test_fused_recurrence_equals_step_by_step_to_rounding():
 
 def test_maps_have_the_papers_sizes():
     made, seen = network(), []
-    for convolution in made.convolutions:
+    for convolution in made.trunk.convolutions:
         convolution.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1:]))
-    flattened = made.flattened(some_clips())
+    flattened = made.trunk(some_clips())
     assert seen == [(5, 56, 40), (16, 30, 22), (32, 17, 13)]
     assert flattened.shape == (CLIPS, FRAMES, 32 * 10 * 8)
 

@@ -18,7 +18,8 @@ from reseen.files import read_json
 from reseen.network import batches, part_fusion, training
 from reseen.network.checkpoint import Run, read_tensors
 from reseen.network.config import Config, OptimiserConfig
-from reseen.network.learner import Learner
+from reseen.network.embed import embed
+from reseen.network.losses import Learner
 from reseen.network.training import fit, job_of, make_fabric, make_optimiser, plan_run, train
 
 UPDATES = 4
@@ -137,9 +138,14 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
-def test_resumed_run_equals_one_never_stopped(store, tmp_path, monkeypatch, optimiser):
-    settings = config(optimiser={"name": optimiser})
+PK = {"sampler": "pk", "people": 3, "clips": 2}
+
+
+@pytest.mark.parametrize(("optimiser", "train_settings"), [("sgd", {}), ("adam", {}), ("sgd", PK)])
+def test_resumed_run_equals_one_never_stopped(
+    store, tmp_path, monkeypatch, optimiser, train_settings
+):
+    settings = config(optimiser={"name": optimiser}, train=train_settings)
     whole = train(store, tmp_path / "whole", settings)
 
     def kill():
@@ -290,8 +296,9 @@ train(FrameStore.open(store), out, Config.load(settings))
 
 
 @pytest.mark.usefixtures("float64")
-def test_two_processes_learn_what_one_learns(store, tmp_path):
-    settings = config(train={"updates": 12, "pairs": 2}, optimiser={"learning_rate": 0.02})
+@pytest.mark.parametrize("sampler", [{"updates": 12, "pairs": 2}, {"updates": 6, **PK}])
+def test_two_processes_learn_what_one_learns(store, tmp_path, sampler):
+    settings = config(train=sampler, optimiser={"learning_rate": 0.02})
     (tmp_path / "settings.toml").write_text(settings.to_toml())
     (tmp_path / "driver.py").write_text(TWO_PROCESSES)
     arguments = [tmp_path / "driver.py", store.path, tmp_path / "two", tmp_path / "settings.toml"]
@@ -445,3 +452,52 @@ def test_snapshot_is_what_a_smaller_budget_gives(store, tmp_path):
     snapshot = read_tensors(run.path / "full" / "weights-2.safetensors")[0]
     weights = read_tensors(small.path / "full" / "weights.safetensors")[0]
     assert all(torch.equal(snapshot[name], value) for name, value in weights.items())
+
+
+@pytest.mark.parametrize("sampler", [{}, PK])
+def test_a_head_learns_on_stored_vectors(make_store, tmp_path, sampler):
+    store = make_store(TRACKLETS, vectors=(6, 40))
+    settings = config(
+        network={"dropout": 0.0, "recurrent_dropout": 0.0},
+        optimiser={"name": "adam"},
+        train={"updates": 30, "pairs": 4, **sampler},
+    )
+    run = train(store, tmp_path / "run", settings, ("lower",))
+    softmax = [float(row["softmax"]) for row in log_of(run, "lower")]
+    assert np.mean(softmax[-3:]) < 0.5 * softmax[0]
+
+
+def test_a_head_starts_from_a_projection_as_the_mean_of_projected_vectors(make_store, tmp_path):
+    """With a step of length 0: what is embedded is what it started with, by hand in NumPy."""
+    store = make_store(TRACKLETS, vectors=(6, 40))
+    projection = np.random.default_rng(0).normal(size=(5, 40)).astype(np.float32)
+    settings = config(
+        optimiser={"learning_rate": 1e-30}, train={"updates": 1}, evaluation={"views": 1}
+    )
+    starts = {"full": torch.from_numpy(projection)}
+    run = train(store, tmp_path / "run", settings, starts=starts)
+    found = embed(run, store, [3])
+    clips = store.tracklet(3)[:4].astype(np.float64)[:, 0]  # two clips of two frames, plain, full
+    mean = projection @ clips.mean(axis=0)
+    for kind, times in (("spatial", 1), ("temporal", 1), ("fused", 2)):
+        feature = found[kind][0].features[0]
+        np.testing.assert_allclose(feature[:5], times * mean, rtol=1e-4, atol=1e-4)
+        assert abs(feature[5:]).max() < 1e-20
+    with pytest.raises(ReseenError, match=r"\(5, 39\) cannot start a network over vectors of 40"):
+        train(store, tmp_path / "other", settings, starts={"full": torch.zeros(5, 39)})
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_run_on_vectors_is_not_used_on_pictures(store, make_store, tmp_path):
+    vectors = make_store(TRACKLETS, name="vectors", vectors=(2, 40))
+    run = train(vectors, tmp_path / "run", config())
+    with pytest.raises(ReseenError, match=r"on frames of shape \(2, 40\), .* \(5, 64, 48\)"):
+        embed(run, store, [0])
+    with pytest.raises(ReseenError, match="holds no vectors of the upper body"):
+        train(vectors, tmp_path / "upper", config(), ("upper",))
+
+
+def test_people_of_one_camera_are_left_out_where_all_clips_pair(make_store, tmp_path):
+    store = make_store([*TRACKLETS, (7, 1, 9)])
+    assert 7 in plan_run(store, ("full",), 0, 0, config()).people
+    assert 7 not in plan_run(store, ("full",), 0, 0, config(train=PK)).people

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from reseen.data.coding import FRAME_SHAPE
 from reseen.errors import ReseenError
 from reseen.network.checkpoint import WEIGHTS_FILE, Run, RunFacts, versions, write_tensors
 from reseen.network.config import ClipConfig, Config, NetworkConfig
@@ -30,7 +31,7 @@ def test_influence_is_the_way_that_the_feature_moves_without_a_frame(recurrent_i
     """Against equations (3)-(5) in numpy, step by step, frame by frame left out."""
     model, frames = network(recurrent_input=recurrent_input, activation=activation), clip()
     with torch.no_grad():
-        flattened = model.flattened(frames[None])[0]
+        flattened = model.trunk(frames[None])[0]
         projection = model.separate_projection or model.projection
         i = projection(flattened).numpy().astype(np.float64)
         w_i, w_s, b_i, b_s = (w.numpy().astype(np.float64) for w in model.recurrence.all_weights[0])
@@ -84,7 +85,9 @@ def test_up_and_down_have_colours_of_their_own():
 def make_run(path, frames):
     config = Config(clips=ClipConfig(frames=frames))
     run = Run.create(
-        path, config, RunFacts("noise", "store", "dis", 0, 0, ("full",), (1,), (), versions())
+        path,
+        config,
+        RunFacts("noise", "store", "dis", FRAME_SHAPE, 0, 0, ("full",), (1,), (), versions()),
     )
     weights = {f"network.{name}": value for name, value in network().state_dict().items()}
     (path / "full").mkdir()

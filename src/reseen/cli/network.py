@@ -58,7 +58,12 @@ def train(
         resume=resume,
         precision=precision,
     )
-    print(f"{run.path}: trained on {len(run.facts.people)} people, weights {run.identity}")
+    budget = run.config.train
+    clips, pairs = (budget.updates * each for each in (budget.clips_a_step, budget.pairs_a_step))
+    print(
+        f"{run.path}: trained on {len(run.facts.people)} people, {clips:,} clips in {pairs:,} "
+        f"pairs for each network, weights {run.identity}"
+    )
 
 
 def embed(run: RunFolder, store: Store, *, out: Path, feature: str | None = None) -> None:

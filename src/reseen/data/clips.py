@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +42,39 @@ FLOW_CHANNELS = slice(3, 5)
 
 
 @dataclass(frozen=True)
+class ClipConfig:
+    """How clips are cut out of tracklets and normalised (sections 2.1 and 3.2)."""
+
+    frames: int = 16
+    """T, the number of consecutive frames of a clip."""
+
+    start: Literal["chunk", "random"] = "chunk"
+    """Where a training clip may start: at a multiple of T (paper) or anywhere (baseline)."""
+
+    normalise: Literal["root", "unit"] = "root"
+    """Divide each channel of a frame by the root of its standard deviation, or by all of it."""
+
+    flow: bool = True
+    """Feed the two channels of optical flow; zeros otherwise."""
+
+    flow_unit: float = 255.0
+    """Pixels per frame that count as 1 before flow is normalised; 8-bit pictures make it 255."""
+
+    negate_mirrored_flow: bool = True
+    """Turn the sign of the horizontal flow when a clip is mirrored; the baseline does not."""
+
+    def __post_init__(self) -> None:
+        require_positive("clips.frames", self.frames)
+        require_positive("clips.flow_unit", self.flow_unit)
+
+
+def require_positive(name: str, value: float) -> None:
+    """Refuse a setting that is not above 0."""
+    if not 0 < value < float("inf"):
+        raise ReseenError(f"{name} must be above 0, not {value}")
+
+
+@dataclass(frozen=True)
 class Crops:
     """Where each clip is cut, and whether it is mirrored; one decision for all its frames.
 
@@ -58,14 +92,15 @@ class Crops:
 
 
 @dataclass(frozen=True)
-class PairPlan:
-    """The pairs of one training step, before any pixel is read.
+class ClipPlan:
+    """The clips of one training step, before any pixel is read.
 
     Attributes:
-        rows: rows of the store, (2, B, T) int64: each pair's first and second clip.
-        labels: 0-based training labels, (2, B) int64.
-        crops: of the 2·B clips, all first clips before all second ones.
-        places: where these clips stand among all the clips of the step, (2·B,) int64.
+        rows: rows of the store, (2, B, T) int64: each pair's first and second clip; (1, N, T)
+            where every one of N clips pairs with every other.
+        labels: 0-based training labels, (2, B) or (1, N) int64.
+        crops: of all clips, all first clips before all second ones.
+        places: where these clips stand among all the clips of the step, (2·B,) or (N,) int64.
     """
 
     rows: Integers
@@ -73,11 +108,12 @@ class PairPlan:
     crops: Crops
     places: Integers
 
-    def share(self, rank: int, ranks: int) -> "PairPlan":
-        """The pairs that process `rank` of `ranks` works on."""
-        pairs = np.arange(self.labels.shape[1])[rank::ranks]
-        clips = np.concatenate((pairs, pairs + self.labels.shape[1]))
-        return PairPlan(self.rows[:, pairs], self.labels[:, pairs], self.crops[clips], clips)
+    def share(self, rank: int, ranks: int) -> "ClipPlan":
+        """The pairs, or clips, that process `rank` of `ranks` works on."""
+        sides, count = self.labels.shape
+        chosen = np.arange(count)[rank::ranks]
+        clips = np.concatenate([chosen + side * count for side in range(sides)])
+        return ClipPlan(self.rows[:, chosen], self.labels[:, chosen], self.crops[clips], clips)
 
 
 class PairSampler:
@@ -124,7 +160,7 @@ class PairSampler:
                 "positive pair to learn from"
             )
 
-    def draw(self, step: int) -> PairPlan:
+    def draw(self, step: int) -> ClipPlan:
         """The pairs of a step (0 and up); the same for the same seed and step, anywhere."""
         random = np.random.default_rng([self.seed, step])
         positives = (self.pairs + step % 2) // 2
@@ -134,13 +170,9 @@ class PairSampler:
         tracklets = np.array([[pair[side][0] for pair in chosen] for side in (0, 1)])
         labels = np.array([[pair[side][1] for pair in chosen] for side in (0, 1)])
         rows = [[self._rows(random, index) for index in side] for side in tracklets]
-        clips = 2 * self.pairs
-        crops = Crops(
-            random.integers(OFFSETS.start, OFFSETS.stop, clips),
-            random.integers(OFFSETS.start, OFFSETS.stop, clips),
-            random.integers(0, 2, clips).astype(bool),
+        return ClipPlan(
+            np.array(rows), labels, _random_crops(random, 2 * self.pairs), np.arange(2 * self.pairs)
         )
-        return PairPlan(np.array(rows), labels, crops, np.arange(clips))
 
     def _positive(self, random: np.random.Generator, turn: int) -> list[tuple[int, int]]:
         order = _order(self.seed, turn // len(self.matchable), len(self.matchable))
@@ -159,7 +191,104 @@ class PairSampler:
             first = self.frames * int(random.integers(max(length // self.frames, 1)))
         else:
             first = int(random.integers(max(length - self.frames, 0) + 1))
-        return clip_rows(int(self.store.starts[tracklet]), length, first, self.frames)
+        return self._clip(tracklet, first)
+
+    def _clip(self, tracklet: int, first: int) -> Integers:
+        start, length = int(self.store.starts[tracklet]), int(self.store.lengths[tracklet])
+        return clip_rows(start, length, first, self.frames)
+
+
+class PeopleSampler(PairSampler):
+    """Draws clips of several people, so that every clip of a step can pair with every other.
+
+    Each person's clips are from two cameras at least, spread evenly over the person's cameras and
+    all different. People take turns in a random order; where their number does not divide by that
+    of a step, some sit a round out.
+
+    Args:
+        store: where the tracklets lie.
+        tracklets: indices of the training tracklets, of people who are seen by two cameras.
+        people: P, people a step.
+        clips: K, clips of each.
+        frames, start, seed: as in `PairSampler`.
+
+    Raises:
+        ReseenError: there are fewer people, somebody is seen by one camera only, or has fewer
+            clips.
+    """
+
+    def __init__(
+        self,
+        store: FrameStore,
+        tracklets: Sequence[int],
+        people: int,
+        clips: int,
+        frames: int,
+        start: Literal["chunk", "random"],
+        seed: int,
+    ) -> None:
+        super().__init__(store, tracklets, people * clips, frames, start, seed)
+        self.people_a_step, self.clips = people, clips
+        if people > len(self.people):
+            raise ReseenError(
+                f"{store.path}: a step of train.people = {people} needs as many training people, "
+                f"there are {len(self.people)} in two cameras"
+            )
+        for person, seen in zip(self.people, self.views, strict=True):
+            if len(seen) < 2:
+                raise ReseenError(
+                    f"{store.path}: person {person} is seen by one camera only; clips of two "
+                    "cameras are needed of everybody"
+                )
+            there = sum(len(self._firsts(index)) for camera in seen for index in camera)
+            if there < clips:
+                raise ReseenError(
+                    f"{store.path}: person {person} has {there} clips of {frames} frames, "
+                    f"train.clips = {clips} asks for more"
+                )
+
+    def draw(self, step: int) -> ClipPlan:
+        """The clips of a step (0 and up); the same for the same seed and step, anywhere."""
+        random = np.random.default_rng([self.seed, step])
+        round_, turn = divmod(step, len(self.people) // self.people_a_step)
+        order = _order(self.seed, round_, len(self.people))
+        labels = order[turn * self.people_a_step :][: self.people_a_step].repeat(self.clips)
+        rows = [
+            clip_rows(
+                int(self.store.starts[index]), int(self.store.lengths[index]), first, self.frames
+            )
+            for label in labels[:: self.clips]
+            for index, first in self._clips_of(random, label)
+        ]
+        count = len(labels)
+        return ClipPlan(
+            np.array([rows]), labels[None], _random_crops(random, count), np.arange(count)
+        )
+
+    def _clips_of(self, random: np.random.Generator, label: int) -> list[tuple[int, int]]:
+        """K of a person's clips: tracklet and first frame, from each camera in turn."""
+        cameras = [
+            random.permutation([(index, first) for index in seen for first in self._firsts(index)])
+            for seen in self.views[label]
+        ]
+        turns = zip_longest(*(cameras[place] for place in random.permutation(len(cameras))))
+        clips = [clip for turn in turns for clip in turn if clip is not None]
+        return [(int(index), int(first)) for index, first in clips[: self.clips]]
+
+    def _firsts(self, tracklet: int) -> range:
+        """Where clips of a tracklet may start."""
+        length = int(self.store.lengths[tracklet])
+        if self.start == "chunk":
+            return range(0, max(length // self.frames, 1) * self.frames, self.frames)
+        return range(max(length - self.frames, 0) + 1)
+
+
+def _random_crops(random: np.random.Generator, clips: int) -> Crops:
+    return Crops(
+        random.integers(OFFSETS.start, OFFSETS.stop, clips),
+        random.integers(OFFSETS.start, OFFSETS.stop, clips),
+        random.integers(0, 2, clips).astype(bool),
+    )
 
 
 @lru_cache(maxsize=4)
@@ -227,38 +356,43 @@ class FrameReader:
         return frames.to(self.device)
 
 
-def normalise(
-    frames: Tensor,
-    part: BodyPart,
-    divide_by: Literal["root", "unit"],
-    flow: bool,
-    flow_unit: float,
-) -> Tensor:
+def normalise(frames: Tensor, part: BodyPart, config: ClipConfig) -> Tensor:
     """Bring every channel of every frame to mean zero and a common spread (section 2.1).
 
     Args:
-        frames: as stored, (..., 5, 64, 48) uint8.
+        frames: as stored, (..., 5, 64, 48) uint8; or vectors of a frozen trunk, (..., A, D).
         part: the body part to keep; halves are resized to the whole frame's size first.
-        divide_by: "unit": the standard deviation; "root": the root of it, as the baseline does.
-        flow: whether the flow channels are kept; zeros otherwise.
-        flow_unit: pixels per frame that count as 1. Divided by the root of its deviation, flow
-            is the stronger the smaller this is.
+        config: "unit" divides by the standard deviation, "root" by the root of it, as the baseline
+            does. Divided by that root, flow is the stronger the smaller its unit is.
 
     Returns:
         (..., 5, 64, 48), torch's default float type. A channel without any contrast becomes zero.
+        Vectors are left as they are: (..., 2, D), plain and mirrored, of the body part.
+
+    Raises:
+        ReseenError: the store holds no vectors of this body part.
     """
+    if frames.is_floating_point():
+        return _part_vectors(frames, part)
     values = _body_part(frames, part)
     values.sub_(values.mean(dim=(-2, -1), keepdim=True))
-    step = 1 / (FLOW_STEPS * flow_unit)
+    step = 1 / (FLOW_STEPS * config.flow_unit)
     scales = torch.tensor((*COLOUR_SCALES, step, step), device=frames.device)[:, None, None]
     # A norm of what is centred already takes a tenth of the time of torch.var.
     spread = torch.linalg.vector_norm(values, dim=(-2, -1), keepdim=True)
     deviation = spread / math.sqrt(HEIGHT * WIDTH - 1) * scales
-    divisor = deviation.sqrt() if divide_by == "root" else deviation
+    divisor = deviation.sqrt() if config.normalise == "root" else deviation
     factor = torch.where(deviation > 0, scales / divisor, 0)
-    if not flow:
+    if not config.flow:
         factor[..., FLOW_CHANNELS, :, :] = 0
     return values.mul_(factor)
+
+
+def _part_vectors(frames: Tensor, part: BodyPart) -> Tensor:
+    place = 2 * list(BODY_PARTS).index(part)
+    if frames.shape[-2] < place + 2:
+        raise ReseenError(f"the store holds no vectors of the {part} body; prepare it with parts")
+    return frames[..., place : place + 2, :].to(torch.get_default_dtype())
 
 
 def _body_part(frames: Tensor, part: BodyPart) -> Tensor:
@@ -274,14 +408,17 @@ def crop(clips: Tensor, crops: Crops, negate_mirrored_flow: bool) -> Tensor:
     """Cut and mirror each clip, then take away each frame's mean over all five channels.
 
     Args:
-        clips: normalised, (n, T, 5, 64, 48).
+        clips: normalised, (n, T, 5, 64, 48); of vectors, (n, T, 2, D), mirrors are chosen only.
         crops: n decisions.
         negate_mirrored_flow: whether a mirror also turns the sign of the horizontal flow, as
             walking left becomes walking right.
 
     Returns:
-        (n, T, 5, 56, 40).
+        (n, T, 5, 56, 40) or (n, T, D).
     """
+    if clips.ndim == 4:
+        sides = torch.from_numpy(crops.mirrored.astype(np.int64)).to(clips.device)
+        return clips[torch.arange(len(clips), device=clips.device), :, sides]
     shape = (*clips.shape[:2], CROP_HEIGHT, CROP_WIDTH, clips.shape[2])
     cut = _channels_last(clips.new_empty(shape))
     decisions = zip(crops.top.tolist(), crops.left.tolist(), crops.mirrored.tolist(), strict=True)
@@ -313,14 +450,16 @@ def _without_mean(cut: Tensor) -> Tensor:
     return cut.sub_(cut.mean(dim=(2, 3, 4), keepdim=True))
 
 
-def view_crops(views: Literal[1, 16], clips: int) -> list[Crops]:
+def view_crops(views: Literal[1, 16], clips: int, cut: bool = True) -> list[Crops]:
     """The crops of each test-time view: the middle one, or eight diagonal ones × mirror.
 
     Args:
         views: 1 or 16.
         clips: how many clips each view is applied to.
+        cut: whether these are pictures; of stored vectors, 16 views are the plain one and its
+            mirror.
     """
-    offsets = [MIDDLE] if views == 1 else list(OFFSETS)
+    offsets = [MIDDLE] if views == 1 or not cut else list(OFFSETS)
     mirrors = [False] if views == 1 else [False, True]
     return [
         Crops(np.full(clips, offset), np.full(clips, offset), np.full(clips, mirrored))

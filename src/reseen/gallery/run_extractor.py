@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from reseen.data.clips import FrameReader
-from reseen.data.coding import pack_frames
+from reseen.data.coding import FRAME_SHAPE, pack_frames
 from reseen.data.pictures import Picture
+from reseen.errors import ReseenError
 from reseen.gallery.extractors import Matrix
 from reseen.network.checkpoint import Run
-from reseen.network.embed import best_device, features_by_kind, final_kind
-from reseen.network.inference import tracklet_features
+from reseen.network.embed import best_device, features_by_kind, final_kind, tracklet_features
 from reseen.network.model import FEATURE
 
 
@@ -24,13 +24,15 @@ class RunExtractor:
         run: a finished run.
 
     Raises:
-        ReseenError: weights are missing or do not fit.
+        ReseenError: weights are missing or do not fit, or the run is not over pictures.
     """
 
     dimensions = FEATURE
     note = ""
 
     def __init__(self, run: Run) -> None:
+        if run.facts.frame_shape != FRAME_SHAPE:
+            raise ReseenError(f"{run.path} was trained on vectors of a trunk, not on pictures")
         self.run, self.model_id = run, run.identity
         self.device = best_device()
         self.networks = {part: run.network(part).to(self.device) for part in run.facts.parts}

@@ -11,12 +11,21 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from reseen.data.clips import BodyPart, FrameReader, PairPlan, PairSampler, crop, normalise
+from reseen.data.clips import (
+    BodyPart,
+    ClipPlan,
+    FrameReader,
+    PairSampler,
+    PeopleSampler,
+    crop,
+    normalise,
+)
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.network.config import Config
-from reseen.network.learner import draw_masks
+from reseen.network.losses import draw_masks
 from reseen.network.model import DropoutMasks
+from reseen.network.trunks import make_trunk
 
 
 @dataclass(frozen=True)
@@ -51,17 +60,18 @@ class BatchSource:
     def __init__(
         self, fabric: Fabric, store: FrameStore, config: Config, jobs: Sequence[Job]
     ) -> None:
-        train, clips = config.train, config.clips
-        if train.pairs % fabric.world_size:
+        train = config.train
+        shared = train.pairs if train.sampler == "pairs" else train.clips_a_step
+        if shared % fabric.world_size:
+            what = "train.pairs" if train.sampler == "pairs" else "train.people × train.clips"
             raise ReseenError(
-                f"train.pairs = {train.pairs} cannot be shared by {fabric.world_size} processes"
+                f"{what} = {shared} cannot be shared by {fabric.world_size} processes"
             )
         self.fabric, self.config, self.jobs = fabric, config, jobs
         self.reader = FrameReader(store.frames, fabric.device)
-        self.samplers = [
-            PairSampler(store, job.tracklets, train.pairs, clips.frames, clips.start, job.seed)
-            for job in jobs
-        ]
+        self.samplers = [_sampler(store, config, job) for job in jobs]
+        self.frame_shape = store.frame_shape
+        self.width = make_trunk(config.network, store.frame_shape).width
         counts = {len(sampler.people) for sampler in self.samplers}
         if len(counts) > 1:
             raise ReseenError(f"networks of {sorted(counts)} people cannot be trained together")
@@ -81,7 +91,7 @@ class BatchSource:
                 ]
                 yield made[0] if len(made) == 1 else _stacked(made)
 
-    def _read(self, step: int) -> list[tuple[PairPlan, Tensor]]:
+    def _read(self, step: int) -> list[tuple[ClipPlan, Tensor]]:
         plans = [
             sampler.draw(step).share(self.fabric.global_rank, self.fabric.world_size)
             for sampler in self.samplers
@@ -90,25 +100,33 @@ class BatchSource:
             (plan, self.reader.read(plan.rows.reshape(-1, plan.rows.shape[-1]))) for plan in plans
         ]
 
-    def _batch(self, step: int, job: Job, plan: PairPlan, frames: Tensor) -> Batch:
+    def _batch(self, step: int, job: Job, plan: ClipPlan, frames: Tensor) -> Batch:
         clips, device = self.config.clips, self.fabric.device
-        values = normalise(frames, job.part, clips.normalise, clips.flow, clips.flow_unit)
+        values = normalise(frames, job.part, clips)
         return Batch(
             crop(values, plan.crops, clips.negate_mirrored_flow),
             torch.from_numpy(plan.labels).to(device),
             self._masks(step, job, plan),
         )
 
-    def _masks(self, step: int, job: Job, plan: PairPlan) -> DropoutMasks | None:
+    def _masks(self, step: int, job: Job, plan: ClipPlan) -> DropoutMasks | None:
         """This process's share of the step's dropout, which is drawn for all processes."""
         seed = np.random.SeedSequence([job.seed, step]).generate_state(1, np.uint64)[0]
         generator = torch.Generator(self.fabric.device).manual_seed(int(seed >> np.uint64(1)))
-        clips, frames = 2 * self.config.train.pairs, self.config.clips.frames
-        masks = draw_masks(self.config.network, clips, frames, generator)
+        clips, frames = self.config.train.clips_a_step, self.config.clips.frames
+        masks = draw_masks(self.config.network, clips, frames, self.width, generator)
         if masks is None or self.fabric.world_size == 1:
             return masks
         places = torch.from_numpy(plan.places).to(self.fabric.device)
         return _map_masks(lambda mask: mask[places], masks)
+
+
+def _sampler(store: FrameStore, config: Config, job: Job) -> PairSampler:
+    train, clips = config.train, config.clips
+    cut = clips.frames, clips.start, job.seed
+    if train.sampler == "pk":
+        return PeopleSampler(store, job.tracklets, train.people, train.clips, *cut)
+    return PairSampler(store, job.tracklets, train.pairs, *cut)
 
 
 def _stacked(batches: Sequence[Batch]) -> Batch:

@@ -4,6 +4,7 @@
     RUN/run.json                     data, people, seed, versions
     RUN/<part>/weights.safetensors   the network and its classifier
     RUN/<part>/checkpoint.safetensors  the same and the optimiser's state, to go on from
+    RUN/<part>/start.safetensors     what the training began with, where a projection was given
     RUN/<part>/log.csv               the loss of every update
     RUN/parts.json                   the weights of eq. (10), where all parts were trained
 
@@ -28,9 +29,10 @@ from reseen.files import read_json, write_json, write_text, written_aside
 from reseen.network.config import Config
 from reseen.network.model import PartFusion, SpatialTemporalFusion
 
-FORMAT = 1
+FORMAT = 2
 CONFIG_FILE, RUN_FILE, PARTS_FILE = "config.toml", "run.json", "parts.json"
 WEIGHTS_FILE, CHECKPOINT_FILE, LOG_FILE = "weights.safetensors", "checkpoint.safetensors", "log.csv"
+START_FILE = "start.safetensors"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class RunFacts:
         dataset: name of the data set.
         store: fingerprint of the store trained on.
         flow: how the store's flow was computed.
+        frame_shape: of the store's frames, by which the trunk is chosen.
         trial: which of the store's splits.
         seed: every random number of the training follows from it.
         parts: body parts trained.
@@ -52,6 +55,7 @@ class RunFacts:
     dataset: str
     store: str
     flow: str
+    frame_shape: tuple[int, ...]
     trial: int
     seed: int
     parts: tuple[BodyPart, ...]
@@ -100,7 +104,9 @@ class Run:
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ReseenError(f"{path} was written by another version of reseen; train it again")
         try:
-            lists = {name: tuple(values[name]) for name in ("parts", "people", "held_out")}
+            lists = {
+                name: tuple(values[name]) for name in ("frame_shape", "parts", "people", "held_out")
+            }
             facts = RunFacts(**{**values, **lists})
         except (KeyError, TypeError) as error:
             raise ReseenError(f"{path / RUN_FILE} is damaged ({error})") from error
@@ -119,7 +125,7 @@ class Run:
             ReseenError: its weights are missing, damaged or of another shape.
         """
         path = self.path / part / weights
-        network = SpatialTemporalFusion(self.config.network)
+        network = SpatialTemporalFusion(self.config.network, self.facts.frame_shape)
         tensors = {
             name.removeprefix("network."): value
             for name, value in read_tensors(path)[0].items()

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 import tomli_w
 
+from reseen.data.clips import ClipConfig, require_positive
 from reseen.errors import ReseenError
 
 PRESETS = ("paper", "quick", "tuned", "mclaughlin")
@@ -41,33 +42,6 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
-class ClipConfig:
-    """How clips are cut out of tracklets and normalised (sections 2.1 and 3.2)."""
-
-    frames: int = 16
-    """T, the number of consecutive frames of a clip."""
-
-    start: Literal["chunk", "random"] = "chunk"
-    """Where a training clip may start: at a multiple of T (paper) or anywhere (baseline)."""
-
-    normalise: Literal["root", "unit"] = "root"
-    """Divide each channel of a frame by the root of its standard deviation, or by all of it."""
-
-    flow: bool = True
-    """Feed the two channels of optical flow; zeros otherwise."""
-
-    flow_unit: float = 255.0
-    """Pixels per frame that count as 1 before flow is normalised; 8-bit pictures make it 255."""
-
-    negate_mirrored_flow: bool = True
-    """Turn the sign of the horizontal flow when a clip is mirrored; the baseline does not."""
-
-    def __post_init__(self) -> None:
-        _require_positive("clips.frames", self.frames)
-        _require_positive("clips.flow_unit", self.flow_unit)
-
-
-@dataclass(frozen=True)
 class LossConfig:
     """Equations (7)-(9)."""
 
@@ -87,7 +61,7 @@ class LossConfig:
     """W_2 and W_3 of eq. (9)."""
 
     def __post_init__(self) -> None:
-        _require_positive("loss.margin", self.margin)
+        require_positive("loss.margin", self.margin)
 
 
 @dataclass(frozen=True)
@@ -110,27 +84,52 @@ class OptimiserConfig:
     """Each element of the gradient is clamped to this size."""
 
     def __post_init__(self) -> None:
-        _require_positive("optimiser.learning_rate", self.learning_rate)
-        _require_positive("optimiser.clamp", self.clamp)
+        require_positive("optimiser.learning_rate", self.learning_rate)
+        require_positive("optimiser.clamp", self.clamp)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The budget."""
+    """The budget, and which clips a step sees."""
 
     updates: int = 200_000
     """Steps of the optimiser."""
 
+    sampler: Literal["pairs", "pk"] = "pairs"
+    """What a step sees: single pairs (paper), or clips of several people, each pairing with all."""
+
     pairs: int = 1
-    """Pairs of clips in a step, half of them positive; with 1 the steps alternate."""
+    """Sampler pairs: pairs of clips a step, half of them positive; with 1 the steps alternate."""
+
+    people: int = 8
+    """Sampler pk: people in a step, P."""
+
+    clips: int = 4
+    """Sampler pk: clips of each of them, K, from two cameras at least."""
 
     held_out: float = 0.2
     """Share of the training people kept from the networks to learn eq. (10)'s weights on."""
 
     def __post_init__(self) -> None:
-        _require_positive("train.updates", self.updates)
-        _require_positive("train.pairs", self.pairs)
+        for name in ("updates", "pairs", "people", "clips"):
+            require_positive(f"train.{name}", getattr(self, name))
+        if self.sampler == "pk" and (self.people < 2 or self.clips < 2):
+            raise ReseenError(
+                f"train.people = {self.people} and train.clips = {self.clips} leave a step without "
+                "a positive or a negative pair; both must be 2 or more"
+            )
         _require_share("train.held_out", self.held_out)
+
+    @property
+    def clips_a_step(self) -> int:
+        """Clips that the network sees in one update."""
+        return 2 * self.pairs if self.sampler == "pairs" else self.people * self.clips
+
+    @property
+    def pairs_a_step(self) -> int:
+        """Pairs that eq. (7) counts in one update."""
+        clips = self.clips_a_step
+        return self.pairs if self.sampler == "pairs" else clips * (clips - 1) // 2
 
 
 @dataclass(frozen=True)
@@ -242,11 +241,6 @@ def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...], prefix: str =
     if close:
         return f"; did you mean {prefix + close[0]!r}?"
     return f"; there are {', '.join(prefix + key for key in known)}"
-
-
-def _require_positive(name: str, value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise ReseenError(f"{name} must be above 0, not {value}")
 
 
 def _require_share(name: str, value: float) -> None:

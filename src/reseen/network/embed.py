@@ -1,25 +1,38 @@
-"""A run and tracklets in, Embeddings of every feature kind out."""
+"""A run and tracklets in, Embeddings of every feature kind out: all test-time views, all clips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from reseen.data.clips import BodyPart, FrameReader, Integers
+from reseen.data.clips import (
+    BodyPart,
+    ClipConfig,
+    Crops,
+    FrameReader,
+    Integers,
+    crop,
+    normalise,
+    tracklet_clips,
+    view_crops,
+)
 from reseen.data.embeddings import Embeddings
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.network.checkpoint import WEIGHTS_FILE, Run
 from reseen.network.config import Config
-from reseen.network.inference import tracklet_features
-from reseen.network.model import Features, PartFusion, SpatialTemporalFusion
+from reseen.network.model import FEATURE, Features, PartFusion, SpatialTemporalFusion
 from reseen.progress import progress
 
 FeatureViews = tuple[Embeddings, ...]
 """The same tracklets once for each test-time view."""
 
 TRACKLETS_AT_ONCE = 64
+
+CLIPS_AT_ONCE = 8
+"""More only spill out of a processor's caches: 32 take half as long again each."""
 
 
 def best_device() -> torch.device:
@@ -44,8 +57,14 @@ def embed(
         "parts", eq. (10).
 
     Raises:
-        ReseenError: weights are missing or do not fit.
+        ReseenError: weights are missing or do not fit, or the store's frames are of another shape
+            than those trained on.
     """
+    if store.frame_shape != run.facts.frame_shape:
+        raise ReseenError(
+            f"{run.path} was trained on frames of shape {run.facts.frame_shape}, "
+            f"{store.path} holds frames of shape {store.frame_shape}"
+        )
     chosen = np.asarray(indices, dtype=np.int64)
     reader = FrameReader(store.frames, best_device())
     by_part = {
@@ -143,3 +162,68 @@ def features_by_kind(
             for view in zip(*(parts[part] for part in PartFusion.PARTS), strict=True)
         ]
     return kinds
+
+
+@torch.inference_mode()
+def clip_features(
+    network: SpatialTemporalFusion,
+    frames: Tensor,
+    part: BodyPart,
+    config: ClipConfig,
+    views: Sequence[Crops],
+) -> list[Features]:
+    """Features of clips as stored, once for each view.
+
+    Args:
+        network: in evaluation mode, on the device of `frames`.
+        frames: (n, T, *frame shape), as stored.
+        part: the body part that the network was trained on.
+        config: the normalisation that it was trained with.
+        views: the crops, n each.
+
+    Returns:
+        Features of (n, 128) for each view.
+    """
+    clips = normalise(frames, part, config)
+    return [network(crop(clips, view, config.negate_mirrored_flow)) for view in views]
+
+
+def tracklet_features(
+    network: SpatialTemporalFusion,
+    reader: FrameReader,
+    starts: Integers,
+    lengths: Integers,
+    part: BodyPart,
+    config: Config,
+) -> list[Features]:
+    """Features of tracklets: the mean over all their clips (section 3.2).
+
+    Args:
+        network: in evaluation mode, on the reader's device.
+        reader: of the frames.
+        starts, lengths: rows of the M tracklets, (M,).
+        part: the body part that the network was trained on.
+        config: of its training.
+
+    Returns:
+        Features of (M, 128) on the CPU for each test-time view.
+    """
+    settings = config.clips, config.evaluation
+    clips = [
+        (tracklet, rows)
+        for tracklet, (start, length) in enumerate(zip(starts, lengths, strict=True))
+        for rows in tracklet_clips(start, length, settings[0].frames, settings[1].tail)
+    ]
+    owners = torch.tensor([tracklet for tracklet, _ in clips])
+    cut = len(reader.frames.shape) == 4  # pictures, not vectors of a trunk
+    views = len(view_crops(config.evaluation.views, 0, cut))
+    sums = torch.zeros(views, len(Features._fields), len(starts), FEATURE)
+    for first in range(0, len(clips), CLIPS_AT_ONCE):
+        rows = np.stack([rows for _, rows in clips[first : first + CLIPS_AT_ONCE]])
+        crops = view_crops(config.evaluation.views, len(rows), cut)
+        batch = clip_features(network, reader.read(rows), part, config.clips, crops)
+        owner = owners[first : first + CLIPS_AT_ONCE]
+        for view, features in zip(sums, batch, strict=True):
+            view.index_add_(1, owner, torch.stack(features).cpu())
+    means = sums / owners.bincount(minlength=len(starts))[:, None]
+    return [Features(*view) for view in means]

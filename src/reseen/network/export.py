@@ -55,7 +55,7 @@ class ClipToFeature(nn.Module):
         clips = self.config.clips
         features = []
         for network, part in zip(self.networks, self.parts, strict=True):
-            values = normalise(frames, part, clips.normalise, clips.flow, clips.flow_unit)
+            values = normalise(frames, part, clips)
             features.append(getattr(network(middle_crop(values)), self.config.loss.feature))
         if self.fusion is None:
             return torch.as_tensor(features[0])
@@ -88,6 +88,8 @@ def export_onnx(run: Run, path: Path) -> float:
 
     module = ClipToFeature(run).eval()
     random = np.random.default_rng(0)
+    if run.facts.frame_shape != FRAME_SHAPE:
+        raise ReseenError(f"{run.path} was trained on vectors of a trunk; it cannot be exported")
     shape = (2, run.config.clips.frames, *FRAME_SHAPE)
     frames = torch.from_numpy(random.integers(0, 256, shape, dtype=np.uint8))
     with written_aside(path) as temporary, _quiet_exporter():

@@ -1,4 +1,4 @@
-"""The spatial-temporal fusion network: equations (1)-(6) and (10) of Chen et al. 2017."""
+"""The spatial-temporal fusion network: equations (2)-(6) and (10) of Chen et al. 2017."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reseen.data.clips import BodyPart
+from reseen.data.coding import FRAME_SHAPE
+from reseen.errors import ReseenError
 from reseen.network.config import NetworkConfig
-
-CHANNELS = 5
-"""Luma, two colour differences, vertical and horizontal flow."""
-
-FILTERS = (16, 32, 32)
-FLATTENED = 32 * 10 * 8
-"""Numbers per frame after the third block, for a 56×40 crop."""
+from reseen.network.trunks import make_trunk
 
 FEATURE = 128
 """N of section 2.4, the length of every feature."""
@@ -35,7 +31,7 @@ class DropoutMasks(NamedTuple):
     not on earlier steps, on how many processes share it or on how many networks train at once.
 
     Attributes:
-        flattened: (B, T, 2560), for the flattened CNN output.
+        flattened: (B, T, C), for the trunk's output; C is 2560 for the paper's CNN.
         recurrent: (B, T, 128), for r(t-1); None where the recurrence has no dropout.
     """
 
@@ -44,19 +40,23 @@ class DropoutMasks(NamedTuple):
 
 
 class SpatialTemporalFusion(nn.Module):
-    """Clips of 5-channel frames in, their spatial, temporal and fused features out."""
+    """Clips in, their spatial, temporal and fused features out: a trunk and the paper's head.
 
-    def __init__(self, config: NetworkConfig | None = None) -> None:
+    Args:
+        config: settings of the network.
+        frame_shape: of a stored frame; decides about the trunk.
+    """
+
+    def __init__(
+        self, config: NetworkConfig | None = None, frame_shape: tuple[int, ...] = FRAME_SHAPE
+    ) -> None:
         super().__init__()
         self.config = config or NetworkConfig()
-        widths = (CHANNELS, *FILTERS)
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, kernel_size=5, padding=4)
-            for before, after in zip(widths, FILTERS, strict=False)
-        )
-        self.projection = nn.Linear(FLATTENED, FEATURE)
+        self.trunk = make_trunk(self.config, frame_shape)
+        width = self.trunk.width
+        self.projection = nn.Linear(width, FEATURE)
         self.separate_projection = (
-            nn.Linear(FLATTENED, FEATURE) if self.config.recurrent_input == "separate" else None
+            nn.Linear(width, FEATURE) if self.config.recurrent_input == "separate" else None
         )
         self.recurrence = nn.RNN(
             FEATURE, FEATURE, nonlinearity=self.config.activation, batch_first=True
@@ -69,13 +69,13 @@ class SpatialTemporalFusion(nn.Module):
         """Compute all three features in one pass.
 
         Args:
-            clips: (B, T, 5, 56, 40), normalised.
+            clips: (B, T, 5, 56, 40), normalised, or (B, T, D) as stored.
             masks: dropout for a training step; None switches it off.
 
         Returns:
             x_C, x_R and x_F, (B, 128) each.
         """
-        flattened = self.flattened(clips)  # (B, T, 2560)
+        flattened = self.trunk(clips)  # (B, T, 2560 or D)
         if masks is not None:
             flattened = flattened * masks.flattened
         f = self.projection(flattened)  # (B, T, 128), eq. (1)
@@ -85,16 +85,33 @@ class SpatialTemporalFusion(nn.Module):
         x_r = o.mean(dim=1)  # (B, 128), eq. (5)
         return Features(x_c, x_r, x_c + x_r)  # eq. (6)
 
-    def flattened(self, clips: Tensor) -> Tensor:
-        """C of eq. (1) up to its projection: (B, T, 5, 56, 40) -> (B, T, 2560).
+    @torch.no_grad()
+    def start_from(self, projection: Tensor) -> None:
+        """Begin as the mean of projected vectors: f is the projection, W_i = 1, W_s = 0.
 
-        Each block is ReLU(Maxpool(Conv(s))), section 2.2.
+        The fused feature, eq. (6), is then twice the mean of f(t) over the clip.
+
+        Args:
+            projection: (K, C), K at most 128, what LDA has learned on the trunk's vectors; C is
+                the trunk's width. Numbers of the feature after the K-th begin as zero.
+
+        Raises:
+            ReseenError: the projection is of other vectors, or has too many rows.
         """
-        batch, frames = clips.shape[:2]
-        maps = clips.flatten(0, 1)  # (B·T, 5, 56, 40)
-        for convolution in self.convolutions:  # 16×30×22, 32×17×13, 32×10×8
-            maps = self.activation(functional.max_pool2d(convolution(maps), 2))
-        return maps.reshape(batch, frames, FLATTENED)
+        rows = len(projection)
+        if projection.shape != (rows, self.trunk.width) or rows > FEATURE:
+            raise ReseenError(
+                f"a projection of shape {tuple(projection.shape)} cannot start a network over "
+                f"vectors of {self.trunk.width} numbers with features of {FEATURE}"
+            )
+        for linear in (self.projection, self.separate_projection):
+            if linear is not None:
+                nn.init.zeros_(linear.weight)[:rows] = projection
+                nn.init.zeros_(linear.bias)
+        w_i, w_s, bias_i, bias_s = self.recurrence.all_weights[0]
+        nn.init.eye_(w_i)
+        for value in (w_s, bias_i, bias_s):
+            nn.init.zeros_(value)
 
     def outputs(self, i: Tensor, mask: Tensor | None = None) -> Tensor:
         """o(t) of eq. (3) for all t: (B, T, 128) -> (B, T, 128).

@@ -7,8 +7,8 @@ from reseen.data.clips import FrameReader, PairSampler
 from reseen.data.store import FrameStore
 from reseen.network.checkpoint import Run
 from reseen.network.config import LossConfig
-from reseen.network.inference import CLIPS_AT_ONCE, clip_features
-from reseen.network.losses import multi_loss
+from reseen.network.embed import CLIPS_AT_ONCE, clip_features
+from reseen.network.losses import pair_loss
 from reseen.network.model import FEATURE, PartFusion
 
 PAIRS = 128
@@ -82,13 +82,12 @@ def fit_part_weights(
     nn.init.zeros_(classifier.bias)
     parameters = [*fusion.parameters(), *classifier.parameters()]
     optimiser = torch.optim.Adam(parameters, LEARNING_RATE)
-    features = features.clone()  # made in inference mode, which autograd may not save
+    # A copy: these were made in inference mode, which autograd may not save.
+    features = features.flatten(1, 2).clone()
     for _ in range(UPDATES):
         optimiser.zero_grad()
-        first, second = fusion(features[:, 0]), fusion(features[:, 1])
-        terms = multi_loss(
-            first, second, classifier(first), classifier(second), labels[0], labels[1], config
-        )
+        fused = fusion(features)  # (2·B, 128)
+        terms = pair_loss(fused, classifier(fused), labels.flatten(), config)
         torch.autograd.backward(terms.total)
         optimiser.step()
     return fusion

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -26,17 +26,18 @@ from reseen.network.checkpoint import (
     CHECKPOINT_FILE,
     PARTS_FILE,
     RUN_FILE,
+    START_FILE,
     WEIGHTS_FILE,
     Run,
     RunFacts,
+    read_tensors,
     snapshot_file,
     versions,
     write_tensors,
 )
 from reseen.network.config import Config, OptimiserConfig
-from reseen.network.learner import Learner, LearnerStack
-from reseen.network.losses import LossTerms
-from reseen.network.model import PartFusion
+from reseen.network.losses import Learner, LearnerStack, LossTerms
+from reseen.network.model import PartFusion, SpatialTemporalFusion
 from reseen.network.part_fusion import learn_part_fusion
 from reseen.network.state import UPDATES_BETWEEN_LOGS, LossLog, TrainingState
 from reseen.progress import Advance, progress
@@ -56,6 +57,7 @@ def train(
     seed: int = 0,
     resume: bool = False,
     precision: Precision = "32-true",
+    starts: Mapping[BodyPart, Tensor] | None = None,
 ) -> Run:
     """Train one network for each body part; with all three, the weights of eq. (10) as well.
 
@@ -70,6 +72,8 @@ def train(
         seed: every random number follows from it.
         resume: go on with the run in `out`.
         precision: of the forward and backward pass.
+        starts: projections that networks begin with, as in `SpatialTemporalFusion.start_from`;
+            random weights otherwise.
 
     Raises:
         ReseenError: the split cannot be trained on, `out` holds another run, the loss stopped
@@ -80,7 +84,7 @@ def train(
     facts = plan_run(store, parts, trial, seed, config)
     # One process for all that share the steps.
     with locked(out) if fabric.is_global_zero else nullcontext():
-        run = _open_run(fabric, out, config, facts, resume)
+        run = _open_run(fabric, out, config, facts, resume, starts or {})
         for part in parts:
             with progress(f"training {part}", config.train.updates, "updates") as advance:
                 train_part(fabric, store, run, part, advance)
@@ -144,6 +148,8 @@ def plan_run(
         if store.persons[index] > DISTRACTOR:
             cameras.setdefault(int(store.persons[index]), set()).add(int(store.cameras[index]))
     held_out: set[int] = set()
+    if config.train.sampler == "pk":  # whoever one camera alone has seen has no positive pair
+        cameras = {person: seen for person, seen in cameras.items() if len(seen) > 1}
     if set(parts) == set(PartFusion.PARTS):
         matchable = sorted(person for person, seen in cameras.items() if len(seen) > 1)
         count = max(2, round(config.train.held_out * len(matchable)))
@@ -158,6 +164,7 @@ def plan_run(
         dataset=store.dataset,
         store=store.fingerprint,
         flow=store.flow,
+        frame_shape=store.frame_shape,
         trial=trial,
         seed=seed,
         parts=parts,
@@ -173,11 +180,22 @@ def part_seed(seed: int, trial: int, part: BodyPart) -> int:
     return int(sequence.generate_state(1)[0])
 
 
-def _open_run(fabric: Fabric, out: Path, config: Config, facts: RunFacts, resume: bool) -> Run:
+def _open_run(
+    fabric: Fabric,
+    out: Path,
+    config: Config,
+    facts: RunFacts,
+    resume: bool,
+    starts: Mapping[BodyPart, Tensor],
+) -> Run:
     """Make the run folder in one process, or check that the one there is the same run."""
     if not resume:
         if fabric.is_global_zero:
+            for projection in starts.values():  # raises before anything is made
+                SpatialTemporalFusion(config.network, facts.frame_shape).start_from(projection)
             Run.create(out, config, facts)
+            for part, projection in starts.items():
+                write_tensors(out / part / START_FILE, {"projection": projection}, {})
         fabric.barrier()
         return Run(out, config, facts)
     if not (out / RUN_FILE).exists():
@@ -233,7 +251,7 @@ def fit(
         KeyboardInterrupt: as `train`.
     """
     source = BatchSource(fabric, store, config, jobs)
-    learner = make_learner(config, source.people, [job.seed for job in jobs])
+    learner = make_learner(config, source.people, jobs, store.frame_shape)
     optimiser = make_optimiser(learner, config.optimiser)
     module, fabric_optimiser = fabric.setup(learner, optimiser)
     state = TrainingState(learner, optimiser, checkpoint)
@@ -309,9 +327,14 @@ def _step(fabric: Fabric, module: Any, optimiser: Any, batch: Batch, clamp: floa
     return terms
 
 
-def make_learner(config: Config, people: int, seeds: Sequence[int]) -> Learner | LearnerStack:
+def make_learner(
+    config: Config, people: int, jobs: Sequence[Job], frame_shape: tuple[int, ...]
+) -> Learner | LearnerStack:
     """A learner with its initial weights, or a stack of them."""
-    learners = [Learner(config, people, seed) for seed in seeds]
+    learners = [Learner(config, people, job.seed, frame_shape) for job in jobs]
+    for learner, job in zip(learners, jobs, strict=True):
+        if (job.folder / START_FILE).exists():
+            learner.network.start_from(read_tensors(job.folder / START_FILE)[0]["projection"])
     return learners[0] if len(learners) == 1 else LearnerStack(learners)
 
 

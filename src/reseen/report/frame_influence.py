@@ -69,7 +69,7 @@ def frame_influence(network: SpatialTemporalFusion, clip: Tensor) -> Floats:
         (T,), 0 and up.
     """
     with torch.inference_mode():
-        flattened = network.flattened(clip[None])
+        flattened = network.trunk(clip[None])
         projection = network.separate_projection or network.projection
         i = projection(flattened)[0]  # (T, 128)
         keep = ~torch.eye(len(i), dtype=torch.bool)
@@ -102,7 +102,7 @@ def _influence_on(run: Run, frames: NDArray[np.uint8]) -> Floats:
     part: BodyPart = "full" if "full" in run.facts.parts else run.facts.parts[0]
     settings = run.config.clips
     stored = torch.from_numpy(np.array(frames))[None]
-    clips = normalise(stored, part, settings.normalise, settings.flow, settings.flow_unit)
+    clips = normalise(stored, part, settings)
     (middle,) = view_crops(1, 1)
     return frame_influence(run.network(part), crop(clips, middle, settings.negate_mirrored_flow)[0])
 
