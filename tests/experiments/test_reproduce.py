@@ -209,11 +209,14 @@ def test_a_metric_that_cannot_be_learned_costs_nothing_else(store, tmp_path, mon
     (run,) = plan_runs(store, tmp_path, SMALL, 1, ("paper",), seed=0, parts=("full",)).values()
     train_runs(store, {(0, "paper"): run}, tmp_path)
 
-    _score_run(store, run)
-    results = _gather({(0, "paper"): run})
+    methods = ("kissme", "xqda", "TDL", "SRID")
+    _score_run(store, run, methods)
+    results = _gather({(0, "paper"): run}, methods)
 
     assert results.left_out["kissme"] == "the features are all the same"
-    assert "kissme" not in results.metrics
+    assert set(results.metrics) == {"xqda"}
+    assert set(results.rebuilt) == {"TDL", "SRID"}
+    assert 0 <= results.rebuilt["SRID"].scores("fused")[0].curve[0] <= 1
     assert results.variants["paper"].kinds == ["spatial", "temporal", "fused"]
     (table2,) = [part for part in sections(results, "noise") if part.heading.startswith("Table 2")]
     assert "KISSME is left out: the features are all the same." in table2.paragraphs

@@ -55,7 +55,8 @@ def several():
             },
         },
         metrics={"xqda": report_of(*[kinds(0.1, 0.1, share) for share in (0.7, 0.7, 0.7)])},
-        left_out={"kissme": "there is nothing to learn"},
+        rebuilt={"TDL": report_of(*[kinds(0.1, 0.1, share) for share in (0.5, 0.6, 0.7)])},
+        left_out={"kissme": "there is nothing to learn", "SRID": "nobody is there"},
         updates=10,
         pairs=8,
     )
@@ -71,6 +72,7 @@ def one():
         },
         budgets={"paper": {}, "mclaughlin": {}},
         metrics={},
+        rebuilt={},
         left_out={},
         updates=1,
         pairs=8,
@@ -105,12 +107,30 @@ def test_table_1_says_how_far_ours_is_from_the_baseline_on_the_same_people(sever
     assert [row[:2] for row in table.rows] == [
         ("reseen", "70.0 ± 10.0"),
         ("McLaughlin et al., trained here", "50.0 ± 0.0"),
+        ("TDL on our fused feature, here", "60.0 ± 10.0"),
     ]
+
+
+def test_methods_that_are_not_measured_are_named_with_the_reason(several, one):
+    words = section(several, "Table 1").paragraphs
+    assert "SRID is left out: nobody is there." in words
+    assert any(
+        text.startswith("Not measured here: DVR (it") and "Zheng et al. (an" in text
+        for text in words
+    )
+    assert not any("Not measured" in text for text in section(one, "Table 1").paragraphs)
+    assert "SRID" not in " ".join(section(several, "Table 2").paragraphs)
 
 
 def test_without_the_baseline_nothing_is_compared(several):
     alone = Results(
-        {"paper": several.variants["paper"]}, {"paper": {}}, {}, {}, several.updates, several.pairs
+        {"paper": several.variants["paper"]},
+        {"paper": {}},
+        {},
+        {},
+        {},
+        several.updates,
+        several.pairs,
     )
     (table,) = section(alone, "Table 1").tables
     assert len(table.rows) == 1
@@ -177,7 +197,7 @@ def test_learned_metrics_stand_beside_the_plain_distance(several):
 @pytest.mark.parametrize(
     ("start", "measured", "published", "row"),
     [
-        ("Table 1", 2, 8, ("Chen et al., published", "77", "93", "95", "98", "–")),
+        ("Table 1", 3, 8, ("Chen et al., published", "77", "93", "95", "98", "–")),
         ("Table 2", 2, 3, ("Zheng et al. + XQDA, published", "77", "94", "–", "99", "–")),
         ("Table 3", 4, 4, ("parts (Fusion), published", "77", "93", "95", "98", "–")),
     ],
@@ -201,4 +221,5 @@ def test_the_document_holds_every_report(several):
     assert document["variants"]["mclaughlin"]["mean"]["temporal"]["cmc"]["1"] == 0.5
     assert set(document["budgets"]["paper"]) == {"2", "5"}
     assert document["metrics"]["xqda"]["dataset"] == "synthetic"
-    assert document["left_out"] == {"kissme": "there is nothing to learn"}
+    assert set(document["left_out"]) == {"kissme", "SRID"}
+    assert document["rebuilt"]["TDL"]["mean"]["fused"]["cmc"]["1"] == pytest.approx(0.6)

@@ -78,6 +78,7 @@ def reproduce(
     preset: Preset = "paper",  # noqa: ARG001 _fill_settings
     config: ConfigFile = None,  # noqa: ARG001 _fill_settings
     updates: Updates = None,
+    table1: Annotated[bool, Parameter(negative="")] = False,
     seed: Seed = 0,
     json: Json = None,
     settings: Settings = None,
@@ -93,6 +94,7 @@ def reproduce(
             hadsell, hinge, unit, strong-flow, no-flow; by default all. Repeat the option for
             several.
         part: full: without the body parts, whose three networks take most of the time.
+        table1: Also score other methods of the paper's Table 1 on our features: TDL and SRID.
         settings: Single settings, over preset and file.
     """
     from reseen.data.store import FrameStore
@@ -110,6 +112,7 @@ def reproduce(
         trials=trials,
         variants=names,
         parts=PartFusion.PARTS if part == "all" else ("full",),
+        table1=table1,
         seed=seed,
     )
     save_result(json, read_json(out / REPORT_FILE))

@@ -17,6 +17,7 @@ from reseen.evaluation.metric_learning import LEARNED_METRICS
 from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.report import FeatureScores, Report, Trial, markdown_table
 from reseen.experiments.plan import known_variants, plan_runs, snapshots, train_runs
+from reseen.experiments.rebuilt import REBUILT
 from reseen.experiments.tables import Results, sections
 from reseen.files import claim, locked, read_json, write_json, write_text
 from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file
@@ -29,6 +30,8 @@ from reseen.progress import progress
 from reseen.report.write import facts, write_pages
 
 PLAN_FILE, REPORT_FILE = "plan.json", "report.json"
+LEFT_OUT = "-left-out.json"
+"""End of the file that says why a method has no scores."""
 
 
 def reproduce(
@@ -39,6 +42,7 @@ def reproduce(
     trials: int = 10,
     variants: Sequence[str] = (),
     parts: tuple[BodyPart, ...] = PartFusion.PARTS,
+    table1: bool = False,
     seed: int = 0,
 ) -> Results:
     """Train and score the paper's network, its baseline and its variants over several trials.
@@ -53,6 +57,7 @@ def reproduce(
         trials: how many of the store's splits.
         variants: keys of `VARIANTS` beside the paper's own network.
         parts: body parts of the paper's network; ("full",) saves two of its three trainings.
+        table1: score `REBUILT`, the other methods of Table 1, on our features as well.
         seed: every random number follows from it.
 
     Raises:
@@ -66,29 +71,34 @@ def reproduce(
             write_json(out / PLAN_FILE, plan)
         runs = plan_runs(store, out, config, trials, names, seed, parts)
         train_runs(store, runs, out)
-        _score_runs(store, runs)
-        results = _gather(runs)
+        methods = (*LEARNED_METRICS, *(REBUILT if table1 else ()))
+        _score_runs(store, runs, methods)
+        results = _gather(runs, methods)
         _write(out, store, runs, results, time.monotonic() - started)
     return results
 
 
-def _score_runs(store: FrameStore, runs: Mapping[tuple[int, str], Run]) -> None:
+def _score_runs(
+    store: FrameStore, runs: Mapping[tuple[int, str], Run], methods: Sequence[str]
+) -> None:
     """Score every run that is not scored yet, in several processes."""
-    tasks = [(store.path, run) for run in runs.values()]
+    tasks = [
+        (store.path, run, methods if name == "paper" else ()) for (_, name), run in runs.items()
+    ]
     processes = 1 if torch.cuda.is_available() else os.cpu_count()
     with progress("scoring", len(tasks), "runs") as advance:
         for _ in unordered(_score_alone, tasks, processes):
             advance(1)
 
 
-def _score_alone(store: Path, run: Run) -> None:
+def _score_alone(store: Path, run: Run, methods: Sequence[str]) -> None:
     """Score a run in a process of its own, on one core."""
     torch.set_num_threads(1)
-    _score_run(FrameStore.open(store), run)
+    _score_run(FrameStore.open(store), run, methods)
 
 
-def _score_run(store: FrameStore, run: Run) -> None:
-    """Write the reports of a run: of its final weights, smaller budgets and learned metrics."""
+def _score_run(store: FrameStore, run: Run, methods: Sequence[str]) -> None:
+    """Write the reports of a run: of its final weights, smaller budgets and other methods."""
     if run.facts.held_out and not (run.path / PARTS_FILE).exists():
         run.save_part_fusion(learn_part_fusion(run, store, best_device()))
     for updates in snapshots(run.config):
@@ -97,44 +107,57 @@ def _score_run(store: FrameStore, run: Run) -> None:
             whole_body = replace(run, facts=replace(run.facts, parts=("full",), held_out=()))
             smaller = evaluate(whole_body, store, weights=snapshot_file(updates))
             smaller.report(store.dataset).save(path)
-    if not (run.path / REPORT_FILE).exists():
+    missing = [
+        name
+        for name in methods
+        if not any((run.path / file).exists() for file in (f"{name}.json", f"{name}{LEFT_OUT}"))
+    ]
+    if missing or not (run.path / REPORT_FILE).exists():
         final = evaluate(run, store)
-        _score_learned_metrics(run, store, final)
+        _score_methods(run, store, final, missing)
         final.report(store.dataset).save(run.path / REPORT_FILE)
 
 
-def _score_learned_metrics(run: Run, store: FrameStore, final: Evaluation) -> None:
-    """Score the fused feature with each learned metric in place of Euclidean distance.
+def _score_methods(run: Run, store: FrameStore, final: Evaluation, names: Sequence[str]) -> None:
+    """Score the fused feature by learned metrics and rebuilt methods, not Euclidean distance.
 
-    The metrics are learned on the people that the networks were trained on, and on no other.
-    Where one cannot be learned, the reason is kept instead: everything else still counts.
+    They learn on the people that the networks were trained on, and on no other. Where one
+    cannot learn, the reason is kept instead: everything else still counts.
     """
+    if not names:
+        return
     trained = set(run.facts.people)
     split = store.split(run.facts.trial)
     people = [index for index in split.train if int(store.persons[index]) in trained]
     views = embed(run, store, people)["fused"]
     train = replace(views[0], features=np.stack([view.features for view in views]).mean(axis=0))
     query, gallery = final.query["fused"], final.gallery["fused"]
-    for name, fit in LEARNED_METRICS.items():
+    for name in names:
         try:
-            metric = fit(train)
+            if name in REBUILT:
+                scores = REBUILT[name](final, train)
+            else:
+                metric = LEARNED_METRICS[name](train)
+                scores = score_by_protocol(final.protocol, query, gallery, metric.distances)
         except ReseenError as error:
-            write_json(run.path / f"{name}-left-out.json", {"reason": str(error)})
+            write_json(run.path / f"{name}{LEFT_OUT}", {"reason": str(error)})
             continue
-        scores = score_by_protocol(final.protocol, query, gallery, metric.distances)
         trial = Trial(run.facts.trial, {"fused": FeatureScores.of(scores)})
         Report(store.dataset, final.protocol, (trial,)).save(run.path / f"{name}.json")
 
 
-def _gather(runs: Mapping[tuple[int, str], Run]) -> Results:
-    """All trials of each variant, budget and metric in one report each."""
+def _gather(runs: Mapping[tuple[int, str], Run], methods: Sequence[str]) -> Results:
+    """All trials of each variant, budget and method in one report each."""
     variants = {name: [run for (_, key), run in runs.items() if key == name] for _, name in runs}
     first = next(iter(runs.values()))
     left_out = {
-        name: read_json(run.path / f"{name}-left-out.json")["reason"]
+        name: read_json(run.path / f"{name}{LEFT_OUT}")["reason"]
         for run in variants["paper"]
-        for name in LEARNED_METRICS
-        if (run.path / f"{name}-left-out.json").exists()
+        for name in methods
+        if (run.path / f"{name}{LEFT_OUT}").exists()
+    }
+    scored = {
+        name: _merged(variants["paper"], f"{name}.json") for name in methods if name not in left_out
     }
     return Results(
         variants={name: _merged(chosen, REPORT_FILE) for name, chosen in variants.items()},
@@ -145,11 +168,8 @@ def _gather(runs: Mapping[tuple[int, str], Run]) -> Results:
             }
             for name, chosen in variants.items()
         },
-        metrics={
-            name: _merged(variants["paper"], f"{name}.json")
-            for name in LEARNED_METRICS
-            if name not in left_out
-        },
+        metrics={name: report for name, report in scored.items() if name in LEARNED_METRICS},
+        rebuilt={name: report for name, report in scored.items() if name in REBUILT},
         left_out=left_out,
         updates=first.config.train.updates,
         pairs=first.config.train.pairs,

@@ -10,6 +10,7 @@ from reseen.evaluation.intervals import half_t_interval
 from reseen.evaluation.report import FEATURES, RANKS, FeatureScores, Report, sample_deviation
 from reseen.experiments.plan import VARIANTS
 from reseen.experiments.published import PUBLISHED, Printed, Published
+from reseen.experiments.rebuilt import NOT_REBUILT, REBUILT
 from reseen.report.page import PageTable, Section, headline_kind
 
 RANK_COLUMNS = tuple(f"rank {rank}" for rank in RANKS)
@@ -25,13 +26,15 @@ class Results:
         variants: a report over all trials for each variant.
         budgets: the same after fewer updates, for each variant.
         metrics: the paper's fused feature under each learned metric.
-        left_out: metrics that could not be learned in some trial, and why.
+        rebuilt: the same under each of `REBUILT` that was asked for.
+        left_out: metrics and methods that could not learn in some trial, and why.
         updates, pairs: the budget of one network.
     """
 
     variants: Mapping[str, Report]
     budgets: Mapping[str, Mapping[int, Report]]
     metrics: Mapping[str, Report]
+    rebuilt: Mapping[str, Report]
     left_out: Mapping[str, str]
     updates: int
     pairs: int
@@ -48,6 +51,7 @@ class Results:
                 for name, budgets in self.budgets.items()
             },
             "metrics": {name: report.document() for name, report in self.metrics.items()},
+            "rebuilt": {name: report.document() for name, report in self.rebuilt.items()},
             "left_out": dict(self.left_out),
         }
 
@@ -95,12 +99,19 @@ def _table1(results: Results, published: Published | None) -> Section:
         difference = _difference(report.scores(kind), baseline.scores("temporal"))
         kinds = " (95 %)" if len(report.trials) > 1 else ", in this one trial"
         compared = f" Against it, ours is {difference} points at rank 1{kinds}."
+    rows += [
+        _row(f"{name} on our fused feature, here", rebuilt, "fused")
+        for name, rebuilt in results.rebuilt.items()
+    ]
+    absent = "; ".join(f"{name} ({why})" for name, why in NOT_REBUILT.items())
     printed = published.table1 if published else {}
     return Section(
         "Table 1: beside other methods",
         (
             "The baseline was trained by this command: the same code, people, updates and "
             f"optimiser, with its own activation, recurrence, clips and loss.{compared}",
+            *_left_out(results, rebuilt=True),
+            *((f"Not measured here: {absent}.",) if results.rebuilt else ()),
         ),
         (_table(rows, printed),),
     )
@@ -116,10 +127,18 @@ def _table2(results: Results, published: Published | None) -> Section:
         "Table 2: Euclidean distance and learned metrics",
         (
             "The metrics are learned on the people that the network was trained on.",
-            *(f"{name.upper()} is left out: {why}." for name, why in results.left_out.items()),
+            *_left_out(results, rebuilt=False),
         ),
         (_table(rows, printed),),
     )
+
+
+def _left_out(results: Results, rebuilt: bool) -> list[str]:
+    return [
+        f"{name.upper()} is left out: {why}."
+        for name, why in results.left_out.items()
+        if (name in REBUILT) == rebuilt
+    ]
 
 
 def _per_trial(results: Results) -> Section:
