@@ -322,3 +322,22 @@ def test_of_two_that_prepare_one_store_at_once_nothing_is_lost(tmp_path):
     assert run([*map(str, words), str(tmp_path / "alone")]) == 0
     for file in (tmp_path / "alone").iterdir():
         assert (tmp_path / "store" / file.name).read_bytes() == file.read_bytes()
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\nreseen: all is well"
+
+
+@pytest.mark.parametrize("where", ["a picture's name", "a camera's name", "a file that is missing"])
+def test_names_from_outside_reach_no_terminal_as_they_are(people, capsys, where):
+    if where == "a picture's name":
+        (people / "1" / "a" / f"{HOSTILE}.png").write_bytes(b"")
+    elif where == "a camera's name":
+        (people / "1" / "a").rename(people / "1" / HOSTILE)
+    else:
+        people = people / HOSTILE
+    run(["check", "--dataset", "folder", "--root", str(people)])
+    out, err = capsys.readouterr()
+    shown = out + err
+    assert shown
+    assert not {"\x1b", "\x07"} & set(shown)
+    assert not any(line.startswith("reseen: all is well") for line in shown.splitlines())

@@ -1,10 +1,11 @@
 import io
+import logging
 import sys
 
 import pytest
 
 from reseen import progress as module
-from reseen.progress import progress
+from reseen.progress import PlainFormatter, plain, progress
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +86,35 @@ def test_a_bar_on_a_terminal(monkeypatch, capsys):
     assert "10/10" in terminal.getvalue()
     assert "frames/s" in terminal.getvalue()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("north gate, Größe 3, 門", "north gate, Größe 3, 門"),
+        ("\x1b[2Jcamera", r"\x1b[2Jcamera"),
+        ("\x9b31mred", r"\x9b31mred"),
+        ("\x1b]52;c;aGk=\x07", r"\x1b]52;c;aGk=\x07"),
+        ("a\r\nreseen: all is well", r"a\r\nreseen: all is well"),
+        ("gpj.\u202eexe", r"gpj.\u202eexe"),
+        ("\u2028line", r"\u2028line"),
+        ("caf\udce9", r"caf\udce9"),
+    ],
+)
+def test_foreign_text_cannot_steer_a_terminal(text, shown):
+    assert plain(text) == shown
+    shown.encode()
+
+
+def test_only_a_traceback_has_several_lines():
+    stream = io.StringIO()
+    logger, handler = logging.Logger("plain"), logging.StreamHandler(stream)
+    handler.setFormatter(PlainFormatter())
+    logger.addHandler(handler)
+    try:
+        raise ValueError("bad\x1b[2J")
+    except ValueError:
+        logger.exception("a file's\nname")
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == [r"a file's\nname", "Traceback (most recent call last):"]
+    assert lines[-1] == r"ValueError: bad\x1b[2J"

@@ -2,12 +2,13 @@
 
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import parent_process
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,6 +24,29 @@ WIDTH = 160
 """Columns of a table where the output is not a terminal."""
 
 Advance = Callable[[int], None]
+
+STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, ends of lines, what turns the direction of reading, halves of characters."""
+
+
+def plain(text: str) -> str:
+    """A text from outside, such as a file's or a camera's name, as a terminal may show it.
+
+    What could steer the terminal, forge a line or not be printed at all is shown as `\\x1b`.
+    """
+    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class PlainFormatter(logging.Formatter):
+    """Writes records of the log as plain text; only a traceback has several lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, its name in logging
+        """The record's one line."""
+        return plain(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """A traceback."""
+        return "\n".join(map(plain, super().formatException(ei).split("\n")))
 
 
 @contextmanager
@@ -48,7 +72,7 @@ def progress(what: str, total: int | None, unit: str, done: int = 0) -> Iterator
         yield lambda _units: None
         return
     show = _bar if sys.stderr.isatty() else _lines
-    with show(what, total, unit, done) as advance:
+    with show(plain(what), total, unit, done) as advance:
         yield advance
 
 
@@ -117,12 +141,12 @@ def make_table(
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), caption=escape(caption), box=SIMPLE, padding=0)
+    table = Table(title=escape(plain(title)), caption=escape(plain(caption)), box=SIMPLE, padding=0)
     for place, column in enumerate(columns):
         # Names are to be copied: they are never shortened.
         table.add_column(column, justify="right" if place else "left", no_wrap=not place)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(plain(cell)) for cell in row))
     return table
 
 

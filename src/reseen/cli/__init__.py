@@ -27,7 +27,7 @@ from reseen.cli.web import serve
 from reseen.errors import ReseenError
 from reseen.files import cannot_write
 from reseen.network.config import Config
-from reseen.progress import log, progress_log
+from reseen.progress import PlainFormatter, log, plain, progress_log
 
 app = App(
     name="reseen",
@@ -75,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app.meta(arguments, **AS_VALUE)
     except (CycloptsError, ReseenError) as error:  # in the options of `launch`
-        print(f"reseen: {error}", file=sys.stderr)
+        print(plain(f"reseen: {error}"), file=sys.stderr)
         return 2
     return code if isinstance(code, int) else 0
 
@@ -112,6 +112,7 @@ def launch(
 def _messages(quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[None]:
     """Show what is logged on stderr, and add all of it to a file where one is named."""
     shown = logging.StreamHandler()
+    shown.setFormatter(PlainFormatter())
     shown.setLevel(logging.DEBUG if verbose else logging.INFO)
     handlers: list[logging.Handler] = [shown]
     if log_file is not None:
@@ -120,7 +121,7 @@ def _messages(quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[Non
         except OSError as error:
             raise cannot_write(log_file, error) from error
         form = "%(asctime)s %(levelname)s %(message)s"
-        handlers[-1].setFormatter(logging.Formatter(form, "%Y-%m-%d %H:%M:%S%z"))
+        handlers[-1].setFormatter(PlainFormatter(form, "%Y-%m-%d %H:%M:%S%z"))
     log.setLevel(logging.DEBUG if verbose or log_file else logging.INFO)
     progress_log.setLevel(logging.WARNING if quiet else logging.NOTSET)
     for handler in handlers:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from reseen.cli.options import Dataset, DatasetRoot, Json, Seed, save_result, within
-from reseen.progress import make_table, print_notes, print_table
+from reseen.progress import make_table, plain, print_notes, print_table
 
 
 def synthesize(
@@ -46,7 +46,7 @@ def check(dataset: str, root: DatasetRoot, *, json: Json = None) -> int:
     print_table(make_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
     print_notes(result.notes)
     for problem in result.problems:
-        print(problem)
+        print(plain(problem))
     return 0 if result.ok else 1
 
 

@@ -3,7 +3,7 @@
 from cyclopts import App
 
 from reseen.cli.options import Json
-from reseen.progress import make_table, print_table
+from reseen.progress import make_table, plain, print_table
 
 models_app = App(name="models", help="List, load and verify network files that others trained.")
 
@@ -78,7 +78,7 @@ def verify() -> int:
             right = "cannot be verified" if not entry.sha256 else "good"
             state = right if entry.sha256 in ("", found) else f"WRONG, SHA-256 {found}"
             wrong += state.startswith("WRONG")
-            print(f"{entry.path}: {state}")
+            print(plain(f"{entry.path}: {state}"))
     print(f"{models_folder()}: {wrong} wrong")
     return 1 if wrong else 0
 
