@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Embedded, Filter, Query
+from reseen.gallery.records import Filter, NewTracklets, Query
 
 DIMENSIONS, CAMERAS, BATCH = 128, 8, 20_000
 SEARCHES, NEAREST = 200, 20
@@ -88,29 +88,32 @@ def unstructured(random: np.random.Generator, size: int) -> Matrix:
 FEATURES = {"people": people, "random": unstructured}
 
 
-def batches(features: Matrix, cameras: NDArray[np.int64]) -> Iterator[Embedded]:
+def batches(
+    features: Matrix, cameras: NDArray[np.int64]
+) -> Iterator[tuple[NewTracklets, dict[str, Matrix]]]:
     for first in range(0, len(features), BATCH):
         block = slice(first, first + BATCH)
         yield embedded(first, features[block], cameras[block])
 
 
-def embedded(first: int, features: Matrix, cameras: NDArray[np.int64]) -> Embedded:
+def embedded(
+    first: int, features: Matrix, cameras: NDArray[np.int64]
+) -> tuple[NewTracklets, dict[str, Matrix]]:
     numbers = range(first, first + len(features))
-    return Embedded(
+    tracklets = NewTracklets(
         ids=[f"tracklet-{number:08d}" for number in numbers],
         cameras=[f"camera-{camera}" for camera in cameras],
         sources=[f"film-{number % 50}" for number in numbers],
         starts=[float(number) for number in numbers],
         ends=[number + 5.0 for number in numbers],
         frames=[8 + number % 200 for number in numbers],
-        features=features,
-        stripes=features,
     )
+    return tracklets, {"net": features}
 
 
-def fill(gallery: Gallery, rows: Iterator[Embedded]) -> None:
-    for described_rows in rows:
-        gallery.add_embedded(described_rows, "net")
+def fill(gallery: Gallery, rows: Iterator[tuple[NewTracklets, dict[str, Matrix]]]) -> None:
+    for tracklets, embeddings in rows:
+        gallery.add_embedded(tracklets, embeddings)
 
 
 def search(gallery: Gallery, features: Matrix, cameras: NDArray[np.int64]) -> tuple[float, float]:
@@ -118,7 +121,7 @@ def search(gallery: Gallery, features: Matrix, cameras: NDArray[np.int64]) -> tu
     times, hits = [], []
     for place in np.random.default_rng(2).integers(0, len(features), SEARCHES):
         camera = int(cameras[place] + 1) % CAMERAS
-        query = Query("net", features[place], features[place], f"tracklet-{place:08d}")
+        query = Query("net", features[place], f"tracklet-{place:08d}", known=True)
         started = time.perf_counter()
         matches = gallery.search(query, NEAREST, Filter(camera=f"camera-{camera}"))
         times.append(time.perf_counter() - started)
@@ -141,7 +144,7 @@ def measure_memory(folder: Path, rows: int) -> None:
     started = time.perf_counter()
     for first in range(0, rows, BATCH):
         features = unstructured(random, BATCH)
-        gallery.add_embedded(embedded(first, features, cameras), "net")
+        gallery.add_embedded(*embedded(first, features, cameras))
     seconds = time.perf_counter() - started
     row(
         f"{rows:,} added: features/s, making them up included",

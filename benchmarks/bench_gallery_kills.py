@@ -19,7 +19,7 @@ import numpy as np
 
 from reseen.gallery import table
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Embedded
+from reseen.gallery.records import NewTracklets
 
 BATCH, DIMENSIONS = 20, 32
 LONGEST_LIFE = 0.6
@@ -41,7 +41,7 @@ def main() -> None:
         for _ in range(kills // 2):
             live_and_die(place, journal, moments.uniform(0, LONGEST_LIFE))
         acknowledged = set(journal.read_text().split())
-        present = Counter(entry.id for entry in Gallery.open(place).entries("net"))
+        present = Counter(entry.id for entry in Gallery.open(place).entries(model="net"))
     print(ROW.format("what", "measured", "bound", ""))
     print(ROW.format("writers killed", kills // 2 * 2, "", ""))
     print(ROW.format("tracklets acknowledged", len(acknowledged), "", ""))
@@ -80,25 +80,25 @@ def write(place: Path, journal: Path, first: int) -> None:
     acknowledged = os.open(journal, os.O_WRONLY | os.O_APPEND)
     while True:
         ids = [f"t{number:07d}" for number in range(first, first + BATCH)]
-        gallery.add_embedded(embedded(ids), "net")
+        gallery.add_embedded(*embedded(ids))
         os.write(acknowledged, " ".join(["", *ids]).encode())
         gallery.optimise()
         first += BATCH
 
 
-def embedded(ids: list[str]) -> Embedded:
+def embedded(ids: list[str]) -> tuple[NewTracklets, dict[str, np.ndarray]]:
     count = len(ids)
     features = np.random.default_rng(int(ids[0][1:])).normal(size=(count, DIMENSIONS))
-    return Embedded(
+    tracklets = NewTracklets(
         ids=ids,
         cameras=["north"] * count,
         sources=["film"] * count,
         starts=[0.0] * count,
         ends=[1.0] * count,
         frames=[8] * count,
-        features=features.astype(np.float32),
         thumbnails=[os.urandom(3_000) for _ in ids],
     )
+    return tracklets, {"net": features.astype(np.float32)}
 
 
 if __name__ == "__main__":

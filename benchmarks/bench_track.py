@@ -81,7 +81,7 @@ def tell(report: TrackReport, worked: float) -> None:
 
 def add(gallery: Path, tracklets: Path) -> None:
     opened = Gallery.open(str(gallery), create=True)
-    opened.add(tracklets_in(tracklets, "hall"), ColourHistogram())
+    opened.add(tracklets_in(tracklets, "hall"), [ColourHistogram()])
 
 
 def measure_memory(video: Path, folder: Path) -> None:

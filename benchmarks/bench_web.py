@@ -18,7 +18,7 @@ from selenium import webdriver
 
 from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Embedded
+from reseen.gallery.records import NewTracklets
 from reseen.gallery.thumbnail import make_thumbnail
 from reseen.web.app import serve
 
@@ -66,18 +66,16 @@ def fill(folder: Path) -> None:
     people = [drawn(random) for _ in range(TRACKLETS)]
     stripes = ColourHistogram().embed(people)
     starts = [1.7e9 + 10.0 * number for number in range(TRACKLETS)]
-    described = Embedded(
+    tracklets = NewTracklets(
         ids=[f"tracklet {number}" for number in range(TRACKLETS)],
         cameras=[("entrance", "car park")[number % 2] for number in range(TRACKLETS)],
         sources=["drawn"] * TRACKLETS,
         starts=starts,
         ends=[start + 4 for start in starts],
         frames=[8] * TRACKLETS,
-        features=stripes,
-        stripes=stripes,
         thumbnails=[make_thumbnail(pictures, pixelate_heads=True) for pictures in people],
     )
-    Gallery.open(folder, create=True).add_embedded(described, "stripes")
+    Gallery.open(folder, create=True).add_embedded(tracklets, {"stripes": stripes})
 
 
 def drawn(random: np.random.Generator) -> list[np.ndarray]:

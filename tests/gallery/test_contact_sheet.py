@@ -8,19 +8,21 @@ from reseen.gallery.thumbnail import make_thumbnail
 
 
 def match(number, **facts):
-    entry = Entry(f"north-{number:06d}", "net", "Süd", 3.0 * number, None, "film", 9, 0.0, None)
-    return Match(entry, **({"distance": 1.0, "stripes_distance": 0.5, "chance": None} | facts))
+    entry = Entry(f"north-{number:06d}", "Süd", 3.0 * number, None, "film", None, 9, 0.0, None)
+    return Match(
+        entry, **({"distance": 1.0, "beside": {"stripes": 0.5}, "probability": None} | facts)
+    )
 
 
 @pytest.fixture
 def query():
-    return Query("net", np.zeros(3, np.float32), None, "somebody with a very long name " * 4)
+    return Query("net", np.zeros(3, np.float32), "somebody with a very long name " * 4)
 
 
 def test_every_match_has_a_row_with_its_pictures(tmp_path, query):
     gray = [np.full((96, 48, 3), 40 * number, np.uint8) for number in range(4)]
     strips = [make_thumbnail([picture], pixelate_heads=False) for picture in gray]
-    matches = [match(1, chance=0.25), match(2), match(3, stripes_distance=None)]
+    matches = [match(1, probability=0.25), match(2), match(3, beside={})]
     thumbnails = {f"north-{number:06d}": strips[number] for number in (1, 3)}
     contact_sheet(query, strips[0], matches, thumbnails, tmp_path / "sheet.png")
     sheet = read_picture(tmp_path / "sheet.png")

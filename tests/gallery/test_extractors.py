@@ -10,7 +10,6 @@ from reseen.gallery.extractors import (
     STRIPE_DIMENSIONS,
     WIDTH,
     ColourHistogram,
-    embed_tracklets,
     open_extractor,
 )
 
@@ -84,17 +83,6 @@ def test_people_are_found_again_in_dimmer_and_bluer_light(draw_person):
     first, second = ColourHistogram().embed(day), ColourHistogram().embed(dusk)
     distances = np.linalg.norm(first[:, None] - second[None], axis=2)
     assert np.mean(distances.argmin(axis=1) == np.arange(12)) >= 11 / 12
-
-
-def test_a_tracklet_with_a_broken_picture_is_left_out_by_name(make_tracklet):
-    good, broken = make_tracklet("good", 1), make_tracklet("broken", 2)
-    broken.paths[1].write_bytes(broken.paths[1].read_bytes()[:50])
-    embedded, left_out = embed_tracklets([broken, good], ColourHistogram(), pixelate_heads=True)
-    assert embedded.ids == ["good"]
-    assert embedded.features.shape == (1, STRIPE_DIMENSIONS)
-    assert len(left_out) == 1
-    assert left_out[0].startswith("broken left out: ")
-    assert str(broken.paths[1]) in left_out[0]
 
 
 @pytest.mark.parametrize("light", [0.4, 1.2])

@@ -64,11 +64,11 @@ def test_pictures_make_the_query_that_their_tracklet_makes(draw_person):
     pictures = [draw_person(1, frame) for frame in range(4)]
     query = query_from_pictures(pictures, ColourHistogram(), "uploaded")
     assert (query.model, query.name) == ("stripes", "uploaded")
-    np.testing.assert_array_equal(query.feature, ColourHistogram().embed([pictures])[0])
-    np.testing.assert_array_equal(query.stripes, query.feature)
+    np.testing.assert_array_equal(query.embedding, ColourHistogram().embed([pictures])[0])
+    assert query.beside == {}
 
 
-def test_another_models_query_has_stripes_beside_its_feature(draw_person):
+def test_another_models_query_has_colours_beside_its_embedding(draw_person):
     class Constant:
         model_id, dimensions = "constant", 3
 
@@ -76,8 +76,8 @@ def test_another_models_query_has_stripes_beside_its_feature(draw_person):
             return np.ones((len(list(tracklets)), 3), np.float32)
 
     query = query_from_pictures([draw_person(1)], Constant(), "uploaded")
-    assert query.feature.tolist() == [1, 1, 1]
-    assert query.stripes.shape == (128,)
+    assert query.embedding.tolist() == [1, 1, 1]
+    assert query.beside["stripes"].shape == (128,)
 
 
 def test_a_folder_without_pictures_is_no_query(tmp_path):

@@ -1,6 +1,8 @@
 """A gallery of three drawn people before two cameras, and a client of its pages."""
 
 import shutil
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Embedded
+from reseen.gallery.records import NewTracklets
 from reseen.gallery.thumbnail import make_thumbnail
 from reseen.web.app import create_app
 
@@ -33,6 +35,17 @@ def drawn(person, frames=3, seed=0):
     return list(np.clip(pictures, 0, 255).astype(np.uint8))
 
 
+@dataclass(frozen=True)
+class Given(NewTracklets):
+    """Tracklets with embeddings of one model."""
+
+    features: Any = None
+
+
+def add(gallery, given, model):
+    gallery.add_embedded(given, {model: given.features})
+
+
 def seen(shown, **columns):
     """Tracklets "camera/person" embedded by stripes."""
     people = [drawn(person, seed=number) for number, (_, person) in enumerate(shown)]
@@ -46,16 +59,21 @@ def seen(shown, **columns):
         "ends": [start + 5 for start in starts],
         "frames": [3] * len(shown),
         "features": stripes,
-        "stripes": stripes,
         "thumbnails": [make_thumbnail(pictures, pixelate_heads=True) for pictures in people],
     }
-    return Embedded(**(facts | columns))
+    return Given(**(facts | columns))
 
 
 @pytest.fixture
 def embed_people():
     """The function that embeds drawn people, for further tracklets."""
     return seen
+
+
+@pytest.fixture
+def put():
+    """The function that adds them to a gallery, as embedded by a model."""
+    return add
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +85,7 @@ def draw_pictures():
 @pytest.fixture(scope="session")
 def filled_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("filled") / "gallery"
-    Gallery.open(folder, create=True).add_embedded(seen(SHOWN), "stripes")
+    add(Gallery.open(folder, create=True), seen(SHOWN), "stripes")
     return folder
 
 

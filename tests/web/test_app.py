@@ -34,20 +34,21 @@ def test_two_hundred_clients_at_once_are_all_served(address, gallery):
     async def ask():
         async with httpx2.AsyncClient(base_url=address, timeout=60, limits=UNLIMITED) as client:
             asked = [client.get(paths[number % 4]) for number in range(CLIENTS - 20)]
-            marks = [
+            labels = [
                 client.post(
-                    "/api/marks",
+                    "/api/labels",
                     json={"query": "north/ada", "match": "south/eve", "same": number % 2 == 0},
                 )
                 for number in range(20)
             ]
-            return await asyncio.gather(*asked, *marks)
+            return await asyncio.gather(*asked, *labels)
 
     answers = asyncio.run(ask())
     assert [answer.status_code for answer in answers] == [200] * (CLIENTS - 20) + [201] * 20
     matches = {answer.text for answer in answers if "/api/matches" in str(answer.url)}
     assert len(matches) == 1
-    assert len((gallery.notes.folder / "marks.jsonl").read_text().splitlines()) == 20
+    (label,) = gallery.labels.all()
+    assert (label.query, label.match) == ("north/ada", "south/eve")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from reseen.web.app import create_app
 HERE = {"host": "localhost"}
 IDS = ("north/ada", "south/ada", "south/eve")
 OPERATIONS = [(route.path, method) for route in api.router.routes for method in route.methods]
-PAGES = ("/tracklets", "/tracklet", "/compare", "/forget", "/marks", "/pictures", "/about")
+PAGES = ("/tracklets", "/tracklet", "/compare", "/forget", "/labels", "/pictures", "/about")
 
 fuzzed = settings(
     max_examples=25, deadline=None, derandomize=True, suppress_health_check=HealthCheck

@@ -67,7 +67,7 @@ def test_goes_only_by_its_own_names(make_client, host, name, status):
 def test_other_sites_cannot_post(client, gallery, headers, status):
     method, path, form = POST
     assert client.request(method, path, data=form, headers=headers).status_code == status
-    assert len(gallery.notes.marks.all()) == (status == 303)
+    assert len(gallery.labels.all()) == (status == 303)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_nothing_is_forgotten_or_marked_by_opening_an_address(client, gallery):
     for path in ("/forget?id=north/ada", "/compare?id=north/ada&match=south/ada&same=yes"):
         assert client.get(path).status_code == 200
     assert gallery.version == before
-    assert gallery.notes.marks.all() == []
+    assert gallery.labels.all() == []
 
 
 @pytest.mark.parametrize("path", ["/tracklets", "/nowhere", "/api/stats", "/api/nowhere"])
@@ -250,7 +250,7 @@ def test_whoever_lacks_the_token_is_asked_for_it(make_client):
 
 def test_a_large_request_is_refused_before_it_is_read(client):
     body = b"x" * (guard.MOST_BYTES_WITHOUT_PICTURES + 1)
-    for path in ("/forget", "/api/marks", "/api/search", "/nowhere"):
+    for path in ("/forget", "/api/labels", "/api/search", "/nowhere"):
         assert client.post(path, content=body).status_code == 413
 
 
@@ -270,7 +270,7 @@ def test_a_request_that_hides_its_length_is_stopped_on_the_way(gallery, kind):
         answers.append(message)
 
     headers = [(b"host", b"localhost"), (b"content-type", kind.encode())]
-    path = "/api/marks" if "json" in kind else "/api/search"
+    path = "/api/labels" if "json" in kind else "/api/search"
     scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
     scope |= {"query_string": b"", "scheme": "http"}
     asyncio.run(create_app(gallery)(scope, too_much, answered))

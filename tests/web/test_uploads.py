@@ -3,6 +3,7 @@ import struct
 import threading
 import zlib
 from contextlib import suppress
+from pathlib import Path
 
 import cv2
 import httpx2
@@ -57,9 +58,9 @@ def test_distances_are_those_of_the_pictures(client, gallery, eve):
     (feature,) = ColourHistogram().embed([eve])
     matches = post(client, *map(packed, eve), camera="south").json()["matches"]
     for match in matches:
-        stored = gallery.query(match["entry"]["id"], "stripes").feature
+        stored = gallery.query(match["entry"]["id"], "stripes").embedding
         assert match["distance"] == pytest.approx(np.linalg.norm(stored - feature), abs=1e-4)
-        assert match["stripes_distance"] == pytest.approx(match["distance"], abs=1e-4)
+        assert match["beside"] == {}
 
 
 def test_a_bomb_is_known_by_its_header_and_never_decoded(client, monkeypatch):
@@ -127,8 +128,8 @@ def test_not_too_many_and_not_too_much(client, eve):
     assert post(client, picture, bytes(MOST_BYTES)).status_code == 413
 
 
-def test_a_model_that_the_server_lacks_is_named(client, gallery, eve, embed_people):
-    gallery.add_embedded(embed_people([("north", "ada")]), "run-1")
+def test_a_model_that_the_server_lacks_is_named(client, gallery, eve, embed_people, put):
+    put(gallery, embed_people([("north", "ada")]), "run-1")
     answer = post(client, packed(eve[0]))
     assert answer.status_code == 409
     assert "started without the model run-1" in answer.json()["detail"]
@@ -136,7 +137,7 @@ def test_a_model_that_the_server_lacks_is_named(client, gallery, eve, embed_peop
     assert post(client, packed(eve[0]), model="run-2").status_code == 404
 
 
-def test_an_extractor_of_its_own_is_asked(make_client, gallery, eve, embed_people):
+def test_an_extractor_of_its_own_is_asked(make_client, gallery, eve, embed_people, put):
     class Means:
         model_id, dimensions = "means", 128
 
@@ -146,14 +147,14 @@ def test_an_extractor_of_its_own_is_asked(make_client, gallery, eve, embed_peopl
 
     features = np.float32([[50] + [0] * 127, [250] + [0] * 127])
     people = embed_people([("north", "ada"), ("north", "ben")], features=features)
-    gallery.add_embedded(people, "means")
+    put(gallery, people, "means")
     client = make_client(extractors=[Means(), ColourHistogram()])
     (match,) = post(client, packed(np.full((64, 32, 3), 240, np.uint8)), k=1).json()["matches"]
     assert match["entry"]["id"] == "north/ben"
     assert match["distance"] == pytest.approx(10)
 
 
-def test_one_search_by_pictures_after_another(gallery, eve, embed_people):
+def test_one_search_by_pictures_after_another(gallery, eve, embed_people, put):
     """Decoded pictures are large, and many may come at once."""
 
     class Meeting(ColourHistogram):
@@ -175,7 +176,7 @@ def test_one_search_by_pictures_after_another(gallery, eve, embed_people):
             asked = [client.post("/api/search", files=files) for _ in range(3)]
             return [answer.status_code for answer in await asyncio.gather(*asked)]
 
-    gallery.add_embedded(embed_people([("north", "ada")]), "meeting")
+    put(gallery, embed_people([("north", "ada")]), "meeting")
     extractor = Meeting()
     assert asyncio.run(ask(create_app(gallery, extractors=[extractor]))) == [200] * 3
     assert extractor.together.broken
@@ -183,7 +184,7 @@ def test_one_search_by_pictures_after_another(gallery, eve, embed_people):
 
 
 def test_what_an_extractor_finds_wrong_with_pictures_is_told(
-    make_client, gallery, eve, embed_people
+    make_client, gallery, eve, embed_people, put
 ):
     class Strict(ColourHistogram):
         model_id = "strict"
@@ -191,12 +192,12 @@ def test_what_an_extractor_finds_wrong_with_pictures_is_told(
         def embed(self, tracklets):
             raise ReseenError("the pictures differ in size")
 
-    gallery.add_embedded(embed_people([("north", "ada")]), "strict")
+    put(gallery, embed_people([("north", "ada")]), "strict")
     answer = post(make_client(extractors=[Strict()]), packed(eve[0]))
     assert (answer.status_code, answer.json()["detail"]) == (400, "the pictures differ in size.")
 
 
 def test_searches_by_pictures_are_logged_without_the_pictures(client, gallery, eve):
     post(client, packed(eve[0]))
-    log = (gallery.notes.folder / "log.jsonl").read_text()
+    log = (Path(gallery.uri) / "log.jsonl").read_text()
     assert '"query": "pictures sent to the web page"' in log

@@ -1,6 +1,8 @@
 """The commands about a gallery: fill, list, clean, search, calibrate."""
 
-from dataclasses import asdict
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,11 +27,12 @@ from reseen.times import show
 if TYPE_CHECKING:
     from reseen.gallery import extractors
     from reseen.gallery.gallery import Gallery
-    from reseen.gallery.records import Entry, Match, Query
+    from reseen.gallery.records import Match, Query
 
 gallery_app = App(name="gallery", help="Fill, look at and clean a gallery of tracklets.")
 
 Box = Annotated[tuple[int, int, int, int] | None, Parameter(negative="")]
+SCORES = ("distance", "beside", "probability")
 Days = Annotated[float | None, within(0, above=True)]
 
 
@@ -40,8 +43,10 @@ def add(
     *,
     model: Extractor = "stripes",
     camera: str | None = None,
+    prefix: str = "",
     heads: bool = False,
     keep_days: Days = None,
+    forgotten_too: bool = False,
     json: Json = None,
 ) -> None:
     """Add the tracklets of a folder; what is there already is not added twice.
@@ -49,30 +54,45 @@ def add(
     Args:
         folder: What `reseen track` made, or ROOT/PERSON/CAMERA or ROOT/PERSON/CAMERA/TRACKLET of
             pictures.
-        camera: The view's name, where the folder does not tell.
+        camera: The camera's name, where the folder does not tell.
+        prefix: What all names in the gallery begin with, such as a site's name and a slash.
         heads: Store thumbnails with heads as they are; they are pixelated otherwise.
         keep_days: Forget these tracklets after so many days.
+        forgotten_too: Take in again what was forgotten.
     """
     import time
 
     from reseen.data.tracked import tracklets_in
-    from reseen.gallery.extractors import open_extractor
-    from reseen.gallery.gallery import Gallery
+    from reseen.gallery.extractors import ColourHistogram, open_extractor
 
-    tracklets = tracklets_in(folder, camera)
+    tracklets = [replace(each, id=prefix + each.id) for each in tracklets_in(folder, camera)]
     keep_until = None if keep_days is None else time.time() + keep_days * 86_400
-    opened = Gallery.open(gallery, create=True)
+    opened = open_gallery(gallery, create=True)
+    embedding = {each.model_id: each for each in (open_extractor(model), ColourHistogram())}
     with progress("adding", len(tracklets), "tracklets") as advance:
         added = opened.add(
             tracklets,
-            open_extractor(model),
+            list(embedding.values()),
             pixelate_heads=not heads,
             keep_until=keep_until,
+            forgotten_too=forgotten_too,
             advance=advance,
         )
     save_result(json, added)
     print(f"{gallery}: {added.added:,} added, {added.present:,} were there before")
     print_notes(added.left_out)
+    if added.forgotten:
+        print_notes(
+            [f"{added.forgotten:,} left out because they were forgotten; see --forgotten-too"]
+        )
+    if added.renamed:
+        (old, new), *_ = added.renamed.items()
+        print_notes(
+            [
+                f"{len(added.renamed):,} had the names of other tracklets, so {old} is called "
+                f"{new}; --prefix gives a site's tracklets names of their own"
+            ]
+        )
     if undated := opened.stats().undated:
         print_notes(
             [
@@ -96,31 +116,30 @@ def list_(
     """List tracklets by time.
 
     Args:
-        model: Whose features; needed only where there are several models.
+        model: Only those that have an embedding by this model.
         limit: How many at most.
     """
-    from reseen.gallery.gallery import Gallery
     from reseen.gallery.records import Filter
 
-    opened = Gallery.open(gallery)
-    chosen, where = opened.model(model), Filter((), camera, None, since, until)
-    entries = opened.entries(chosen, where, limit=limit)
+    opened = open_gallery(gallery)
+    where = Filter((), camera, None, since, until)
+    opened.require(where)
+    chosen = None if model is None else opened.model(model)
+    entries = opened.entries(where, chosen, limit=limit)
     save_result(json, [asdict(entry) for entry in entries])
     rows = [(entry.id, entry.camera, show(entry.start), f"{entry.frames:,}") for entry in entries]
-    count = opened.count(chosen, where)
-    title = f"{len(rows):,} of {count:,} tracklets, model {chosen}"
+    title = f"{len(rows):,} of {opened.count(where, chosen):,} tracklets"
     print_table(make_table(title, ("tracklet", "camera", "from", "frames"), rows))
 
 
 @gallery_app.command
 def stats(gallery: GalleryPlace, *, json: Json = None) -> None:
     """Count what a gallery holds."""
-    from reseen.gallery.gallery import Gallery
-
-    found = Gallery.open(gallery).stats()
+    found = open_gallery(gallery).stats()
     save_result(json, found)
     kept = "for ever" if found.retention_days is None else f"{found.retention_days:g} days"
     rows = [
+        ("tracklets", f"{found.tracklets:,}"),
         *((f"model {name}", f"{count:,}") for name, count in found.models.items()),
         *((f"camera {name}", f"{count:,}") for name, count in found.cameras.items()),
         ("first seen", show(found.start)),
@@ -129,6 +148,9 @@ def stats(gallery: GalleryPlace, *, json: Json = None) -> None:
         ("megabytes", f"{found.size / 1e6:,.1f}"),
         ("kept", kept),
     ]
+    if waits := found.waiting:
+        which = f"{waits.tracklets:,} tracklets, forgotten since {show(waits.since)}"
+        rows.append(("still to be wiped from the disk", which))
     print_table(make_table(gallery, ("", ""), rows))
 
 
@@ -143,28 +165,52 @@ def forget(
     like: str | None = None,
     distance: Annotated[float | None, within(0)] = None,
     model: str | None = None,
+    now: bool = False,
+    crops: bool = False,
 ) -> None:
     """Remove tracklets, and their data from the disk.
+
+    Nobody finds them any more when this ends. In a large gallery their bytes leave the disk within
+    ten minutes, when it is open or opened; `gallery stats` says what still waits.
 
     Args:
         ids: These tracklets.
         like: All that look like this tracklet, itself included, up to --distance.
         distance: How far from --like; look at a search first.
-        model: Whose features --like compares.
+        model: Whose embeddings --like compares.
+        now: Wipe the bytes of all that was forgotten from the disk before this ends.
+        crops: Delete the crops that `reseen track` wrote of them, too.
     """
-    from reseen.gallery.gallery import Gallery
+    from reseen.gallery.crops import delete_crops
     from reseen.gallery.records import Filter
 
-    opened = Gallery.open(gallery)
+    opened = open_gallery(gallery)
+    if now and not ids and {camera, since, until, like} == {None}:
+        opened.wipe()
+        print(f"{gallery}: nothing waits to be wiped from the disk")
+        return
     where = Filter(ids, camera, None, since, until)
+    opened.require(where)
     if like is not None:
         if distance is None:
             raise ReseenError("--like needs --distance; a search shows which distances are near")
         query = opened.query(like, opened.model(model))
         alike = [match.entry.id for match in opened.alike(query, distance, where)]
         where = Filter((like, *alike))
-    gone = opened.forget(where)
+    folders = [entry.crops for entry in opened.entries(where) if entry.crops is not None]
+    gone = opened.forget(where, at_once=now)
     print(f"{gallery}: {len(gone):,} tracklets forgotten")
+    left = [folder for folder in folders if not (crops and delete_crops(Path(folder)))]
+    print_notes(
+        [f"crops of the forgotten are left in {folder}" for folder in left if Path(folder).exists()]
+    )
+    if opened.waiting() is not None:
+        print_notes(
+            [
+                "their bytes leave the disk within ten minutes, when the gallery is open or "
+                "opened; --now does it at once"
+            ]
+        )
 
 
 @gallery_app.command
@@ -172,12 +218,11 @@ def keep(gallery: GalleryPlace, days: Days = None) -> None:
     """Set for how many days tracklets are kept; without a number, for ever.
 
     Args:
-        days: Days after which a tracklet is forgotten.
+        days: Days after the person was seen, or where that is not known after the tracklet was
+            added, when it is forgotten.
     """
-    from reseen.gallery.gallery import Gallery
-
-    opened = Gallery.open(gallery)
-    opened.notes.set_retention_days(days)
+    opened = open_gallery(gallery)
+    opened.set_retention_days(days)
     gone = opened.expire()
     kept = "for ever" if days is None else f"for {days:g} days"
     print(f"{gallery}: tracklets are kept {kept}; {len(gone):,} forgotten now")
@@ -214,11 +259,11 @@ def search(
         sheet: PNG file for the query and its matches, side by side.
     """
     from reseen.gallery.contact_sheet import contact_sheet
-    from reseen.gallery.gallery import Gallery
     from reseen.gallery.records import Filter
 
-    opened = Gallery.open(gallery)
+    opened = open_gallery(gallery)
     where = Filter((), camera, not_camera, since, until)
+    opened.require(where)
     query, strip = _query(opened, tracklet, crops, video, at, box, model)
     matches = opened.search(query, count, where)
     save_result(json, [_document(match) for match in matches])
@@ -226,14 +271,14 @@ def search(
         thumbnails = opened.thumbnails([match.entry.id for match in matches])
         contact_sheet(query, strip, matches, thumbnails, sheet)
         print(sheet)
-    print_table(
-        make_table(f"{query.name}, model {query.model}", MATCH_COLUMNS, map(_match_row, matches))
-    )
-    if any(match.chance is None for match in matches):
-        print_notes(["no chances are given: this model has no calibration; see reseen calibrate"])
-
-
-MATCH_COLUMNS = ("tracklet", "distance", "chance", "stripes", "camera", "from")
+    beside = sorted({model for match in matches for model in match.beside})
+    columns = ("tracklet", "distance", "probability", *beside, "camera", "from")
+    rows = [_match_row(match, beside) for match in matches]
+    print_table(make_table(f"{query.name}, model {query.model}", columns, rows))
+    if any(match.probability is None for match in matches):
+        print_notes(
+            ["no probabilities are given: this model has no calibration; see reseen calibrate"]
+        )
 
 
 def calibrate(
@@ -245,23 +290,22 @@ def calibrate(
     prior: Annotated[float | None, within(0, 1)] = None,
     json: Json = None,
 ) -> None:
-    """Fit the chance of being the same person, for one model.
+    """Fit the probability of being the same person, for one model.
 
     The data set must show people whom the model was not trained on.
 
     Args:
-        prior: Share of same-person pairs where the chances will be used; by default that of the
-            data.
+        prior: Share of same-person pairs where the probabilities will be used; by default that
+            of the data.
     """
     from reseen.data.datasets import load
     from reseen.gallery.calibration import calibrate
     from reseen.gallery.extractors import embed_benchmark, open_extractor
-    from reseen.gallery.gallery import Gallery
 
-    opened, extractor = Gallery.open(gallery, create=True), open_extractor(model)
+    opened, extractor = open_gallery(gallery, create=True), open_extractor(model)
     embeddings = embed_benchmark(load(dataset, root).tracklets, extractor)
     fitted = calibrate(embeddings, extractor.model_id, prior)
-    opened.notes.keep_calibration(fitted)
+    opened.settings.keep_calibration(fitted)
     save_result(json, fitted)
     rows = [tuple(f"{value:.3f}" for value in asdict(rates).values()) for rates in fitted.rates]
     title = (
@@ -271,7 +315,7 @@ def calibrate(
     columns = [name.replace("_", " ") for name in asdict(fitted.rates[0])]
     print_table(make_table(title, columns, rows))
     if fitted.held_out is None:
-        print_notes(["too few people to check the chances on others"])
+        print_notes(["too few people to check the probabilities on others"])
     else:
         print(", ".join(f"{key} {value}" for key, value in asdict(fitted.held_out).items()))
 
@@ -307,32 +351,37 @@ def _query(
 
 
 def _extractor(gallery: "Gallery", model: str | None) -> "extractors.Extractor":
-    """The extractor of pictures from outside the gallery, whose features it must hold."""
+    """The extractor of pictures from outside the gallery, whose embeddings it must hold."""
     from reseen.gallery.extractors import open_extractor
 
     if model is None and gallery.model() != "stripes":
-        raise ReseenError(f"name the run that made the features, --model RUN ({gallery.model()})")
+        raise ReseenError(f"name the run that made the embeddings, --model RUN ({gallery.model()})")
     extractor = open_extractor(model or "stripes")
     gallery.model(extractor.model_id)
     return extractor
 
 
-def _match_row(match: "Match") -> tuple[str, ...]:
-    entry: Entry = match.entry
+def _match_row(match: "Match", beside: Sequence[str]) -> tuple[str, ...]:
     return (
-        entry.id,
+        match.entry.id,
         f"{match.distance:.3f}",
-        "-" if match.chance is None else f"{match.chance:.0%}",
-        "-" if match.stripes_distance is None else f"{match.stripes_distance:.3f}",
-        entry.camera,
-        show(entry.start),
+        "-" if match.probability is None else f"{match.probability:.0%}",
+        *(f"{match.beside[model]:.3f}" if model in match.beside else "-" for model in beside),
+        match.entry.camera,
+        show(match.entry.start),
     )
 
 
 def _document(match: "Match") -> dict[str, object]:
-    scores = {
-        "distance": match.distance,
-        "stripes_distance": match.stripes_distance,
-        "chance": match.chance,
-    }
-    return {**asdict(match.entry), **scores}
+    return {**asdict(match.entry), **{name: getattr(match, name) for name in SCORES}}
+
+
+def open_gallery(gallery: str, *, create: bool = False) -> "Gallery":
+    """Open a gallery for a command: what it writes is for its owner's eyes only."""
+    from reseen.gallery.gallery import Gallery
+
+    os.umask(0o077)
+    opened = Gallery.open(gallery, create=create)
+    if not opened.writable:
+        print_notes([f"{gallery} may only be read: searches are not logged"])
+    return opened

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+from reseen.cli.gallery import open_gallery
 from reseen.cli.options import GalleryPlace, secret, within
 from reseen.errors import ReseenError
 
@@ -28,7 +29,6 @@ def serve(
             may.
     """
     from reseen.gallery.extractors import open_extractor
-    from reseen.gallery.gallery import Gallery
     from reseen.web.app import serve
 
     if token is not None and token_file is not None:
@@ -41,7 +41,7 @@ def serve(
         print(f"open {address.partition('?')[0] if hidden else address}", flush=True)
 
     serve(
-        Gallery.open(gallery),
+        open_gallery(gallery),
         host,
         port,
         token,

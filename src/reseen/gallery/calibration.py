@@ -1,9 +1,9 @@
-"""From a distance to the chance of being the same person, fitted on labelled tracklets."""
+"""From a distance to the probability of being the same person, fitted on labelled tracklets."""
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -13,9 +13,7 @@ from reseen.data.embeddings import Embeddings
 from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
 from reseen.evaluation.metrics import euclidean_distances
-from reseen.files import read_json, write_json
 
-FORMAT = 1
 FEWEST_PAIRS = 10
 FALSE_ACCEPT_RATES = (0.0001, 0.001, 0.01, 0.1)
 MOST_TRACKLETS = 2_000
@@ -31,26 +29,26 @@ class Rates:
 
     Attributes:
         distance: the threshold.
-        chance: the calibrated chance at the threshold.
+        probability: the calibrated probability at the threshold.
         false_accept: share of the pairs of different people that are taken for the same.
         false_reject: share of the pairs of the same person that are not.
     """
 
     distance: float
-    chance: float
+    probability: float
     false_accept: float
     false_reject: float
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """How well chances hold for people who were not fitted on: half fitted, half checked, twice.
+    """How well probabilities hold for others than were fitted on: half fitted, half checked, twice.
 
     Attributes:
-        brier: mean squared difference between the chance and the truth (0 or 1).
+        brier: mean squared difference between the probability and the truth (0 or 1).
         brier_of_prior: the same for someone who always says the prior.
         calibration_error: mean difference, over ten equally filled groups of pairs, between the
-            mean chance and the share of pairs that are the same person.
+            mean probability and the share of pairs that are the same person.
     """
 
     brier: float
@@ -60,15 +58,15 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The chance that two tracklets of different cameras show the same person.
+    """The probability that two tracklets of different cameras show the same person.
 
-    `chance = 1 / (1 + exp(slope * distance - intercept))`, Platt's logistic fit, with a slope
-    of at least 0: a larger distance is never a larger chance.
+    `probability = 1 / (1 + exp(slope * distance - intercept))`, Platt's logistic fit, with a slope
+    of at least 0: a larger distance is never a larger probability.
 
     Attributes:
         model: the model whose distances these are; for no other does this hold.
         intercept, slope: of the fit.
-        prior: the share of pairs that show the same person where the chances hold.
+        prior: the share of pairs that show the same person where the probabilities hold.
         people: persons fitted on.
         same_pairs, different_pairs: pairs fitted on, across cameras.
         equal_error_rate: false accepts and false rejects where both are as many.
@@ -87,35 +85,27 @@ class Calibration:
     rates: tuple[Rates, ...]
     held_out: HeldOut | None
 
-    def chances(self, distances: NDArray[np.floating[Any]]) -> Numbers:
-        """Chances of the distances, in the same shape."""
-        return _chances(np.asarray(distances, dtype=np.float64), self.intercept, self.slope)
-
-    def save(self, path: Path) -> None:
-        """Write JSON.
-
-        Raises:
-            ReseenError: the file cannot be written.
-        """
-        write_json(path, {"format": FORMAT, **asdict(self)})
+    def probabilities(self, distances: NDArray[np.floating[Any]]) -> Numbers:
+        """Probabilities of the distances, in the same shape."""
+        return _probabilities(np.asarray(distances, dtype=np.float64), self.intercept, self.slope)
 
     @classmethod
-    def load(cls, path: Path) -> "Calibration":
-        """Read what `save` wrote.
+    def from_document(cls, document: Any, name: str) -> "Calibration":
+        """Read what `asdict` made of one.
+
+        Args:
+            document: as JSON gives it back.
+            name: what to call it in an error.
 
         Raises:
-            ReseenError: the file is missing, damaged or of another format.
+            ReseenError: it is damaged or of another version.
         """
-        document = read_json(path)
         try:
-            if document.pop("format") != FORMAT:
-                raise ValueError("another format")
-            rates = tuple(Rates(**rate) for rate in document.pop("rates"))
-            checked = document.pop("held_out")
-            held_out = None if checked is None else HeldOut(**checked)
-            return cls(**document, rates=rates, held_out=held_out)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ReseenError(f"{path} is not a calibration of this version: {error}") from error
+            return msgspec.convert(document, cls)
+        except msgspec.ValidationError as error:
+            raise ReseenError(
+                f"{name} is not a calibration of this version: {error}; calibrate again"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -132,7 +122,7 @@ class Pairs:
 
 
 def calibrate(embeddings: Embeddings, model: str, prior: float | None = None) -> Calibration:
-    """Fit the chance of being the same person on labelled tracklets.
+    """Fit the probability of being the same person on labelled tracklets.
 
     All pairs of tracklets from different cameras are used, junk and distractors left out, of
     at most 2,000 tracklets. The labelled people should not be those the model was trained on:
@@ -141,7 +131,7 @@ def calibrate(embeddings: Embeddings, model: str, prior: float | None = None) ->
     Args:
         embeddings: features of labelled tracklets.
         model: id of the model that made them.
-        prior: the share of same-person pairs where the chances will be used; None takes the
+        prior: the share of same-person pairs where the probabilities will be used; None takes the
             share among the labelled pairs. A gallery in which one tracklet in a thousand is the
             right one has a prior of 0.001.
 
@@ -221,7 +211,7 @@ def fit(pairs: Pairs, prior: float) -> tuple[float, float]:
     return float(found.x[0] + shift), float(found.x[1] / scale)
 
 
-def _chances(distances: Numbers, intercept: float, slope: float) -> Numbers:
+def _probabilities(distances: Numbers, intercept: float, slope: float) -> Numbers:
     return np.asarray(expit(intercept - slope * distances))
 
 
@@ -247,7 +237,7 @@ def _rates(pairs: Pairs, intercept: float, slope: float) -> tuple[Rates, ...]:
     allowed = [int(rate * len(different)) for rate in FALSE_ACCEPT_RATES]
     thresholds = np.array([np.nextafter(different[many], 0) for many in allowed if many])
     accepts, rejects = _errors(pairs, thresholds)
-    columns = (thresholds, _chances(thresholds, intercept, slope), accepts, rejects)
+    columns = (thresholds, _probabilities(thresholds, intercept, slope), accepts, rejects)
     return tuple(Rates(*map(float, row)) for row in zip(*columns, strict=True))
 
 
@@ -262,19 +252,21 @@ def _held_out(labelled: Embeddings) -> HeldOut | None:
     checks = []
     for fitted, checked in (halves, halves[::-1]):
         prior = float(fitted.same.mean())
-        chances = _chances(checked.distances, *fit(fitted, prior))
-        checks.append((chances, np.full(len(chances), prior), checked.same))
-    chances, priors, truths = (np.concatenate(column) for column in zip(*checks, strict=True))
+        probabilities = _probabilities(checked.distances, *fit(fitted, prior))
+        checks.append((probabilities, np.full(len(probabilities), prior), checked.same))
+    probabilities, priors, truths = (np.concatenate(column) for column in zip(*checks, strict=True))
     return HeldOut(
-        brier=float(np.mean((chances - truths) ** 2)),
+        brier=float(np.mean((probabilities - truths) ** 2)),
         brier_of_prior=float(np.mean((priors - truths) ** 2)),
-        calibration_error=_calibration_error(chances, truths),
+        calibration_error=_calibration_error(probabilities, truths),
     )
 
 
-def _calibration_error(chances: Numbers, truths: Truths) -> float:
-    groups = np.array_split(np.argsort(chances, kind="stable"), GROUPS)
-    gaps = [abs(chances[group].mean() - truths[group].mean()) for group in groups if len(group)]
+def _calibration_error(probabilities: Numbers, truths: Truths) -> float:
+    groups = np.array_split(np.argsort(probabilities, kind="stable"), GROUPS)
+    gaps = [
+        abs(probabilities[group].mean() - truths[group].mean()) for group in groups if len(group)
+    ]
     return float(np.mean(gaps))
 
 

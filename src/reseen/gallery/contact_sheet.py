@@ -6,7 +6,6 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reseen.gallery.extractors import STRIPES
 from reseen.gallery.records import Match, Query
 from reseen.gallery.thumbnail import FRAMES, HEIGHT, WIDTH, read_thumbnail
 from reseen.report.plots import INK, save
@@ -23,10 +22,10 @@ def contact_sheet(
     thumbnails: Mapping[str, bytes],
     path: Path,
 ) -> None:
-    """Draw a search's result as PNG: pictures, distance, chance, camera and time of each match.
+    """Draw a search's result as PNG: pictures, distances, camera and time of each match.
 
-    Beside the model's distance stands the training-free one, so that nobody takes an untrained
-    network for a good one.
+    Beside the model's distance stand those of the other extractors, the colour histogram's among
+    them, so that nobody takes an untrained network for a good one.
 
     Args:
         query: who was searched for.
@@ -53,17 +52,15 @@ def contact_sheet(
 
 
 def _lines(rank: int, match: Match) -> list[str]:
-    entry = match.entry
-    chance = "not calibrated" if match.chance is None else f"{100 * match.chance:.1f} %"
-    lines = [
-        f"{rank}.  distance {match.distance:.3f}   chance {chance}",
+    entry, probability = match.entry, match.probability
+    sure = "not calibrated" if probability is None else f"{100 * probability:.1f} %"
+    return [
+        f"{rank}.  distance {match.distance:.3f}   probability {sure}",
+        *(f"     {model} {distance:.3f}" for model, distance in match.beside.items()),
         f"camera {entry.camera}",
         show(entry.start),
         entry.id,
     ]
-    if match.stripes_distance is not None and entry.model != STRIPES:
-        lines.insert(1, f"     colour stripes {match.stripes_distance:.3f}")
-    return lines
 
 
 def _draw_row(axes: Axes, top: float, strip: bytes | None, lines: Sequence[str]) -> None:

@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from reseen.data.embeddings import Embeddings
 from reseen.data.frame_vectors import FrameNetwork, open_network
 from reseen.data.pictures import Picture, Pictures, evenly
-from reseen.data.tracklet import BenchmarkTracklet, Tracklet
-from reseen.errors import ReseenError
-from reseen.gallery.records import Embedded
-from reseen.gallery.thumbnail import make_thumbnail
+from reseen.data.tracklet import BenchmarkTracklet
 
 Matrix = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
@@ -137,40 +134,6 @@ def embed_benchmark(tracklets: Sequence[BenchmarkTracklet], extractor: Extractor
     persons = np.array([one.person for one in tracklets], dtype=np.int64)
     cameras = np.array([one.camera for one in tracklets], dtype=np.int64)
     return Embeddings(features, persons, cameras, tuple(one.name for one in tracklets))
-
-
-def embed_tracklets(
-    tracklets: Sequence[Tracklet], extractor: Extractor, *, pixelate_heads: bool
-) -> tuple[Embedded, list[str]]:
-    """Embed the tracklets that can be read, by the extractor and by the colour histogram.
-
-    Returns:
-        Those, ready for a gallery, and for each of the others a line that says why not.
-    """
-    stripes = ColourHistogram()
-    done: list[tuple[Tracklet, Matrix, Matrix, bytes]] = []
-    unreadable = []
-    for tracklet in tracklets:
-        pictures = tracklet.pictures
-        try:
-            (drawn,) = stripes.embed([pictures])
-            (feature,) = [drawn] if extractor.model_id == STRIPES else extractor.embed([pictures])
-            thumbnail = make_thumbnail(pictures, pixelate_heads=pixelate_heads)
-            done.append((tracklet, feature, drawn, thumbnail))
-        except ReseenError as error:
-            unreadable.append(f"{tracklet.id} left out: {error}")
-    read = [tracklet for tracklet, *_ in done]
-    return Embedded(
-        ids=[tracklet.id for tracklet in read],
-        cameras=[tracklet.camera for tracklet in read],
-        sources=[tracklet.source for tracklet in read],
-        starts=[tracklet.start for tracklet in read],
-        ends=[tracklet.end for tracklet in read],
-        frames=[len(tracklet.paths) for tracklet in read],
-        features=np.array([feature for _, feature, _, _ in done], np.float32),
-        stripes=np.array([drawn for _, _, drawn, _ in done], np.float32),
-        thumbnails=[thumbnail for *_, thumbnail in done],
-    ), unreadable
 
 
 def _stripes(pictures: Iterable[Picture]) -> Matrix:

@@ -1,11 +1,15 @@
-"""The gallery: tracklets with their features, to be added, listed, searched and forgotten."""
+"""The gallery: tracklets with their embeddings, to be added, listed, searched and forgotten."""
 
+import fcntl
+import json
+import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow
@@ -14,208 +18,360 @@ from lancedb.expr import Expr, col
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
 from reseen.files import cannot_write
-from reseen.gallery.extractors import STRIPE_DIMENSIONS, Extractor, embed_tracklets
-from reseen.gallery.notes import Notes, checked_model
+from reseen.gallery import intake, table
+from reseen.gallery.extractors import STRIPES, Extractor
+from reseen.gallery.labels import NAME as LABELS
+from reseen.gallery.labels import Labels
+from reseen.gallery.log import append_line
 from reseen.gallery.records import (
     EVERYTHING,
     Added,
-    Embedded,
     Entry,
     Filter,
     Match,
     Matrix,
+    NewTracklets,
     Query,
     Stats,
+    Waiting,
 )
-from reseen.gallery.rows import conditions, matrix, to_entries, to_rows
-from reseen.gallery.table import Table, schema_of
+from reseen.gallery.settings import Settings, checked_model
+from reseen.gallery.table import VECTOR, Database, Table, conditions, schema_of
 from reseen.progress import Advance
 from reseen.times import DATED_FROM
 
-BATCH = 64
-"""Tracklets embedded between two commits: the most that a kill can cost."""
-
 SECONDS_IN_DAY = 86_400.0
-
-COMPARED_COLUMNS = ("entry", "stripes", "feature")
 CANDIDATES = 2
-"""Tracklets compared in full for each one that is asked for: an index knows features roughly."""
+"""Tracklets compared in full for each one that is asked for: an index knows vectors roughly."""
 
-MOST_IDS_LOGGED = 1_000
+WIPE_WITHIN = 600.0
+"""Seconds after which the bytes of what was forgotten are wiped, in one pass for all that waits."""
+
+TRACKLETS, EMBEDDINGS, FORGOTTEN, WAITING = "tracklets", "embeddings_", "forgotten", "waiting"
+TEXT, SECONDS, WHOLE = pyarrow.string(), pyarrow.float64(), pyarrow.int64()
+PLACED = {"camera": TEXT, "start_time": SECONDS, "end_time": SECONDS}
+TRACKLET_SCHEMA = schema_of(
+    "id",
+    **PLACED,
+    source=TEXT,
+    crops=TEXT,
+    frames=WHOLE,
+    added=SECONDS,
+    keep_until=SECONDS,
+    digest=TEXT,
+    thumbnail=pyarrow.binary(),
+)
+WAITING_SCHEMA = schema_of("key", since=SECONDS, tracklets=WHOLE, ids=TEXT, fragments=TEXT)
+ENTRY_COLUMNS = [
+    name for name in TRACKLET_SCHEMA.names if name not in ("digest", "thumbnail")
+]  # in the order of the fields of Entry
 
 
 class Gallery:
-    """Tracklets of many cameras in one LanceDB table.
+    """Tracklets of many cameras in one LanceDB database.
 
     Attributes:
         uri: the folder, or the URL in an object store.
-        notes: log, marks, calibrations and retention period, which lie beside the table.
+        settings: what all who use it agree on: retention and calibrations.
+        labels: what people said about pairs.
+        writable: whether more than reading is possible; where not, nothing is logged either.
     """
 
     def __init__(self, uri: str, notes: Path) -> None:
         self.uri = uri
-        self.notes = Notes(notes)
-        self._table = Table(uri, notes)
+        self._log = notes / "log.jsonl"
+        self._database = Database(uri, notes)
+        self.settings, self.labels = Settings(self._database), Labels(self._database)
+        self.writable = self._database.writable
 
     @classmethod
     def open(
         cls, place: str | Path, *, create: bool = False, notes: Path | None = None
     ) -> "Gallery":
-        """Open a gallery, and forget what is beyond its time.
+        """Open a gallery, forget what is beyond its time and wipe what has waited for long enough.
 
         Args:
             place: a folder, or an object store's URL such as s3://bucket/gallery.
             create: make it when it is not there.
-            notes: the folder for log, marks, calibrations and settings. None takes the
-                gallery's own folder; an object store needs one on this machine.
+            notes: the folder for log and lock. None takes the gallery's own folder; an object
+                store needs one on this machine.
 
         Raises:
             ReseenError: there is no gallery, it is damaged or of another format.
         """
         uri = str(place)
         if notes is None and "://" in uri:
-            raise ReseenError(f"{uri} is no folder; name one for its log, marks and settings")
+            raise ReseenError(f"{uri} is no folder; name one for its log and lock")
         folder = Path(uri) if notes is None else notes
         if create:
-            _make(folder)
+            _make_private(folder)
         elif not folder.is_dir():
             raise ReseenError(f"there is no gallery at {folder}; add tracklets to make one")
         gallery = cls(uri, folder)
-        if gallery._table.schema is None and not create:
+        if gallery._database.find(TRACKLETS) is None and not create:
             raise ReseenError(f"there is no gallery at {uri}; add tracklets to make one")
-        gallery.expire()
+        if gallery.writable:
+            gallery.digest("")  # makes the salt
+            gallery._finish_forgetting()
+            gallery.expire()
+            gallery.wipe_when_due()
         return gallery
+
+    # Filling
 
     def add(
         self,
         tracklets: Iterable[Tracklet],
-        extractor: Extractor,
+        extractors: Sequence[Extractor],
         *,
         pixelate_heads: bool = True,
         keep_until: float | None = None,
+        forgotten_too: bool = False,
         advance: Advance = lambda _: None,
     ) -> Added:
         """Embed tracklets and add those that are not there yet, a few at a time.
 
-        It may be killed at any moment and started again: what was added stays, nothing is added
-        twice, and several processes may add at once.
+        Who is there is told by the content of the crops, camera and time, never by a name. It may
+        be killed at any moment and started again: what was added stays, nothing is added twice,
+        and several processes may add at once.
 
         Args:
             tracklets: the tracklets.
-            extractor: makes their features.
+            extractors: make their embeddings.
             pixelate_heads: whether the stored thumbnails hide heads.
             keep_until: when to forget them, in seconds since 1970.
+            forgotten_too: take in again what was forgotten.
             advance: told of every tracklet that is done.
 
         Raises:
-            ReseenError: an id is taken by a different tracklet, the features do not fit the
-                gallery, or the disk is full.
+            ReseenError: the embeddings do not fit the gallery, or the disk is full.
         """
-        added, present, left_out = 0, 0, list[str]()
-        for batch in _batches(tracklets, BATCH):
-            new = self._new(batch, extractor.model_id)
-            embedded, unreadable = embed_tracklets(new, extractor, pixelate_heads=pixelate_heads)
-            added += self.add_embedded(embedded, extractor.model_id, keep_until=keep_until)
-            present += len(batch) - len(new)
-            left_out += unreadable
-            advance(len(batch))
+        added = intake.add(
+            self,
+            tracklets,
+            extractors,
+            pixelate_heads=pixelate_heads,
+            keep_until=keep_until,
+            forgotten_too=forgotten_too,
+            advance=advance,
+        )
         self.optimise()
-        return Added(added, present, tuple(left_out))
+        return added
 
     def add_embedded(
-        self, embedded: Embedded, model: str, *, keep_until: float | None = None
+        self,
+        tracklets: NewTracklets,
+        embeddings: Mapping[str, Matrix],
+        *,
+        keep_until: float | None = None,
+        added: Sequence[float] | None = None,
     ) -> int:
-        """Add tracklets whose features are ready, in one transaction; returns how many are new.
+        """Add tracklets whose embeddings (M, D) by model are ready; returns how many are new.
 
         When this returns they are there, whatever happens to the process. Call `optimise` after
         the last of many.
 
+        Args:
+            tracklets: M tracklets.
+            embeddings: (M, D) float32, finite, by model.
+            keep_until: when to forget them, in seconds since 1970.
+            added: when each was added, in seconds since 1970; None for now.
+
         Raises:
-            ReseenError: the features do not fit the gallery, or the disk is full.
+            ReseenError: the embeddings do not fit the gallery, or the disk is full.
         """
-        if not embedded.ids:
+        count = len(tracklets.ids)
+        if not count:
             return 0
-        schema = self._schema_for(embedded, model)
-        return self._table.insert(to_rows(embedded, model, keep_until, schema))
+        id, times = Counter(tracklets.ids).most_common(1)[0]
+        if times > 1:
+            raise ReseenError(f"{times} of the tracklets to add have the id {id}")
+        tables = {model: self._table_for(model, each) for model, each in embeddings.items()}
+        # The tracklets first: when this is cut short, `add` sees which embeddings are missing.
+        new, ids = self._insert(tracklets, keep_until, added)
+        placed = {
+            "id": ids,
+            "camera": tracklets.cameras,
+            "start_time": tracklets.starts,
+            "end_time": tracklets.ends,
+        }
+        counts = [new]
+        for model, table_ in tables.items():
+            columns = placed | {VECTOR: _list_column(embeddings[model])}
+            rows = pyarrow.Table.from_pydict(columns, schema=table_.schema)
+            counts.append(table_.insert(rows))
+        return max(counts)
+
+    def _insert(
+        self, tracklets: NewTracklets, keep_until: float | None, added: Sequence[float] | None
+    ) -> tuple[int, list[str]]:
+        """Insert into the table of tracklets; returns how many are new, and the ids of all.
+
+        Where another process has just given one's id to other crops, it gets a longer one.
+        """
+        count = len(tracklets.ids)
+        ids, none = list(tracklets.ids), [None] * count
+        columns: dict[str, Sequence[Any]] = {
+            "id": ids,
+            "camera": tracklets.cameras,
+            "start_time": tracklets.starts,
+            "end_time": tracklets.ends,
+            "source": tracklets.sources,
+            "crops": tracklets.crops or none,
+            "frames": tracklets.frames,
+            "added": added or [time.time()] * count,
+            "keep_until": [keep_until] * count,
+            "digest": tracklets.digests or none,
+            "thumbnail": tracklets.thumbnails or none,
+        }
+        table_ = self._database.make(TRACKLETS, TRACKLET_SCHEMA)
+        new = table_.insert(pyarrow.Table.from_pydict(columns, schema=TRACKLET_SCHEMA))
+        if new == count or tracklets.digests is None:
+            return new, ids
+        found = table_.read(["id", "digest"], col("id").isin(ids)).to_pylist()
+        owners = {row["id"]: row["digest"] for row in found}
+        for place, (id, digest) in enumerate(zip(ids, tracklets.digests, strict=True)):
+            if owners.get(id) not in (digest, None):
+                ids[place] = intake.longer_id(id, digest)
+        return new + table_.insert(pyarrow.Table.from_pydict(columns, schema=TRACKLET_SCHEMA)), ids
+
+    def _table_for(self, model: str, embeddings: Matrix) -> Table:
+        """The table of a model, after a check that the embeddings fit it."""
+        if not np.isfinite(embeddings).all():
+            raise ReseenError(f"{model} makes embeddings that are not finite; train it again")
+        numbers = embeddings.shape[1]
+        schema = schema_of("id", **PLACED, **{VECTOR: pyarrow.list_(pyarrow.float32(), numbers)})
+        found = self._database.make(EMBEDDINGS + checked_model(model), schema)
+        if numbers != found.dimensions:
+            raise ReseenError(
+                f"the gallery {self.uri} holds embeddings of {found.dimensions} numbers by {model} "
+                f"but now it makes {numbers}; it is another model, and needs another name"
+            )
+        return found
 
     def optimise(self) -> None:
-        """Merge files and index the features, when enough has been added."""
-        self._table.optimise()
+        """Merge files and index what is searched by, when enough has been added."""
+        for name in self._database.names():
+            if name == TRACKLETS or name.startswith(EMBEDDINGS):
+                self._existing(name).optimise()
+
+    # Looking
 
     def models(self) -> list[str]:
-        """Ids of the models whose features are in the gallery."""
-        found: list[str] = []
-        while True:
-            others = None
-            for model in found:
-                another = col("model") != model
-                others = another if others is None else others & another
-            rows = self._table.read(["model"], others, limit=1)
-            if not len(rows):
-                return sorted(found)
-            found += rows["model"].to_pylist()
+        """Ids of the models whose embeddings are in the gallery."""
+        every = [name for name in self._database.names() if name.startswith(EMBEDDINGS)]
+        names = [name for name in every if self._existing(name).count()]
+        return [name.removeprefix(EMBEDDINGS) for name in names]
 
     def model(self, name: str | None = None) -> str:
-        """The model to search with: the one named, or the only one there is.
+        """The model to search with: the one named, or the only one beside the colour histogram.
 
         Raises:
             ReseenError: there is no such model, or there are several, or the gallery is empty.
         """
         present = self.models()
-        listed = ", ".join(present)
         if not present:
             raise ReseenError(f"the gallery {self.uri} is empty; add tracklets to it first")
         if name is not None and name not in present:
             raise ReseenError(
-                f"the gallery {self.uri} has features of {listed} and none of {name}; "
-                f"add its tracklets again with that model"
+                f"the gallery {self.uri} has no embeddings of the model {name}; there are "
+                f"those of {', '.join(present)}; add its tracklets again with that model"
             )
-        if name is None and len(present) > 1:
-            raise ReseenError(f"the gallery {self.uri} has features of {listed}; name the model")
-        return name or present[0]
+        trained = [model for model in present if model != STRIPES] or present
+        if name is None and len(trained) > 1:
+            raise ReseenError(
+                f"the gallery {self.uri} has embeddings of {', '.join(present)}; name the model"
+            )
+        return name or trained[0]
+
+    def require(self, where: Filter) -> None:
+        """Check that the cameras and tracklets that a filter names exist.
+
+        Raises:
+            ReseenError: one does not; says which there are.
+        """
+        for camera in (where.camera, where.not_camera):
+            if camera is not None and not self.count(Filter(camera=camera)):
+                cameras = sorted(self.stats().cameras)
+                listed = ", ".join(cameras[:20]) + (", …" if len(cameras) > 20 else "")
+                raise ReseenError(f"there is no camera {camera}; there are {listed or 'none'}")
+        if where.ids:
+            present = {entry.id for entry in self.find(where.ids).values()}
+            for id in where.ids:
+                if id not in present:
+                    raise self._unknown(id)
 
     def entries(
-        self, model: str, where: Filter = EVERYTHING, *, limit: int | None = None, offset: int = 0
+        self,
+        where: Filter = EVERYTHING,
+        model: str | None = None,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
     ) -> list[Entry]:
-        """The tracklets of a model by time and id, a page of them when `limit` is set."""
-        order = ("start_time", "id")
-        return to_entries(
-            self._table.read(["entry"], conditions(where, model), order, limit, offset), model
-        )
+        """The tracklets by time and id, a page of them when `limit` is set.
 
-    def count(self, model: str, where: Filter = EVERYTHING) -> int:
-        """How many tracklets of a model there are."""
-        return self._table.count(conditions(where, model))
+        Args:
+            where: which of them.
+            model: only those that have its embedding.
+            limit, offset: how many, after how many others.
+        """
+        listed = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
+        if listed is None:
+            return []
+        names, order = ENTRY_COLUMNS if model is None else ["id"], ("start_time", "id")
+        rows = listed.read(names, conditions(where), order, limit, offset)
+        if model is None:
+            return _entries(rows)
+        ids = rows["id"].to_pylist()
+        found = self.find(ids)
+        return [found[id] for id in ids if id in found]
 
-    def entry(self, id: str, model: str) -> Entry:
+    def count(self, where: Filter = EVERYTHING, model: str | None = None) -> int:
+        """How many tracklets there are, or how many that have a model's embedding."""
+        found = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
+        return 0 if found is None else found.count(conditions(where))
+
+    def entry(self, id: str) -> Entry:
         """One tracklet.
 
         Raises:
             ReseenError: it is not in the gallery.
         """
-        found = self.entries(model, Filter(ids=(id,)))
-        if not found:
-            raise self._unknown(id, model)
-        return found[0]
+        found = self.find([id])
+        if id not in found:
+            raise self._unknown(id)
+        return found[id]
+
+    def find(self, ids: Sequence[str]) -> dict[str, Entry]:
+        """Those of some tracklets that are in the gallery, by id."""
+        tracklets = self._database.find(TRACKLETS)
+        if tracklets is None or not ids:
+            return {}
+        rows = tracklets.read(ENTRY_COLUMNS, conditions(Filter(ids=tuple(ids))))
+        return {entry.id: entry for entry in _entries(rows)}
 
     def thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
         """JPEG strips of 8 pictures side by side, of those tracklets that have one."""
-        if not ids:
+        tracklets = self._database.find(TRACKLETS)
+        if tracklets is None or not ids:
             return {}
-        rows = self._table.read(["id", "thumbnail"], conditions(Filter(ids=tuple(ids))))
+        rows = tracklets.read(["id", "thumbnail"], conditions(Filter(ids=tuple(ids))))
         strips = zip(rows["id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True)
         return {id: strip for id, strip in strips if strip is not None}
 
     @property
-    def version(self) -> int:
-        """Another number after every change of the tracklets, by whatever process."""
-        return self._table.version
+    def version(self) -> tuple[int, ...]:
+        """Something else after every change of the tracklets, by whatever process."""
+        names = [TRACKLETS, *(EMBEDDINGS + model for model in self.models())]
+        found = [self._database.find(name) for name in names]
+        return tuple(each.version for each in found if each is not None)
 
     def stats(self) -> Stats:
         """Count what the gallery holds."""
-        models, cameras, times = Counter[str](), Counter[str](), [np.empty((2, 0))]
-        for batch in self._table.batches(["model", "camera", "start_time", "end_time"]):
-            models.update(batch["model"].to_pylist())
+        cameras, times = Counter[str](), [np.empty((2, 0))]
+        tracklets = self._database.find(TRACKLETS)
+        for batch in () if tracklets is None else tracklets.batches(list(PLACED)):
             cameras.update(batch["camera"].to_pylist())
             times.append(
                 np.stack([batch[name].to_numpy(False) for name in ("start_time", "end_time")])
@@ -224,74 +380,117 @@ class Gallery:
         dated = every >= DATED_FROM
         known = every[dated if dated.any() else ~np.isnan(every)]
         return Stats(
-            models=dict(sorted(models.items())),
+            tracklets=cameras.total(),
+            models={model: self._existing(EMBEDDINGS + model).count() for model in self.models()},
             cameras=dict(sorted(cameras.items())),
             start=float(known.min()) if known.size else None,
             end=float(known.max()) if known.size else None,
             undated=int((~dated[0]).sum()) if dated.any() else 0,
-            size=self._table.size(),
-            retention_days=self.notes.retention_days,
+            size=sum(self._existing(name).size for name in self._database.names()),
+            retention_days=self.settings.retention_days,
+            waiting=self.waiting(),
         )
+
+    # Searching
 
     def query(self, id: str, model: str) -> Query:
         """Search for one of the gallery's tracklets.
 
         Raises:
-            ReseenError: it is not in the gallery.
+            ReseenError: it is not in the gallery, or has no embedding of this model.
         """
-        where = conditions(Filter(ids=(id,)), model)
-        rows = self._table.read(["feature", "stripes"], where, limit=1)
-        if not len(rows):
-            raise self._unknown(id, model)
-        stripes = rows["stripes"][0].as_py()
-        drawn = None if stripes is None else np.array(stripes, dtype=np.float32)
-        return Query(model, matrix(rows["feature"])[0], drawn, id)
+        where, vectors = conditions(Filter(ids=(id,))), dict[str, Matrix]()
+        for each in self.models():
+            rows = self._existing(EMBEDDINGS + each).read([VECTOR], where, limit=1)
+            vectors |= {each: _matrix(rows[VECTOR])[0]} if len(rows) else {}
+        if model not in vectors:
+            self.entry(id)
+            raise ReseenError(f"the tracklet {id} has no embedding of the model {model}")
+        return Query(model, vectors.pop(model), id, vectors, known=True)
 
     def search(self, query: Query, k: int = 20, where: Filter = EVERYTHING) -> list[Match]:
         """The k nearest tracklets, nearest first, the query itself left out.
 
         Where up to 10,000 tracklets pass the filter this is exact. Of more, an index proposes
-        candidates and the full features order them; `benchmarks/bench_gallery.py` measures how
+        candidates and the full vectors order them; `benchmarks/bench_gallery.py` measures how
         many it misses.
 
         Raises:
-            ReseenError: the gallery has no features of the query's model, or k is not positive.
+            ReseenError: the gallery has no embeddings of the query's model, or k is not positive.
         """
-        self._require_comparable(query)
         if k < 1:
             raise ReseenError(f"k must be 1 or more, not {k}")
-        condition = conditions(where, query.model)
         # One more than asked for leaves room for the query itself: to filter it out is slower.
-        count = CANDIDATES * (k + 1)
-        rows = self._table.candidates(query.feature, count, COMPARED_COLUMNS, condition)
-        if not len(rows):
-            self.model(query.model)
+        rows = self._comparable(query).nearest(query.embedding, CANDIDATES * (k + 1), where)
         found = self._matches(query, rows, k + 1)
         matches = [match for match in found if match.entry.id != query.name][:k]
-        facts = {"model": query.model, "query": query.name, "k": k, "found": len(matches)}
-        self.notes.log("search", where, **facts)
+        self._logged("search", where, query, k=k, found=len(matches))
         return matches
 
     def alike(self, query: Query, distance: float, where: Filter = EVERYTHING) -> list[Match]:
         """Every tracklet up to a distance, nearest first: exact, and slower than a search.
 
         Raises:
-            ReseenError: the gallery has no features of the query's model.
+            ReseenError: the gallery has no embeddings of the query's model.
         """
-        self._require_comparable(query)
-        self.notes.log("alike", where, model=query.model, query=query.name, distance=distance)
+        self._logged("alike", where, query, distance=distance)
         near = [
-            batch.filter(pyarrow.array(_distances(query, batch) <= distance))
-            for batch in self._table.batches(COMPARED_COLUMNS, conditions(where, query.model))
+            batch.filter(pyarrow.array(_distances(query.embedding, batch) <= distance))
+            for batch in self._comparable(query).batches(["id", VECTOR], conditions(where))
         ]
         return self._matches(query, pyarrow.Table.from_batches(near)) if near else []
 
-    def forget(self, where: Filter) -> list[str]:
-        """Remove tracklets of every model and wipe them from the disk, and marks on them.
+    def _comparable(self, query: Query) -> Table:
+        compared = self._database.find(EMBEDDINGS + self.model(query.model))
+        if compared is None or len(query.embedding) != compared.dimensions:
+            raise ReseenError(
+                f"the query has {len(query.embedding)} numbers but the embeddings by {query.model} "
+                f"in the gallery {self.uri} have {compared.dimensions if compared else 0}"
+            )
+        return compared
+
+    def _matches(self, query: Query, rows: pyarrow.Table, most: int | None = None) -> list[Match]:
+        """The nearest of rows with ids and vectors, nearest first."""
+        every = _distances(query.embedding, rows)
+        order = np.argsort(every, kind="stable")[:most]
+        ids, distances = rows["id"].take(order).to_pylist(), every[order]
+        entries, beside = self.find(ids), {id: dict[str, float]() for id in ids}
+        for model, vector in query.beside.items():
+            others = self._database.find(EMBEDDINGS + model)
+            if others is not None and ids:
+                near = others.read(["id", VECTOR], conditions(Filter(ids=tuple(ids))))
+                for id, other in zip(near["id"].to_pylist(), _distances(vector, near), strict=True):
+                    beside[id][model] = float(other)
+        calibration = self.settings.calibration(query.model)
+        probabilities: Sequence[float | None] = (
+            [None] * len(ids)
+            if calibration is None
+            else calibration.probabilities(distances).tolist()
+        )
+        return [
+            Match(entries[id], distance, beside[id], probability)
+            for id, distance, probability in zip(
+                ids, distances.tolist(), probabilities, strict=True
+            )
+            if id in entries  # forgotten meanwhile
+        ]
+
+    # Forgetting
+
+    def forget(self, where: Filter, *, at_once: bool = False) -> list[str]:
+        """Remove tracklets: nobody finds them when this returns.
+
+        Their bytes are wiped from the disk within ten minutes, in one pass for all that was
+        forgotten, by whoever has the gallery open or opens it; in a small gallery, where this
+        costs nothing, here. Labels on them go, too. Of the crops only a salted digest stays, so
+        that `add` does not take them in again.
+
+        Args:
+            where: which tracklets.
+            at_once: wipe the bytes before this returns.
 
         Returns:
-            Ids of the removed tracklets. No file of the gallery then holds their features or
-            thumbnails, older versions of the table included; only the log still names them.
+            Ids of the removed tracklets.
 
         Raises:
             ReseenError: `where` would mean everything.
@@ -299,11 +498,27 @@ class Gallery:
         condition = conditions(where)
         if condition is None:
             raise ReseenError("say which tracklets to forget; to forget all, delete the gallery")
-        self.notes.log("forget", where)
-        return self._remove(condition)
+        self._database.require_writable()
+        self._logged("forget", where)
+        ids = self._forget(condition)
+        if at_once:
+            self.wipe()
+        return ids
+
+    def set_retention_days(self, days: float | None) -> None:
+        """Change for how long tracklets are kept; None keeps them for ever.
+
+        Raises:
+            ReseenError: the period is not positive.
+        """
+        self.settings.set_retention_days(days)
+        self._logged("retention", days=days)
 
     def expire(self, now: float | None = None) -> list[str]:
         """Forget what is beyond its own date or the gallery's retention period.
+
+        The period counts from when the person was seen, where that is a date, else from when the
+        tracklet was added.
 
         Args:
             now: seconds since 1970; None takes the clock.
@@ -313,107 +528,174 @@ class Gallery:
         """
         now = time.time() if now is None else now
         over = col("keep_until") < now
-        if self.notes.retention_days is not None:
-            over = over | (col("added") < now - self.notes.retention_days * SECONDS_IN_DAY)
-        if not self._table.count(over):
+        days = self.settings.retention_days
+        if days is not None:
+            limit = now - days * SECONDS_IN_DAY
+            seen = (col("end_time") < limit) & (col("end_time") >= DATED_FROM)
+            over = over | seen | (col("added") < limit)
+        tracklets = self._database.find(TRACKLETS)
+        if tracklets is None or not tracklets.count(over):
             return []
-        self.notes.log("expire", retention_days=self.notes.retention_days)
-        return self._remove(over)
+        self._logged("expire", retention_days=days)
+        return self._forget(over)
 
-    def _remove(self, condition: Expr) -> list[str]:
-        ids = self._table.remove(condition)
-        self.notes.marks.forget(set(ids))
-        self.notes.log("forgotten", count=len(ids), ids=ids[:MOST_IDS_LOGGED])
-        return ids
+    def waiting(self) -> Waiting | None:
+        """What is forgotten and not wiped from the disk yet."""
+        found = self._database.find(WAITING)
+        rows = [] if found is None else found.read(["since", "tracklets"]).to_pylist()
+        if not rows:
+            return None
+        return Waiting(sum(row["tracklets"] for row in rows), min(row["since"] for row in rows))
 
-    def _new(self, batch: Sequence[Tracklet], model: str) -> list[Tracklet]:
-        """Those not in the gallery yet, after a check that the others are the same tracklets."""
-        if self._table.schema is None:
-            return list(batch)
-        known = self.entries(model, Filter(ids=tuple(tracklet.id for tracklet in batch)))
-        present = {entry.id: entry for entry in known}
-        for tracklet in batch:
-            entry = present.get(tracklet.id)
-            if entry is not None and not _is_same(tracklet, entry):
-                raise ReseenError(
-                    f"the gallery {self.uri} has another tracklet {tracklet.id}, of "
-                    f"{entry.source}; forget that one or rename the one of {tracklet.source}"
-                )
-        return [tracklet for tracklet in batch if tracklet.id not in present]
+    def wipe_when_due(self, now: float | None = None) -> None:
+        """Wipe what has waited for ten minutes, or at once where there is little to rewrite."""
+        waits = self.waiting()
+        if waits is None:
+            return
+        names = [TRACKLETS, *(EMBEDDINGS + model for model in self.models())]
+        small = all(self._existing(name).count() <= table.EXACT_UP_TO for name in names)
+        if small or waits.since + WIPE_WITHIN <= (time.time() if now is None else now):
+            self.wipe()
 
-    def _schema_for(self, embedded: Embedded, model: str) -> pyarrow.Schema:
-        """The table's columns, after a check that the features fit them."""
-        checked_model(model)
-        dimensions = embedded.features.shape[1]
-        if not np.isfinite(embedded.features).all():
-            raise ReseenError(f"{model} makes features that are not finite; train it again")
-        id, times = Counter(embedded.ids).most_common(1)[0]
-        if times > 1:
-            raise ReseenError(f"{times} of the tracklets to add have the id {id}")
-        if self._table.schema is None:
-            self._table.create(schema_of(dimensions, STRIPE_DIMENSIONS))
-        if dimensions != self._dimensions:
-            raise ReseenError(
-                f"the gallery {self.uri} holds features of {self._dimensions} numbers but {model} "
-                f"makes {dimensions}; use another gallery for it"
-            )
-        return self._table.schema
+    def wipe(self) -> None:
+        """Wipe the bytes of all that was forgotten from the disk.
 
-    @property
-    def _dimensions(self) -> int:
-        schema = self._table.schema
-        return 0 if schema is None else int(schema.field("feature").type.list_size)
+        When this returns, no file of the gallery holds embeddings, thumbnails, labels or ids of
+        forgotten tracklets, older versions of the tables included. When the process dies in
+        between, the next one begins anew.
+        """
+        waiting = self._database.find(WAITING)
+        if waiting is None or not waiting.count():
+            return
+        with self._database.locked(fcntl.LOCK_EX):
+            rows = waiting.read(["key", "fragments"]).to_pylist()
+            touched: dict[str, set[int]] = {}
+            for row in rows:
+                for name, fragments in json.loads(row["fragments"]).items():
+                    touched.setdefault(name, set()).update(fragments)
+            for name, numbers in touched.items():
+                self._existing(name).wipe(sorted(numbers))
+            every = col("key").isin([row["key"] for row in rows])
+            waiting.wipe(waiting.fragments(every))  # which held the ids until all was deleted
+            waiting.delete(every)
 
-    def _require_comparable(self, query: Query) -> None:
-        if len(query.feature) != self._dimensions:
-            self.model(query.model)
-            raise ReseenError(
-                f"the query has {len(query.feature)} numbers but the features in the gallery "
-                f"{self.uri} have {self._dimensions}"
-            )
+    def _forget(self, condition: Expr) -> list[str]:
+        found = self._existing(TRACKLETS).read(["id", "digest"], condition)
+        ids = found["id"].to_pylist()
+        if not ids:
+            return []
+        kept = [{"digest": self.digest(each)} for each in found["digest"].to_pylist() if each]
+        self._database.make(FORGOTTEN, schema_of("digest")).put(kept)
+        waiting = self._database.make(WAITING, WAITING_SCHEMA)
+        with self._database.locked(fcntl.LOCK_SH):
+            touched = {name: each.fragments(which) for name, each, which in self._holding(ids)}
+            row = {"key": uuid4().hex, "since": time.time(), "tracklets": len(ids)}
+            row |= {"fragments": json.dumps(touched)}
+            waiting.put([row | {"ids": json.dumps(ids)}])
+            self._finish(row, ids)
+        self._logged("forgotten", count=len(ids))
+        self.wipe_when_due()
+        return sorted(ids)
 
-    def _matches(self, query: Query, rows: pyarrow.Table, most: int | None = None) -> list[Match]:
-        """The nearest of rows with the `COMPARED_COLUMNS`, nearest first."""
-        every = _distances(query, rows)
-        order = np.argsort(every, kind="stable")[:most]
-        rows, distances = rows.take(order), every[order]
-        calibration = self.notes.calibration(query.model)
-        chances: Sequence[Any] = (
-            [None] * len(rows) if calibration is None else calibration.chances(distances).tolist()
-        )
-        stripes = [_distance(query.stripes, other) for other in rows["stripes"].to_pylist()]
-        facts = zip(
-            to_entries(rows, query.model), distances.tolist(), stripes, chances, strict=True
-        )
-        return [Match(*fact) for fact in facts]
+    def _finish(self, row: dict[str, Any], ids: list[str]) -> None:
+        for _, holding, which in self._holding(ids):
+            holding.delete(which)
+        self._existing(WAITING).put([row | {"ids": None}], replace=True)
 
-    def _unknown(self, id: str, model: str) -> ReseenError:
-        return ReseenError(f"the gallery {self.uri} has no tracklet {id} of the model {model}")
+    def _finish_forgetting(self) -> None:
+        """Delete what a killed process was about to."""
+        waiting = self._database.find(WAITING)
+        rows = [] if waiting is None else waiting.read(WAITING_SCHEMA.names).to_pylist()
+        for row in rows:
+            if row["ids"] is not None:
+                with self._database.locked(fcntl.LOCK_SH):
+                    self._finish(row, json.loads(row["ids"]))
+
+    def _holding(self, ids: Sequence[str]) -> list[tuple[str, Table, Expr]]:
+        """The tables that hold these tracklets, and which rows; first what is shown."""
+        which = col("id").isin(list(ids))
+        names = [name for name in self._database.names() if name.startswith(EMBEDDINGS)]
+        found = [(name, self._existing(name), which) for name in (TRACKLETS, *names)]
+        labels = self.labels.of(ids)
+        return found if labels is None else [*found, (LABELS, *labels)]
+
+    # Below
+
+    def digest(self, text: str) -> str:
+        """What a text comes down to in this gallery and in no other."""
+        return self.settings.digest(text)
+
+    def is_forgotten(self, digests: Sequence[str]) -> set[str]:
+        """Those of the crops' digests that were forgotten."""
+        known = self._database.find(FORGOTTEN)
+        if known is None or not digests:
+            return set()
+        salted = {self.digest(each): each for each in digests}
+        found = known.read(["digest"], col("digest").isin(list(salted)))
+        return {salted[each] for each in found["digest"].to_pylist()}
+
+    def rows(
+        self, names: Sequence[str], where: Expr, model: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Columns of the tracklets, or of a model's embeddings."""
+        found = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
+        return [] if found is None else found.read(names, where).to_pylist()
+
+    def _existing(self, name: str) -> Table:
+        found = self._database.find(name)
+        if found is None:
+            raise ReseenError(f"the gallery {self.uri} is damaged: it has no {name}")
+        return found
+
+    def _unknown(self, id: str) -> ReseenError:
+        some = [entry.id for entry in self.entries(limit=3)]
+        there = f"there are {self.count():,}, such as {', '.join(some)}" if some else "it is empty"
+        return ReseenError(f"the gallery {self.uri} has no tracklet {id}; {there}")
+
+    def _logged(
+        self, what: str, where: Filter = EVERYTHING, query: Query | None = None, **facts: Any
+    ) -> None:
+        """Append to the log what is about to be done or was done.
+
+        Tracklets stand there as digests of their ids: who holds an id finds it, and nothing of a
+        forgotten one stays.
+        """
+        if not self.writable:
+            return
+        chosen = {name: value for name, value in asdict(where).items() if value not in (None, ())}
+        if "ids" in chosen:
+            chosen["ids"] = [self.digest(id) for id in chosen["ids"]]
+        if query is not None:
+            name = self.digest(query.name) if query.known else query.name
+            facts = {"model": query.model, "query": name, **facts}
+        append_line(self._log, {"what": what, "where": chosen, **facts})
 
 
-def _make(folder: Path) -> None:
+def _make_private(folder: Path) -> None:
+    """Make the gallery's folder, for its owner's eyes only."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not any(folder.iterdir()) and os.access(folder, os.W_OK):
+            folder.chmod(0o700)
     except OSError as error:
         raise cannot_write(folder, error) from error
 
 
-def _batches(tracklets: Iterable[Tracklet], size: int) -> Iterator[list[Tracklet]]:
-    rest = iter(tracklets)
-    while batch := list(islice(rest, size)):
-        yield batch
+def _entries(rows: pyarrow.Table) -> list[Entry]:
+    return [Entry(*row.values()) for row in rows.select(ENTRY_COLUMNS).to_pylist()]
 
 
-def _is_same(tracklet: Tracklet, entry: Entry) -> bool:
-    given = (tracklet.camera, tracklet.start, tracklet.end, len(tracklet.paths))
-    return given == (entry.camera, entry.start, entry.end, entry.frames)
+def _matrix(column: Any) -> Matrix:
+    """(M, D) float32 from a column of M lists of D numbers."""
+    array = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
+    values: Matrix = array.flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(len(array), array.type.list_size)
 
 
-def _distances(query: Query, rows: Any) -> Matrix:
-    return np.asarray(np.linalg.norm(matrix(rows["feature"]) - query.feature, axis=1))
+def _list_column(embeddings: Matrix) -> pyarrow.FixedSizeListArray:
+    values = pyarrow.array(np.ascontiguousarray(embeddings, dtype=np.float32).ravel())
+    return pyarrow.FixedSizeListArray.from_arrays(values, embeddings.shape[1])
 
 
-def _distance(one: Matrix | None, other: Sequence[float] | None) -> float | None:
-    if one is None or other is None:
-        return None
-    return float(np.linalg.norm(one - np.array(other, dtype=np.float32)))
+def _distances(vector: Matrix, rows: Any) -> Matrix:
+    return np.asarray(np.linalg.norm(_matrix(rows[VECTOR]) - vector, axis=1))

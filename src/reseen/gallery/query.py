@@ -10,7 +10,7 @@ import numpy as np
 from reseen.data.layout import entries, is_picture
 from reseen.data.pictures import Picture, Pictures
 from reseen.errors import ReseenError
-from reseen.gallery.extractors import STRIPES, ColourHistogram, Extractor
+from reseen.gallery.extractors import ColourHistogram, Extractor
 from reseen.gallery.records import Query
 from reseen.tracking.video import Frame, frames_from
 
@@ -40,9 +40,9 @@ class Box:
 
 def query_from_pictures(pictures: Sequence[Picture], extractor: Extractor, name: str) -> Query:
     """Search for the person in these pictures, RGB and in time order."""
-    (stripes,) = ColourHistogram().embed([pictures])
-    (feature,) = [stripes] if extractor.model_id == STRIPES else extractor.embed([pictures])
-    return Query(extractor.model_id, feature, stripes, name)
+    every = {each.model_id: each for each in (extractor, ColourHistogram())}
+    vectors = {model: each.embed([pictures])[0] for model, each in every.items()}
+    return Query(extractor.model_id, vectors.pop(extractor.model_id), name, vectors)
 
 
 def pictures_in(folder: Path) -> Pictures:

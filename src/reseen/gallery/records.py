@@ -1,7 +1,7 @@
 """What goes into a gallery and what comes out of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,21 +38,21 @@ class Entry:
 
     Attributes:
         id: unique in the gallery.
-        model: what its feature was made by.
-        camera: the view's name.
+        camera: the camera's name.
         start, end: when the person was seen, in seconds; None where unknown.
         source: the video or folder that it comes from.
-        frames: how many pictures it has.
+        crops: the folder in which its crops lay when it was added; None where there were none.
+        frames: how many crops it has.
         added: when it was added, in seconds since 1970.
         keep_until: when it is to be forgotten, in seconds since 1970; None for no such date.
     """
 
     id: str
-    model: str
     camera: str
     start: float | None
     end: float | None
     source: str
+    crops: str | None
     frames: int
     added: float
     keep_until: float | None
@@ -63,17 +63,19 @@ class Query:
     """Who is searched for.
 
     Attributes:
-        model: what made the feature.
-        feature: (D,) float32.
-        stripes: (128,) float32, the training-free feature; None where there were no pictures.
+        model: id of the extractor whose embeddings are compared.
+        embedding: (D,) float32.
         name: a tracklet's id in the gallery, which a search leaves out, or where the pictures
             come from.
+        beside: (D,) embeddings by other extractors, whose distances are told beside.
+        known: whether the name is a tracklet's id, which the log must not hold.
     """
 
     model: str
-    feature: Matrix
-    stripes: Matrix | None
+    embedding: Matrix
     name: str
+    beside: Mapping[str, Matrix] = field(default_factory=dict)
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +84,29 @@ class Match:
 
     Attributes:
         entry: the tracklet.
-        distance: Euclidean, between the features.
-        stripes_distance: the training-free descriptor's distance, 0 to 1.41, to hold beside the
-            network's; None where one of the two has no stripes.
-        chance: that this is the same person; None where the model has no calibration.
+        distance: Euclidean, between the embeddings.
+        beside: distances by other extractors, for those that both the query and it have: the
+            colour histogram's shows what a network adds to colours alone.
+        probability: that this is the same person; None where the model has no calibration.
     """
 
     entry: Entry
     distance: float
-    stripes_distance: float | None
-    chance: float | None
+    beside: dict[str, float]
+    probability: float | None
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """M tracklets with their features, ready to be added.
+class NewTracklets:
+    """M tracklets, ready to be added.
 
     Attributes:
         ids, cameras, sources: (M,) texts.
         starts, ends: (M,) seconds or None.
-        frames: (M,) numbers of pictures.
-        features: (M, D) float32, finite.
-        stripes: (M, 128) float32; None where there are no pictures.
-        thumbnails: (M,) JPEG strips or None.
+        frames: (M,) numbers of crops.
+        thumbnails: (M,) JPEG strips; None where there are no pictures.
+        crops: (M,) folders of the crops; None where there are none.
+        digests: (M,) what the crops' content comes down to; None where there are none.
     """
 
     ids: Sequence[str]
@@ -113,9 +115,9 @@ class Embedded:
     starts: Sequence[float | None]
     ends: Sequence[float | None]
     frames: Sequence[int]
-    features: Matrix
-    stripes: Matrix | None = None
-    thumbnails: Sequence[bytes | None] | None = None
+    thumbnails: Sequence[bytes] | None = None
+    crops: Sequence[str] | None = None
+    digests: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,29 @@ class Added:
     Attributes:
         added: how many are new.
         present: how many were there before.
+        forgotten: how many were forgotten before, and for that reason not taken in again.
         left_out: one line for each that could not be read.
+        renamed: new ids of those whose own was another tracklet's, by that.
     """
 
     added: int
     present: int
+    forgotten: int
     left_out: tuple[str, ...]
+    renamed: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Tracklets that are forgotten and whose bytes are still to be wiped from the disk.
+
+    Attributes:
+        tracklets: how many.
+        since: when the first of them was forgotten, in seconds since 1970.
+    """
+
+    tracklets: int
+    since: float
 
 
 @dataclass(frozen=True)
@@ -138,15 +157,18 @@ class Stats:
     """What a gallery holds.
 
     Attributes:
-        models: tracklets of each model.
-        cameras: tracklets of each camera, every tracklet counted once for each model.
-        start, end: when the first was and the last was seen, of those with a date where some have
-            one; None where no time is known.
-        undated: tracklets without a date, counted once for each model, where others have one.
+        tracklets: how many.
+        models: tracklets that have an embedding, by model.
+        cameras: tracklets of each camera.
+        start, end: when the first was and the last was seen, by date where any has one; None
+            where no time is known.
+        undated: tracklets without a date, where others have one.
         size: bytes on disk.
         retention_days: how long tracklets are kept; None for ever.
+        waiting: what is forgotten but not wiped from the disk yet; None for nothing.
     """
 
+    tracklets: int
     models: dict[str, int]
     cameras: dict[str, int]
     start: float | None
@@ -154,3 +176,4 @@ class Stats:
     undated: int
     size: int
     retention_days: float | None
+    waiting: Waiting | None

@@ -1,4 +1,4 @@
-"""The LanceDB table below a gallery: rows go in once, are found, and leave the disk for good."""
+"""The LanceDB tables below a gallery: rows go in once, are found, and leave the disk for good."""
 
 import fcntl
 import math
@@ -10,34 +10,37 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from typing import Any, TypeVar
 
 import lancedb
 import numpy as np
 import pyarrow
-from lancedb.expr import Expr
+from lancedb.expr import Expr, col
 from lancedb.index import Bitmap, BTree, IvfSq
 from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
+from reseen.gallery.records import Filter
+from reseen.times import DATED_FROM, is_dated
 
-NAME = "tracklets"
-FORMAT_KEY, FORMAT = b"reseen.gallery", b"1"
-KEY = "key"
+FORMAT_KEY, FORMAT = b"reseen.gallery", b"2"
 PRIMARY_KEY = {b"lance-schema:unenforced-primary-key": b"true"}
 """Without this mark, two processes that insert the same key at once would both succeed."""
 
+VECTOR = "vector"
+BITMAP_COLUMNS, BTREE_COLUMNS = {"camera"}, {"id", "start_time", "digest"}
+
 EXACT_UP_TO = 10_000
-"""So many rows are compared one by one; only among more does an index over the features pay."""
+"""So many rows are compared one by one; only among more does an index over the vectors pay."""
 
 FEWEST_IN_PARTITION = 500
 FEWEST_PROBED, PROBED_SHARE = 30, 0.19
 """How many partitions an index has and how many of them a search looks into, so that it misses less
 than one in a hundred of the nearest: measured with benchmarks/bench_gallery.py."""
 
-FEATURE_INDEX = "features"
-BITMAP_COLUMNS, BTREE_COLUMNS = ("camera", "model"), ("id", "start_time")
 FRAGMENTS_BEFORE_UPKEEP = 64
 FRAGMENT_BITS = 32
 """Lance numbers a row by its fragment and, in this many lower bits, its place in there."""
@@ -47,252 +50,108 @@ COMMIT_ATTEMPTS, READ_ATTEMPTS = 20, 5
 NO_SPACE = ("No space left", "os error 28", "os error 27")
 CONFLICT = ("onflict", "oncurrent", "lease retry")
 
-Feature = NDArray[np.float32]
+Vector = NDArray[np.float32]
 Result = TypeVar("Result")
 
 
-def schema_of(dimensions: int, stripe_dimensions: int) -> pyarrow.Schema:
-    """The columns of a gallery whose features are `dimensions` numbers long.
+def schema_of(key: str, **columns: pyarrow.DataType) -> pyarrow.Schema:
+    """The columns of a table: its key, a text that no two rows share, and others."""
+    first = pyarrow.field(key, pyarrow.string(), nullable=False, metadata=PRIMARY_KEY)
+    others = [pyarrow.field(name, kind) for name, kind in columns.items()]
+    return pyarrow.schema([first, *others], metadata={FORMAT_KEY: FORMAT})
 
-    What is filtered by has a column of its own. `entry` repeats it with all else that is shown,
-    as JSON: to read the rows that a search found costs as much time as there are columns.
+
+def conditions(where: Filter) -> Expr | None:
+    """What a row must fulfil; None where every row will do.
+
+    These are objects, and stay objects until LanceDB evaluates them: its SQL text of a condition
+    does not hold every text that a name may be (`Expr.to_sql` leaves a quote as it is after a
+    backslash), so that a name could become a condition of its own.
     """
-    text, seconds = pyarrow.string(), pyarrow.float64()
-    fields = [
-        pyarrow.field(KEY, text, nullable=False, metadata=PRIMARY_KEY),
-        pyarrow.field("id", text, nullable=False),
-        pyarrow.field("model", text, nullable=False),
-        pyarrow.field("camera", text, nullable=False),
-        pyarrow.field("start_time", seconds),
-        pyarrow.field("end_time", seconds),
-        pyarrow.field("added", seconds, nullable=False),
-        pyarrow.field("keep_until", seconds),
-        pyarrow.field("entry", text, nullable=False),
-        pyarrow.field("thumbnail", pyarrow.binary()),
-        pyarrow.field("feature", pyarrow.list_(pyarrow.float32(), dimensions), nullable=False),
-        pyarrow.field("stripes", pyarrow.list_(pyarrow.float32(), stripe_dimensions)),
-    ]
-    return pyarrow.schema(fields, metadata={FORMAT_KEY: FORMAT})
+    found: list[Expr] = []
+    if where.ids:
+        found.append(col("id").isin(list(where.ids)))
+    if where.camera is not None:
+        found.append(col("camera") == where.camera)
+    if where.not_camera is not None:
+        found.append(col("camera") != where.not_camera)
+    for bound in {where.start, where.end} - {None}:  # a date says nothing of undated recordings
+        start = col("start_time")
+        found.append(start >= DATED_FROM if is_dated(bound) else start < DATED_FROM)
+    if where.start is not None:
+        found.append(col("end_time") >= float(where.start))
+    if where.end is not None:
+        found.append(col("start_time") <= float(where.end))
+    return reduce(and_, found) if found else None
 
 
-class Table:
-    """One LanceDB table in a folder or an object store.
+class Database:
+    """A gallery's tables in a folder or an object store.
 
     Args:
         uri: the folder, or the object store's URL.
-        notes: a folder on this machine for the lock and the note of an unfinished wipe.
+        notes: a folder on this machine for the lock.
 
     Attributes:
-        schema: the table's columns; None before anything was added.
-
-    Raises:
-        ReseenError: the table is of another format or damaged.
+        writable: whether the folder of notes may be written; all is only read otherwise.
     """
 
     def __init__(self, uri: str, notes: Path) -> None:
-        self.uri = uri
-        self._notes = notes
-        self._counted_version, self._counted = 0, dict[str, tuple[int, int]]()
-        with self._explained("opened"):
-            self._database = lancedb.connect(uri, read_consistency_interval=timedelta(0))
-            self._table, self.schema = self._found()
-        if self._unfinished.exists():
-            self._finish_wipe()
-
-    def _found(self) -> tuple[Any, pyarrow.Schema | None]:
-        if NAME not in self._database.list_tables().tables:
-            return None, None
-        table = self._database.open_table(NAME)
-        schema = table.schema
-        found = (schema.metadata or {}).get(FORMAT_KEY, b"unknown")
-        if found != FORMAT:
-            raise ReseenError(
-                f"the gallery {self.uri} has the format {found.decode(errors='replace')} but this "
-                f"version of reseen reads {FORMAT.decode()}; fill a new gallery"
-            )
-        return table, schema
+        self.uri, self._notes = uri, notes
+        self.writable = os.access(notes, os.W_OK)
+        self._tables: dict[str, Table] = {}
+        with self.explained("opened"):
+            self._connection = lancedb.connect(uri, read_consistency_interval=timedelta(0))
 
     @property
-    def version(self) -> int:
-        """Another number after every change, by whatever process; 0 before the first."""
-        if self._table is None:
-            return 0
-        with self._explained("read"):
-            return int(self._table.version)
-
-    def create(self, schema: pyarrow.Schema) -> None:
-        """Make the table unless another process just did."""
-        with self._explained("written"), self._locked(fcntl.LOCK_EX):
-            self._database.create_table(NAME, schema=schema, exist_ok=True)
-            self._table, self.schema = self._found()
-
-    def insert(self, rows: pyarrow.Table) -> int:
-        """Insert the rows whose key is not there yet, in one transaction; returns their number.
-
-        When this returns, the rows are there; when the process dies before, all or none are.
-        """
-        with self._explained("written"), self._locked(fcntl.LOCK_SH):
-            merge = self._table.merge_insert([KEY]).when_not_matched_insert_all()
-            # "null" lets rows without stripes pass; all other features were checked before.
-            done = _retried(lambda: merge.execute(rows, on_bad_vectors="null"))
-            return int(done.num_inserted_rows)
-
-    def count(self, where: Expr | None = None) -> int:
-        """How many rows there are, or how many of them are `where`."""
-        if self._table is None:
-            return 0
-        sql = None if where is None else where.to_sql()
-        with self._explained("read"):
-            return int(_reread(lambda: self._table.count_rows(sql)))
-
-    def size(self) -> int:
-        """Bytes on disk."""
-        if self._table is None:
-            return 0
-        with self._explained("read"):
-            return int(self._table.stats()["total_bytes"])
-
-    def read(
-        self,
-        names: Sequence[str],
-        where: Expr | None = None,
-        order_by: Sequence[str] = (),
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> pyarrow.Table:
-        """Some columns, and those ordered by, of some rows."""
-        if self._table is None:
-            return schema_of(1, 1).empty_table().select(list(names))
-        with self._explained("read"):
-            query = self._query([*names, *order_by], where)
-            if order_by:
-                query = query.order_by([{"column_name": name} for name in order_by])
-            return _reread(query.limit(limit).offset(offset).to_arrow)
-
-    def batches(
-        self, names: Sequence[str], where: Expr | None = None
-    ) -> Iterator[pyarrow.RecordBatch]:
-        """Some columns of some rows, batch after batch, in bounded memory."""
-        if self._table is None:
-            return
-        with self._explained("read"), self._locked(fcntl.LOCK_SH):
-            yield from self._query(names, where).limit(None).to_batches()
-
-    def candidates(
-        self, feature: Feature, count: int, names: Sequence[str], where: Expr | None
-    ) -> pyarrow.Table:
-        """Some columns of the rows that are nearest to a feature, or that an index takes for them.
-
-        Few rows are compared one by one: among them, the index would miss more than it saves.
-        """
-        searched, rows = self._counts(where)
-        few = searched <= EXACT_UP_TO
-        probed = FEWEST_PROBED + round(PROBED_SHARE * _partitions(rows))
-        with self._explained("searched"):
-            query = self._table.search(feature, vector_column_name="feature", query_type="vector")
-            query = query if where is None else query.where(where)
-            query = query.bypass_vector_index() if few else query.nprobes(probed)
-            query = query.distance_type("l2").limit(count).select([*names, "_distance"])
-            # Unlike to_arrow, this does not ask for the table's schema.
-            return _reread(lambda: query.to_batches().read_all())
-
-    def _counts(self, where: Expr | None) -> tuple[int, int]:
-        """How many rows are `where`, and how many there are.
-
-        They are remembered until the table changes: most searches filter by the same few things,
-        and counting takes as long as a tenth of a search.
-        """
-        version, what = self.version, "" if where is None else where.to_sql()
-        known = self._counted if self._counted_version == version else {}
-        counts = known.get(what) or (self.count(where), self.count())
-        self._counted_version, self._counted = version, known | {what: counts}
-        return counts
-
-    def remove(self, where: Expr) -> list[str]:
-        """Delete rows and wipe their bytes from the disk; returns their tracklets' ids.
-
-        The fragments that held them are written anew without them, the indices rebuilt and all
-        older versions of the table deleted. When the process dies in between, the next one
-        that opens the table finishes this. In an object store, files that a killed writer left
-        behind stay for a week: nobody can tell there whether it still writes.
-        """
-        if self._table is None:
-            return []
-        with self._explained("cleaned"), self._locked(fcntl.LOCK_EX):
-            doomed = self._query(["id"], where).with_row_id(True).limit(None).to_arrow()
-            fragments = np.unique(doomed["_rowid"].to_numpy() >> FRAGMENT_BITS)
-            if len(doomed):
-                self._unfinished.touch()
-                _retried(lambda: self._table.delete(where))
-                self._wipe(fragments)
-            return sorted(set(doomed["id"].to_pylist()))
-
-    def optimise(self) -> None:
-        """Merge small files and bring the indices up to date, when enough has been added."""
-        if self._table is not None and self._neglected():
-            with self._explained("optimised"), self._locked(fcntl.LOCK_EX):
-                self._table.optimize(cleanup_older_than=OLD_VERSIONS_KEPT)
-                if self._indexed_rows() * 2 < self.count():
-                    self._build_indices()
-
-    def _neglected(self) -> bool:
-        with self._explained("read"):
-            small = self._table.stats()["fragment_stats"]["num_small_fragments"]
-            not_indexed = self.count() - self._indexed_rows()
-        return small > FRAGMENTS_BEFORE_UPKEEP or not_indexed > EXACT_UP_TO
-
-    def _indexed_rows(self) -> int:
-        indices = [index for index in self._table.list_indices() if index.name == FEATURE_INDEX]
-        return indices[0].num_indexed_rows or 0 if indices else 0
-
-    def _build_indices(self) -> None:
-        rows = self.count()
-        if rows <= EXACT_UP_TO:
-            return
-        partitions = IvfSq(distance_type="l2", num_partitions=_partitions(rows))
-        kinds = dict.fromkeys(BITMAP_COLUMNS, Bitmap()) | dict.fromkeys(BTREE_COLUMNS, BTree())
-        for name, kind in kinds.items():
-            self._table.create_index(name, config=kind)
-        self._table.create_index("feature", config=partitions, name=FEATURE_INDEX)
-
-    def _wipe(self, fragments: NDArray[np.uint64]) -> None:
-        for fragment in fragments:
-            self._rewrite(int(fragment))
-        for index in self._table.list_indices():
-            self._table.drop_index(index.name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # it warns of what is wanted here
-            self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=self._on_disk)
-        self._unfinished.unlink(missing_ok=True)
-        self._build_indices()
-
-    def _rewrite(self, fragment: int) -> None:
-        """Copy the fragment's remaining rows to a new one: compaction may spare a few dead rows."""
-        first, end = fragment << FRAGMENT_BITS, (fragment + 1) << FRAGMENT_BITS
-        where = f"_rowid >= {first} AND _rowid < {end}"
-        _retried(lambda: self._table.update(where=where, values_sql={"camera": "camera"}))
-
-    def _finish_wipe(self) -> None:
-        with self._explained("cleaned"), self._locked(fcntl.LOCK_EX):
-            if self._unfinished.exists():
-                rows = self._query([KEY]).with_row_id(True).limit(None).to_arrow()
-                self._wipe(np.unique(rows["_rowid"].to_numpy() >> FRAGMENT_BITS))
-
-    def _query(self, names: Sequence[str], where: Expr | None = None) -> Any:
-        query = self._table.search().select(list(names))
-        return query if where is None else query.where(where)
-
-    @property
-    def _on_disk(self) -> bool:
+    def on_disk(self) -> bool:
+        """Whether it lies in a folder."""
         return "://" not in self.uri
 
-    @property
-    def _unfinished(self) -> Path:
-        return self._notes / "wipe-unfinished"
+    def names(self) -> list[str]:
+        """Names of the tables that there are."""
+        with self.explained("read"):
+            return sorted(self._connection.list_tables().tables)
+
+    def find(self, name: str) -> "Table | None":
+        """A table; None where there is no such one.
+
+        Raises:
+            ReseenError: it is damaged, or of another format.
+        """
+        if name not in self._tables:
+            if name not in self.names():
+                return None
+            with self.explained("opened"):
+                self._tables[name] = Table(self, self._connection.open_table(name))
+        return self._tables[name]
+
+    def make(self, name: str, schema: pyarrow.Schema) -> "Table":
+        """A table, made unless it is there."""
+        found = self.find(name)
+        if found is not None:
+            return found
+        with self.locked(fcntl.LOCK_EX), self.explained("written"):
+            table = self._connection.create_table(name, schema=schema, exist_ok=True)
+            return self._tables.setdefault(name, Table(self, table))
+
+    def require_writable(self) -> None:
+        """Refuse to write where it may only be read.
+
+        Raises:
+            ReseenError: the folder of notes cannot be written.
+        """
+        if not self.writable:
+            raise ReseenError(
+                f"the gallery {self.uri} may only be read; see who owns {self._notes}"
+            )
 
     @contextmanager
-    def _locked(self, kind: int) -> Iterator[None]:
+    def locked(self, kind: int) -> Iterator[None]:
         """Hold the gallery's lock: writers share it, what deletes files has it alone."""
+        if not self.writable:
+            yield  # who reads a gallery that is not theirs takes their chance
+            return
         lock = os.open(self._notes / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, kind)
@@ -301,7 +160,7 @@ class Table:
             os.close(lock)
 
     @contextmanager
-    def _explained(self, done: str) -> Iterator[None]:
+    def explained(self, done: str) -> Iterator[None]:
         """Turn LanceDB's errors into a line that a user can act on."""
         try:
             yield
@@ -318,6 +177,211 @@ class Table:
                 f"the gallery {self.uri} cannot be {done}: {_first_line(text)}; if its files are "
                 "damaged, restore them from a copy or fill a new gallery"
             ) from error
+
+
+class Table:
+    """A table of a gallery's database, whose first column is its key.
+
+    Attributes:
+        schema: its columns.
+    """
+
+    def __init__(self, database: Database, table: Any) -> None:
+        self._database, self._table = database, table
+        self.schema: pyarrow.Schema = table.schema
+        found = (self.schema.metadata or {}).get(FORMAT_KEY, b"unknown")
+        if found == b"1":
+            raise ReseenError(
+                f"the gallery {database.uri} is of an earlier version of reseen; convert it with "
+                f"reseen gallery upgrade"
+            )
+        if found != FORMAT:
+            raise ReseenError(
+                f"the gallery {database.uri} has the format {found.decode(errors='replace')} but "
+                f"this version of reseen reads {FORMAT.decode()}; fill a new gallery"
+            )
+        self._key = self.schema.names[0]
+        self._counted: tuple[int, dict[Filter, tuple[int, int]]] = (0, {})
+
+    @property
+    def dimensions(self) -> int:
+        """The length of its vectors."""
+        return int(self.schema.field(VECTOR).type.list_size)
+
+    @property
+    def version(self) -> int:
+        """Another number after every change, by whatever process."""
+        with self._database.explained("read"):
+            return int(self._table.version)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        with self._database.explained("read"):
+            return int(self._table.stats()["total_bytes"])
+
+    def put(self, rows: Sequence[dict[str, Any]], *, replace: bool = False) -> int:
+        """Insert the rows whose key is not there yet, in one transaction.
+
+        When this returns, the rows are there; when the process dies before, all or none are.
+
+        Args:
+            rows: values by column; those left out are null.
+            replace: write over rows that have the same key.
+
+        Returns:
+            How many were inserted.
+        """
+        return self.insert(pyarrow.Table.from_pylist(list(rows), schema=self.schema), replace)
+
+    def insert(self, rows: pyarrow.Table, replace: bool = False) -> int:
+        """The same with rows that are a table already."""
+        self._database.require_writable()
+        with self._database.locked(fcntl.LOCK_SH), self._database.explained("written"):
+            merge = self._table.merge_insert([self._key]).when_not_matched_insert_all()
+            merge = merge.when_matched_update_all() if replace else merge
+            return int(_retried(lambda: merge.execute(rows)).num_inserted_rows)
+
+    def count(self, where: Expr | None = None) -> int:
+        """How many rows there are, or how many of them are `where`."""
+        with self._database.explained("read"):
+            if where is None:
+                return int(_reread(self._table.count_rows))
+            # count_rows takes a condition as SQL text only, which is not safe.
+            query = self._query([], where).with_row_id(True).limit(None)
+            return _reread(lambda: sum(map(len, query.to_batches())))
+
+    def read(
+        self,
+        names: Sequence[str],
+        where: Expr | None = None,
+        order_by: Sequence[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> pyarrow.Table:
+        """Some columns, and those ordered by, of some rows."""
+        with self._database.explained("read"):
+            query = self._query([*names, *(name for name in order_by if name not in names)], where)
+            if order_by:
+                query = query.order_by([{"column_name": name} for name in order_by])
+            return _reread(query.limit(limit).offset(offset).to_arrow)
+
+    def batches(
+        self, names: Sequence[str], where: Expr | None = None
+    ) -> Iterator[pyarrow.RecordBatch]:
+        """Some columns of some rows, batch after batch, in bounded memory."""
+        with self._database.locked(fcntl.LOCK_SH), self._database.explained("read"):
+            yield from self._query(names, where).limit(None).to_batches()
+
+    def nearest(self, vector: Vector, count: int, where: Filter) -> pyarrow.Table:
+        """Keys and vectors of rows nearest to a vector, or that an index takes for them.
+
+        Few rows are compared one by one: among them, the index would miss more than it saves.
+        """
+        searched, rows = self._counts(where)
+        probed = FEWEST_PROBED + round(PROBED_SHARE * _partitions(rows))
+        condition = conditions(where)
+        with self._database.explained("searched"):
+            query = self._table.search(vector, vector_column_name=VECTOR, query_type="vector")
+            query = query if condition is None else query.where(condition)
+            few = searched <= EXACT_UP_TO
+            query = query.bypass_vector_index() if few else query.nprobes(probed)
+            query = query.distance_type("l2").limit(count).select([self._key, VECTOR, "_distance"])
+            # Unlike to_arrow, this does not ask for the table's schema.
+            return _reread(lambda: query.to_batches().read_all())
+
+    def _counts(self, where: Filter) -> tuple[int, int]:
+        """How many rows are `where`, and how many there are.
+
+        They are remembered until the table changes: most searches filter by the same few things,
+        and counting takes as long as a tenth of a search.
+        """
+        version = self.version
+        known = self._counted[1] if self._counted[0] == version else {}
+        counts = known.get(where) or (self.count(conditions(where)), self.count())
+        self._counted = version, known | {where: counts}
+        return counts
+
+    def fragments(self, where: Expr) -> list[int]:
+        """The files in which rows lie, by Lance's numbers."""
+        with self._database.explained("read"):
+            rows = _reread(self._query([], where).with_row_id(True).limit(None).to_arrow)
+            return [int(number) for number in np.unique(rows["_rowid"].to_numpy() >> FRAGMENT_BITS)]
+
+    def delete(self, where: Expr) -> None:
+        """Delete rows: nobody finds them from now on, but their bytes stay until `wipe`."""
+        with self._database.explained("cleaned"):
+            _retried(lambda: self._table.delete(where))
+
+    def wipe(self, fragments: Sequence[int]) -> None:
+        """Wipe the bytes of deleted rows from the disk; the caller has the lock alone.
+
+        The fragments that held them are written anew without them, the indices brought up to
+        date and all older versions of the table deleted. In an object store, files that a killed
+        writer left behind stay for a week: nobody can tell there whether it still writes.
+        """
+        with self._database.explained("cleaned"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # it warns of what is wanted here
+            for fragment in fragments:
+                self._rewrite(fragment)
+            self._optimise_at_once()
+            if self._in_parts():  # only the last part of an index is written anew
+                for index in self._table.list_indices():
+                    self._table.drop_index(index.name)
+                self._build_indices()
+            self._optimise_at_once()  # now the files of the indices before can go
+
+    def _optimise_at_once(self) -> None:
+        on_disk = self._database.on_disk
+        self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=on_disk)
+
+    def _in_parts(self) -> bool:
+        every = [self._table.index_stats(index.name) for index in self._table.list_indices()]
+        return any(each is not None and (each.num_indices or 1) > 1 for each in every)
+
+    def _rewrite(self, fragment: int) -> None:
+        """Copy the fragment's remaining rows to a new one: compaction may spare a few dead rows."""
+        first, end = fragment << FRAGMENT_BITS, (fragment + 1) << FRAGMENT_BITS
+        where = f"_rowid >= {first} AND _rowid < {end}"
+        other = {self.schema.names[1]: self.schema.names[1]}
+        _retried(lambda: self._table.update(where=where, values_sql=other))
+
+    def optimise(self) -> None:
+        """Merge small files and bring the indices up to date, when enough has been added."""
+        if self._neglected():
+            with self._database.locked(fcntl.LOCK_EX), self._database.explained("optimised"):
+                self._table.optimize(cleanup_older_than=OLD_VERSIONS_KEPT)
+                if self.indexed_rows() * 2 < self.count():
+                    self._build_indices()
+
+    def _neglected(self) -> bool:
+        with self._database.explained("read"):
+            small = self._table.stats()["fragment_stats"]["num_small_fragments"]
+            not_indexed = self.count() - self.indexed_rows()
+        return small > FRAGMENTS_BEFORE_UPKEEP or not_indexed > EXACT_UP_TO
+
+    def indexed_rows(self) -> int:
+        """How many rows its main index knows: that over the vectors, else that over the keys."""
+        main = VECTOR if VECTOR in self.schema.names else self._key
+        indices = [index for index in self._table.list_indices() if index.name == main]
+        return indices[0].num_indexed_rows or 0 if indices else 0
+
+    def _build_indices(self) -> None:
+        rows = self.count()
+        if rows <= EXACT_UP_TO:
+            return
+        for name in self.schema.names:
+            if name in BITMAP_COLUMNS:
+                self._table.create_index(name, config=Bitmap(), name=name)
+            elif name in BTREE_COLUMNS:
+                self._table.create_index(name, config=BTree(), name=name)
+            elif name == VECTOR:
+                parts = IvfSq(distance_type="l2", num_partitions=_partitions(rows))
+                self._table.create_index(name, config=parts, name=name)
+
+    def _query(self, names: Sequence[str], where: Expr | None = None) -> Any:
+        query = self._table.search().select(list(names))
+        return query if where is None else query.where(where)
 
 
 def _partitions(rows: int) -> int:

@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
-from reseen.gallery.privacy import pixelate_head
 
 FRAMES, HEIGHT, WIDTH = 8, 96, 48
 QUALITY = 80
+
+HEAD_SHARE = 1 / 5
+"""The top part of a standing person's box that is taken for the head."""
+
+MOSAIC_COLUMNS = 4
 
 
 def make_thumbnail(pictures: Sequence[Picture], *, pixelate_heads: bool) -> bytes:
@@ -41,3 +45,20 @@ def read_thumbnail(jpeg: bytes) -> NDArray[np.uint8]:
 def _small(picture: Picture, pixelate_heads: bool) -> Picture:
     small = np.asarray(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
     return pixelate_head(small) if pixelate_heads else small
+
+
+def pixelate_head(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Replace the top fifth of a person's picture by a coarse mosaic.
+
+    This hides the face of a person who stands upright in the box. It does not hide clothes or
+    gait, and not the face of somebody who bends, sits or is cut out badly.
+
+    Args:
+        picture: (H, W, 3) uint8; stays as it is.
+    """
+    height, width = max(1, round(len(picture) * HEAD_SHARE)), picture.shape[1]
+    rows = max(1, round(height / width * MOSAIC_COLUMNS))
+    coarse = cv2.resize(picture[:height], (MOSAIC_COLUMNS, rows), interpolation=cv2.INTER_AREA)
+    hidden = picture.copy()
+    hidden[:height] = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_NEAREST)
+    return hidden

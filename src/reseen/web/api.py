@@ -34,7 +34,7 @@ Model = Annotated[
     str | None,
     Query(
         max_length=LONGEST_MODEL,
-        description="Whose features are meant; a trained network's, where none is named.",
+        description="Whose embeddings are meant; a trained network's, where none is named.",
     ),
 ]
 Camera = Annotated[str | None, Query(max_length=LONGEST_CAMERA, description="Only this camera.")]
@@ -57,17 +57,17 @@ class Listed:
     """A page of tracklets.
 
     Attributes:
-        model: whose tracklets these are.
+        model: by which they have an embedding, where that was asked for.
         total: how many there are on all pages.
         tracklets: in order of time and id.
     """
 
-    model: str
+    model: str | None
     total: int
     tracklets: list[Entry]
 
 
-class Verdict(BaseModel):
+class Labelled(BaseModel):
     """What somebody says about two tracklets."""
 
     model_config = ConfigDict(extra="forbid")
@@ -103,20 +103,20 @@ def tracklets(
     offset: Annotated[int, Query(ge=0, le=FARTHEST_PAGE)] = 0,
 ) -> Listed:
     """List tracklets by time."""
-    name = lookup.model(model)
-    entries = lookup.gallery.entries(name, where, limit=limit, offset=offset)
-    return Listed(name, lookup.gallery.count(name, where), entries)
+    name = lookup.model(model) if model else None
+    entries = lookup.gallery.entries(where, name, limit=limit, offset=offset)
+    return Listed(name, lookup.gallery.count(where, name), entries)
 
 
 @router.get("/tracklet")
-def tracklet(lookup: Looked, id: Id, model: Model = None) -> Entry:
+def tracklet(lookup: Looked, id: Id) -> Entry:
     """Look up one tracklet."""
-    return lookup.entry(id, lookup.model(model))
+    return lookup.entry(id)
 
 
 @router.delete("/tracklet")
 def forget(lookup: Looked, id: Id) -> Forgotten:
-    """Forget a tracklet for good: its features, thumbnail and marks leave the disk."""
+    """Forget a tracklet for good: its embeddings, thumbnail and labels leave the disk."""
     return Forgotten(lookup.forget([id]))
 
 
@@ -139,9 +139,9 @@ def matches(
     k: Many = 20,
 ) -> Found:
     """Search for a tracklet of the gallery: the most alike others, nearest first."""
-    entry = lookup.entry(id, lookup.model(model))
+    entry = lookup.entry(id)
     not_camera = entry.camera if other_cameras else None
-    return lookup.matches(entry, replace(where, not_camera=not_camera), k)
+    return lookup.matches(entry, lookup.model(model), replace(where, not_camera=not_camera), k)
 
 
 @router.post(
@@ -159,21 +159,21 @@ async def search(
     return await lookup.matches_of(pictures, model, where, k)
 
 
-@router.get("/marks")
-def marks(lookup: Looked) -> list[TrainingPair]:
-    """The last verdict on every two tracklets, as pairs to train with."""
+@router.get("/labels")
+def labels(lookup: Looked) -> list[TrainingPair]:
+    """The last label on every two tracklets, as pairs to train with."""
     return training_pairs(lookup)
 
 
-@router.get("/marks.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
-def marks_as_csv(lookup: Looked) -> Response:
+@router.get("/labels.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+def labels_as_csv(lookup: Looked) -> Response:
     """The same as a table."""
-    attached = {"Content-Disposition": 'attachment; filename="marks.csv"'}
+    attached = {"Content-Disposition": 'attachment; filename="labels.csv"'}
     return Response(as_csv(training_pairs(lookup)), media_type="text/csv", headers=attached)
 
 
-@router.post("/marks", status_code=201)
-def mark(lookup: Looked, verdict: Verdict) -> Verdict:
+@router.post("/labels", status_code=201)
+def label(lookup: Looked, said: Labelled) -> Labelled:
     """Say whether two tracklets show the same person; replaces what was said before."""
-    lookup.mark(verdict.query, verdict.match, same=verdict.same)
-    return verdict
+    lookup.label(said.query, said.match, same=said.same)
+    return said

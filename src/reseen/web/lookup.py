@@ -15,7 +15,7 @@ from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
 from reseen.gallery.extractors import STRIPES, Extractor
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.marks import Mark
+from reseen.gallery.labels import Label
 from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
 
@@ -28,8 +28,8 @@ class Found:
     """A ranked list.
 
     Attributes:
-        model: the model whose features were compared.
-        calibrated: whether the model's distances were turned into chances.
+        model: the model whose embeddings were compared.
+        calibrated: whether the model's distances were turned into probabilities.
         matches: the tracklets found, nearest first.
     """
 
@@ -50,7 +50,7 @@ class Lookup:
         self.gallery = gallery
         self._extractors = {extractor.model_id: extractor for extractor in extractors}
         self._embedding = CapacityLimiter(1)  # decoded pictures are large
-        self._counted: tuple[int, Stats] | None = None
+        self._counted: tuple[tuple[int, ...], Stats] | None = None
         self._counting = Lock()
 
     def stats(self) -> Stats:
@@ -60,7 +60,10 @@ class Lookup:
             if self._counted is None or self._counted[0] != version:
                 self._counted = version, self.gallery.stats()
             counted = self._counted[1]
-        return replace(counted, retention_days=self.gallery.notes.retention_days)
+        settings = self.gallery.settings
+        return replace(
+            counted, retention_days=settings.retention_days, waiting=self.gallery.waiting()
+        )
 
     def model(self, name: str | None = None) -> str:
         """The model to show: the one named, else a trained network before the stripes.
@@ -94,28 +97,27 @@ class Lookup:
             raise HTTPException(404, f"There is no camera {name}; there are {_some(present)}.")
         return name or None
 
-    def entry(self, id: str, model: str) -> Entry:
+    def entry(self, id: str) -> Entry:
         """One tracklet.
 
         Raises:
             HTTPException: 404, it is not in the gallery.
         """
-        found = self.gallery.entries(model, Filter(ids=(id,)))
+        found = self.gallery.find([id])
         if not found:
             raise HTTPException(404, f"The gallery has no tracklet {id}.")
-        return found[0]
+        return found[id]
 
-    def entries(self, ids: Collection[str]) -> dict[str, Entry]:
-        """Those of the tracklets that are in the gallery, of a trained model where there is one."""
-        if not ids:
-            return {}
-        where = Filter(ids=tuple(ids))
-        models = sorted(self.stats().models, key=_trained_first, reverse=True)
-        return {entry.id: entry for model in models for entry in self.gallery.entries(model, where)}
+    def matches(self, entry: Entry, model: str, where: Filter, k: int) -> Found:
+        """The k tracklets nearest to one of the gallery's.
 
-    def matches(self, entry: Entry, where: Filter, k: int) -> Found:
-        """The k tracklets nearest to one of the gallery's."""
-        query = self.gallery.query(entry.id, entry.model)
+        Raises:
+            HTTPException: 404, it has no embedding by the model.
+        """
+        try:
+            query = self.gallery.query(entry.id, model)
+        except ReseenError as error:
+            raise HTTPException(404, f"{error}.") from error
         return self._found(query, where, k)
 
     async def matches_of(
@@ -130,19 +132,19 @@ class Lookup:
         search = partial(self._matches_of, pictures, model, where, k)
         return await to_thread.run_sync(search, limiter=self._embedding)
 
-    def mark(self, query: str, match: str, *, same: bool) -> None:
-        """Keep a verdict on two tracklets.
+    def label(self, query: str, match: str, *, same: bool) -> None:
+        """Keep a label on two tracklets.
 
         Raises:
             HTTPException: 404, one is not in the gallery; 400, they are the same one.
         """
         if query == match:
-            raise HTTPException(400, "A tracklet cannot be marked against itself.")
-        present = self.entries({query, match})
+            raise HTTPException(400, "A tracklet cannot be labelled against itself.")
+        present = self.gallery.find([query, match])
         for id in (query, match):
             if id not in present:
                 raise HTTPException(404, f"The gallery has no tracklet {id}.")
-        self.gallery.notes.marks.add(query, match, same=same)
+        self.gallery.labels.add(query, match, same=same)
 
     def forget(self, ids: Collection[str]) -> list[str]:
         """Forget tracklets for good.
@@ -173,7 +175,7 @@ class Lookup:
         return self._found(query, where, k)
 
     def _found(self, query: Query, where: Filter, k: int) -> Found:
-        calibrated = self.gallery.notes.calibration(query.model) is not None
+        calibrated = self.gallery.settings.calibration(query.model) is not None
         return Found(query.model, calibrated, self.gallery.search(query, k, where))
 
 
@@ -219,31 +221,31 @@ class TrainingPair:
     match_source: str
 
 
-def marked(lookup: Lookup, marks: Sequence[Mark]) -> list[tuple[Mark, Entry, Entry]]:
-    """The verdicts, each with its query and its match."""
-    ids = {id for mark in marks for id in (mark.query, mark.match)}
-    present = lookup.entries(ids)
+def labelled(lookup: Lookup, labels: Sequence[Label]) -> list[tuple[Label, Entry, Entry]]:
+    """The labels, each with its query and its match."""
+    ids = {id for label in labels for id in (label.query, label.match)}
+    present = lookup.gallery.find(list(ids))
     return [
-        (mark, present[mark.query], present[mark.match])
-        for mark in marks
-        if mark.query in present and mark.match in present
+        (label, present[label.query], present[label.match])
+        for label in labels
+        if label.query in present and label.match in present
     ]
 
 
 def training_pairs(lookup: Lookup) -> list[TrainingPair]:
-    """All verdicts as pairs, in the order they were first marked."""
+    """All labels as pairs, in the order they were first labelled."""
     return [
         TrainingPair(
-            query=mark.query,
-            match=mark.match,
-            same=mark.same,
-            time=mark.time,
+            query=label.query,
+            match=label.match,
+            same=label.same,
+            time=label.time,
             query_camera=query.camera,
             match_camera=match.camera,
             query_source=query.source,
             match_source=match.source,
         )
-        for mark, query, match in marked(lookup, lookup.gallery.notes.marks.all())
+        for label, query, match in labelled(lookup, lookup.gallery.labels.all())
     ]
 
 

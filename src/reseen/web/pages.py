@@ -15,7 +15,7 @@ from reseen.gallery.records import EVERYTHING, Entry, Filter, Match
 from reseen.report.pictures import data_uri
 from reseen.times import day, is_dated, read
 from reseen.web.api import LONGEST_CAMERA, LONGEST_ID, LONGEST_MODEL, MOST_AT_ONCE
-from reseen.web.lookup import Found, Looked, Lookup, marked
+from reseen.web.lookup import Found, Looked, Lookup, labelled
 from reseen.web.rendering import address, render
 from reseen.web.uploads import MOST_PICTURES, Sent, is_form
 
@@ -37,7 +37,7 @@ class Asked:
     """What the filters of a page are set to; empty texts are not set.
 
     Attributes:
-        model: whose features are meant.
+        model: whose embeddings are meant.
         camera: only this camera.
         start, end: a time window, as people write times.
         other_cameras: leave out the query's own camera.
@@ -102,11 +102,11 @@ def tracklets(
 ) -> Response:
     """Tracklets by time, 50 on a page."""
     stats = lookup.stats()
-    if not stats.models:
+    if not stats.tracklets:
         return render("empty.html", forgotten=forgotten)
-    model, where = lookup.model(asked.model), asked.where(lookup)
-    total = lookup.gallery.count(model, where)
-    entries = lookup.gallery.entries(model, where, limit=ON_A_PAGE, offset=(page - 1) * ON_A_PAGE)
+    where = asked.where(lookup)
+    total = lookup.gallery.count(where)
+    entries = lookup.gallery.entries(where, limit=ON_A_PAGE, offset=(page - 1) * ON_A_PAGE)
     return render(
         "tracklets.html",
         **_frame(lookup, asked),
@@ -129,7 +129,7 @@ def tracklet(lookup: Looked, asked: AskedFor, id: Id) -> Response:
         query=query,
         found=found,
         strips=_strips(lookup, [query, *(match.entry for match in found.matches)]),
-        verdicts=_verdicts(lookup, query.id),
+        labels=_labels(lookup, query.id),
     )
 
 
@@ -139,7 +139,7 @@ def compare(lookup: Looked, asked: AskedFor, id: Id, match: Id) -> Response:
     query, found = _search(lookup, asked, id)
     ids = [each.entry.id for each in found.matches]
     place = ids.index(match) if match in ids else None
-    shown = _single(lookup, query, match) if place is None else found.matches[place]
+    shown = _single(lookup, query, found.model, match) if place is None else found.matches[place]
     return render(
         "compare.html",
         **_frame(lookup, asked),
@@ -148,12 +148,12 @@ def compare(lookup: Looked, asked: AskedFor, id: Id, match: Id) -> Response:
         place=place,
         match=shown,
         strips=_strips(lookup, [query, shown.entry]),
-        verdicts=_verdicts(lookup, query.id),
+        labels=_labels(lookup, query.id),
     )
 
 
 @router.post("/tracklet")
-def mark_in_list(
+def label_in_list(
     lookup: Looked,
     asked: AskedFor,
     id: Id,
@@ -161,26 +161,26 @@ def mark_in_list(
     same: Annotated[bool, Form()],
     place: Annotated[int, Form(ge=1, le=MOST_AT_ONCE)],
 ) -> Response:
-    """Keep a verdict and show the list again, at the same match."""
-    lookup.mark(id, match, same=same)
+    """Keep a label and show the list again, at the same match."""
+    lookup.label(id, match, same=same)
     return RedirectResponse(address("/tracklet", {"id": id}, asked.state()) + f"#{place}", 303)
 
 
 @router.post("/compare")
-def mark_in_comparison(
+def label_in_comparison(
     lookup: Looked, asked: AskedFor, id: Id, match: Id, same: Annotated[bool, Form()]
 ) -> Response:
-    """Keep a verdict and show the comparison again."""
-    lookup.mark(id, match, same=same)
+    """Keep a label and show the comparison again."""
+    lookup.label(id, match, same=same)
     both = {"id": id, "match": match}
-    return RedirectResponse(address("/compare", both, asked.state()) + "#verdict", 303)
+    return RedirectResponse(address("/compare", both, asked.state()) + "#label", 303)
 
 
 @router.get("/forget")
 def ask_before_forgetting(lookup: Looked, id: Id) -> Response:
-    """Ask whether to forget a tracklet, and offer those marked as the same person."""
-    alike = [other for other, same in _verdicts(lookup, id).items() if same]
-    entries = lookup.entries([id, *alike])
+    """Ask whether to forget a tracklet, and offer those labelled as the same person."""
+    alike = [other for other, same in _labels(lookup, id).items() if same]
+    entries = lookup.gallery.find([id, *alike])
     if id not in entries:
         raise HTTPException(404, f"The gallery has no tracklet {id}.")
     others = [entries[other] for other in alike if other in entries]
@@ -196,13 +196,13 @@ def forget(
     return RedirectResponse(address("/tracklets", forgotten=len(lookup.forget(id))), 303)
 
 
-@router.get("/marks")
-def marks(lookup: Looked) -> Response:
+@router.get("/labels")
+def labels(lookup: Looked) -> Response:
     """What was said about matches."""
-    every = lookup.gallery.notes.marks.all()
-    pairs = marked(lookup, every[-ON_A_PAGE:])[::-1]
+    every = lookup.gallery.labels.all()
+    pairs = labelled(lookup, every[-ON_A_PAGE:])[::-1]
     strips = _strips(lookup, [entry for _, *entries in pairs for entry in entries])
-    return render("marks.html", marked=pairs, total=len(every), strips=strips)
+    return render("labels.html", labelled=pairs, total=len(every), strips=strips)
 
 
 @router.get("/pictures")
@@ -263,22 +263,22 @@ def _frame(lookup: Lookup, asked: Asked) -> dict[str, Any]:
 
 
 def _search(lookup: Lookup, asked: Asked, id: str) -> tuple[Entry, Found]:
-    query = lookup.entry(id, lookup.model(asked.model))
-    return query, lookup.matches(query, asked.where(lookup, query), asked.k)
+    query, model = lookup.entry(id), lookup.model(asked.model)
+    return query, lookup.matches(query, model, asked.where(lookup, query), asked.k)
 
 
-def _single(lookup: Lookup, query: Entry, id: str) -> Match:
+def _single(lookup: Lookup, query: Entry, model: str, id: str) -> Match:
     """A match that the filters leave out, such as one that somebody was sent a link to."""
-    found = lookup.matches(query, Filter(ids=(id,)), 1).matches
+    found = lookup.matches(query, model, Filter(ids=(id,)), 1).matches
     if not found:
         raise HTTPException(404, f"The gallery has no tracklet {id} to compare with.")
     return found[0]
 
 
-def _verdicts(lookup: Lookup, id: str) -> dict[str, bool]:
-    """Whether others were marked as the same person as this one."""
-    verdicts: dict[str, bool] = {}
-    for mark in lookup.gallery.notes.marks.all():
-        if id in (mark.query, mark.match):
-            verdicts[mark.match if mark.query == id else mark.query] = mark.same
-    return verdicts
+def _labels(lookup: Lookup, id: str) -> dict[str, bool]:
+    """Whether others were labelled as the same person as this one."""
+    labels: dict[str, bool] = {}
+    for label in lookup.gallery.labels.all():
+        if id in (label.query, label.match):
+            labels[label.match if label.query == id else label.query] = label.same
+    return labels

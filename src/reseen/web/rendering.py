@@ -115,11 +115,11 @@ def _many(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _percent(chance: float) -> str:
-    """A chance as a person reads it; never quite none and never quite sure."""
-    if chance < 0.01:
+def _percent(probability: float) -> str:
+    """A probability as a person reads it; never quite none and never quite sure."""
+    if probability < 0.01:
         return "below 1 %"
-    return "above 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"
+    return "above 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
 
 
 class Problem(BaseModel):

@@ -2,29 +2,10 @@ import json
 import multiprocessing
 import time
 
-import numpy as np
 import pytest
 
 from reseen.errors import ReseenError
-from reseen.gallery.privacy import append_line, pixelate_head, read_lines
-
-
-def test_the_head_becomes_four_flat_blocks_across_and_the_body_stays():
-    picture = np.random.default_rng(0).integers(0, 256, (100, 48, 3), np.uint8)
-    before = picture.copy()
-    hidden = pixelate_head(picture)
-    np.testing.assert_array_equal(picture, before)
-    np.testing.assert_array_equal(hidden[20:], picture[20:])
-    blocks = hidden[:20].reshape(2, 10, 4, 12, 3)
-    np.testing.assert_array_equal(blocks, blocks[:, :1, :, :1].repeat(10, 1).repeat(12, 3))
-    means = picture[:20].reshape(2, 10, 4, 12, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(blocks[:, 0, :, 0], means, atol=1)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 40), (500, 2)])
-def test_pictures_of_any_size_can_be_pixelated(size):
-    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    assert pixelate_head(picture).shape == picture.shape
+from reseen.gallery.log import append_line, read_lines
 
 
 def test_lines_are_appended_with_their_time(tmp_path):

@@ -1,4 +1,4 @@
-"""What a gallery does to be decent: heads made unrecognisable, and a log that only grows."""
+"""A log of JSON lines that only grows."""
 
 import errno
 import fcntl
@@ -10,34 +10,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from reseen.errors import ReseenError
 from reseen.files import cannot_write
-
-HEAD_SHARE = 1 / 5
-"""The top part of a standing person's box that is taken for the head."""
-
-MOSAIC_COLUMNS = 4
-
-
-def pixelate_head(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Replace the top fifth of a person's picture by a coarse mosaic.
-
-    This hides the face of a person who stands upright in the box. It does not hide clothes or
-    gait, and not the face of somebody who bends, sits or is cut out badly.
-
-    Args:
-        picture: (H, W, 3) uint8; stays as it is.
-    """
-    height, width = max(1, round(len(picture) * HEAD_SHARE)), picture.shape[1]
-    rows = max(1, round(height / width * MOSAIC_COLUMNS))
-    coarse = cv2.resize(picture[:height], (MOSAIC_COLUMNS, rows), interpolation=cv2.INTER_AREA)
-    hidden = picture.copy()
-    hidden[:height] = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_NEAREST)
-    return hidden
 
 
 def append_line(path: Path, entry: dict[str, Any]) -> None:

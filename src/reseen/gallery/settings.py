@@ -1,0 +1,86 @@
+"""What all who use a gallery must agree on: retention, calibrations and the salt of its digests."""
+
+import hashlib
+import json
+import re
+import secrets
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow
+from lancedb.expr import col
+
+from reseen.errors import ReseenError
+from reseen.gallery.calibration import Calibration
+from reseen.gallery.table import Database, Table, schema_of
+
+NAME = "settings"
+
+
+class Settings:
+    """Settings of a gallery by name, each a JSON text in a table of its database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, name: str) -> Any:
+        """A setting's value; None where it is not set."""
+        table = self._database.find(NAME)
+        rows = [] if table is None else table.read(["value"], col("name") == name).to_pylist()
+        return json.loads(rows[0]["value"]) if rows else None
+
+    def set(self, name: str, value: Any) -> None:
+        """Set it for everybody."""
+        self._table().put([{"name": name, "value": json.dumps(value)}], replace=True)
+
+    def _table(self) -> Table:
+        return self._database.make(NAME, schema_of("name", value=pyarrow.string()))
+
+    @property
+    def retention_days(self) -> float | None:
+        """How many days after a person was seen a tracklet is forgotten; None for never."""
+        days = self.get("retention_days")
+        return None if days is None else float(days)
+
+    def set_retention_days(self, days: float | None) -> None:
+        """Change the retention period; None keeps tracklets for ever.
+
+        Raises:
+            ReseenError: the period is not positive.
+        """
+        if days is not None and not 0 < days < 1e6:
+            raise ReseenError(f"a retention period must be more than 0 days, not {days}")
+        self.set("retention_days", days)
+
+    def calibration(self, model: str) -> Calibration | None:
+        """The model's calibration; None where there is none, so that no probability may be shown.
+
+        Raises:
+            ReseenError: it is damaged or another model's.
+        """
+        found = self.get(f"calibration {model}")
+        return None if found is None else Calibration.from_document(found, f"the one of {model}")
+
+    def keep_calibration(self, calibration: Calibration) -> None:
+        """Give probabilities to this model's distances from now on."""
+        self.set(f"calibration {checked_model(calibration.model)}", asdict(calibration))
+
+    def digest(self, text: str) -> str:
+        """What a text comes down to here and in no other gallery."""
+        salt = self.get("salt")
+        if salt is None:
+            # Whoever is first sets it; all others find that one.
+            self._table().put([{"name": "salt", "value": json.dumps(secrets.token_hex(16))}])
+            salt = self.get("salt")
+        return hashlib.sha256(f"{salt} {text}".encode()).hexdigest()
+
+
+def checked_model(model: str) -> str:
+    """The model id, which must be fit for a table's name.
+
+    Raises:
+        ReseenError: it is not.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", model):
+        raise ReseenError(f"{model!r} cannot be a model's id: letters, digits, dots, - and _ only")
+    return model
