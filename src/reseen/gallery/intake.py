@@ -2,10 +2,10 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from lancedb.expr import col
@@ -23,28 +23,14 @@ if TYPE_CHECKING:
 BATCH = 64
 """Tracklets embedded between two commits: the most that a kill can cost."""
 
-Place = tuple[str | None, str, float | None, float | None]
-"""What tells a tracklet from all others: content of its crops, camera, start and end."""
-
 
 @dataclass(frozen=True)
-class _Taken:
-    """A tracklet about to be added, under its id in the gallery."""
+class _New:
+    """A tracklet that lacks an embedding, with its id in the gallery and its crops' digest."""
 
+    tracklet: Tracklet
     id: str
     digest: str
-    tracklet: Tracklet
-    thumbnail: bytes
-    embeddings: dict[str, Matrix]
-
-
-@dataclass
-class _Counts:
-    added: int = 0
-    present: int = 0
-    forgotten: int = 0
-    left_out: list[str] = field(default_factory=list)
-    renamed: dict[str, str] = field(default_factory=dict)
 
 
 def add(
@@ -58,24 +44,39 @@ def add(
     advance: Advance,
 ) -> Added:
     """Embed tracklets and add those that are not there yet; arguments as `Gallery.add`'s."""
-    counts, rest = _Counts(), iter(tracklets)
+    total, rest = Added(0, 0, 0, (), {}), iter(tracklets)
     while batch := list(islice(rest, BATCH)):
-        taken = list[_Taken]()
-        for tracklet, id, digest, missing in _missing(
-            gallery, batch, extractors, forgotten_too, counts
-        ):
-            try:
-                pictures = tracklet.pictures
-                embeddings = {each.model_id: each.embed([pictures])[0] for each in missing}
-                thumbnail = make_thumbnail(pictures, pixelate_heads=pixelate_heads)
-                taken.append(_Taken(id, digest, tracklet, thumbnail, embeddings))
-            except ReseenError as error:
-                counts.left_out.append(f"{tracklet.id} left out: {error}")
-        _commit(gallery, taken, keep_until, counts)
+        digests, unreadable = _digests(batch)
+        known = _Known(gallery, digests, extractors)
+        forgotten = set() if forgotten_too else gallery.is_forgotten(list(digests.values()))
+        present, kept_out = 0, 0
+        lacking = defaultdict[tuple[Extractor, ...], list[_New]](list)
+        for tracklet, digest in digests.items():
+            id = known.id_of(tracklet, digest)
+            if id is None and digest in forgotten:
+                kept_out += 1
+                continue
+            missing = known.missing(id)
+            if missing:
+                id = known.take(tracklet, digest) if id is None else id
+                lacking[missing].append(_New(tracklet, id, digest))
+            else:
+                present += 1
+        added = 0
+        for missing, group in lacking.items():
+            read, thumbnails, embeddings, wrong = _embedded(group, missing, pixelate_heads)
+            new = _columns(read, thumbnails)
+            added += gallery.add_embedded(new, embeddings, keep_until=keep_until)
+            unreadable += wrong
+        total = Added(
+            total.added + added,
+            total.present + present,
+            total.forgotten + kept_out,
+            (*total.left_out, *unreadable),
+            total.renamed | known.renamed,
+        )
         advance(len(batch))
-    return Added(
-        counts.added, counts.present, counts.forgotten, tuple(counts.left_out), counts.renamed
-    )
+    return total
 
 
 def content_digest(tracklet: Tracklet) -> str:
@@ -94,73 +95,71 @@ def content_digest(tracklet: Tracklet) -> str:
     return digest.hexdigest()
 
 
-def _missing(
-    gallery: "Gallery",
-    batch: Sequence[Tracklet],
-    extractors: Sequence[Extractor],
-    forgotten_too: bool,
-    counts: _Counts,
-) -> list[tuple[Tracklet, str, str, list[Extractor]]]:
-    """Who lacks something: the tracklet, its id in the gallery, its digest, and what is missing."""
+def _digests(batch: Sequence[Tracklet]) -> tuple[dict[Tracklet, str], list[str]]:
+    """The digests of tracklets, and a line for each that cannot be read."""
     digests: dict[Tracklet, str] = {}
+    unreadable = []
     for tracklet in batch:
         try:
             digests[tracklet] = content_digest(tracklet)
         except ReseenError as error:
-            counts.left_out.append(f"{tracklet.id} left out: {error}")
-    known = _known(gallery, digests)
-    taken_ids = {row["id"] for row in known}
-    places = {_place(row["digest"], row): row["id"] for row in known if row["digest"]}
-    # What was added before there were digests is known by its name, place and length.
-    undigested = {(*_place(row["id"], row), row["frames"]): row["id"] for row in known}
-    embedded = _embedded(gallery, sorted(taken_ids), extractors)
-    forgotten = set() if forgotten_too else gallery.is_forgotten(list(set(digests.values())))
-    found = []
-    for tracklet, digest in digests.items():
-        seen = (tracklet.camera, tracklet.start, tracklet.end)
-        old = places.get((digest, *seen)) or undigested.get(
-            (tracklet.id, *seen, len(tracklet.paths))
-        )
-        if old is None and digest in forgotten:
-            counts.forgotten += 1
-            continue
-        id = old or (longer_id(tracklet.id, digest) if tracklet.id in taken_ids else tracklet.id)
-        missing = [each for each in extractors if id not in embedded[each.model_id]]
-        if old is not None and not missing:
-            counts.present += 1
-            continue
-        if id != tracklet.id and old is None:
-            counts.renamed[tracklet.id] = id
-        taken_ids.add(id)
-        places[(digest, *seen)] = id
-        for each in extractors:
-            embedded[each.model_id].add(id)
-        found.append((tracklet, id, digest, missing))
-    return found
+            unreadable.append(f"{tracklet.id} left out: {error}")
+    return digests, unreadable
 
 
-def _known(gallery: "Gallery", digests: dict[Tracklet, str]) -> list[dict[str, Any]]:
-    """The gallery's tracklets of the same content or name."""
-    ids = [tracklet.id for tracklet in digests]
-    longer = [longer_id(tracklet.id, digest) for tracklet, digest in digests.items()]
-    which = col("digest").isin(list(digests.values())) | col("id").isin(ids + longer)
-    names = ["id", "digest", "camera", "start_time", "end_time", "frames"]
-    return gallery.rows(names, which) if digests else []
+class _Known:
+    """What a gallery holds already of some tracklets.
 
+    Attributes:
+        renamed: ids given instead of ones that other tracklets have, by these.
+    """
 
-def _embedded(
-    gallery: "Gallery", ids: Sequence[str], extractors: Sequence[Extractor]
-) -> dict[str, set[str]]:
-    """Which of the tracklets have an embedding already, by model."""
-    found = defaultdict[str, set[str]](set)
-    for each in extractors if ids else ():
-        rows = gallery.rows(["id"], col("id").isin(list(ids)), each.model_id)
-        found[each.model_id] = {row["id"] for row in rows}
-    return found
+    def __init__(
+        self, gallery: "Gallery", digests: Mapping[Tracklet, str], extractors: Sequence[Extractor]
+    ) -> None:
+        ids = [tracklet.id for tracklet in digests]
+        longer = [longer_id(tracklet.id, digest) for tracklet, digest in digests.items()]
+        which = col("digest").isin(list(digests.values())) | col("id").isin(ids + longer)
+        names = ["id", "digest", "camera", "start_time", "end_time", "frames"]
+        rows = gallery.rows(names, which) if digests else []
+        self.renamed: dict[str, str] = {}
+        self._extractors = tuple(extractors)
+        self._ids = {row["id"] for row in rows}
+        self._places: dict[tuple[object, ...], str] = {}
+        for row in rows:
+            place = row["camera"], row["start_time"], row["end_time"]
+            # What was added before there were digests is known by its name and length.
+            what = (row["digest"],) if row["digest"] else (row["id"], row["frames"])
+            self._places[(*what, *place)] = row["id"]
+        which = col("id").isin(list(self._ids))
+        self._embedded = {
+            each.model_id: {row["id"] for row in gallery.rows(["id"], which, each.model_id)}
+            for each in extractors
+            if rows
+        }
 
+    def id_of(self, tracklet: Tracklet, digest: str) -> str | None:
+        """The id of the same content from the same place; None where it is new."""
+        place = tracklet.camera, tracklet.start, tracklet.end
+        older = (tracklet.id, len(tracklet.paths), *place)
+        return self._places.get((digest, *place)) or self._places.get(older)
 
-def _place(what: str, row: dict[str, Any]) -> Place:
-    return what, row["camera"], row["start_time"], row["end_time"]
+    def missing(self, id: str | None) -> tuple[Extractor, ...]:
+        """The extractors whose embeddings it lacks."""
+        have = self._embedded
+        return tuple(each for each in self._extractors if id not in have.get(each.model_id, ()))
+
+    def take(self, tracklet: Tracklet, digest: str) -> str:
+        """Give a new tracklet its own id, or a longer one where another tracklet has that."""
+        id = tracklet.id
+        if id in self._ids:
+            id = longer_id(tracklet.id, digest)
+            self.renamed[tracklet.id] = id
+        self._ids.add(id)
+        self._places[(digest, tracklet.camera, tracklet.start, tracklet.end)] = id
+        for each in self._extractors:
+            self._embedded.setdefault(each.model_id, set()).add(id)
+        return id
 
 
 def longer_id(id: str, digest: str) -> str:
@@ -168,22 +167,43 @@ def longer_id(id: str, digest: str) -> str:
     return f"{id}~{digest[:12]}"
 
 
-def _commit(
-    gallery: "Gallery", taken: Sequence[_Taken], keep_until: float | None, counts: _Counts
-) -> None:
-    """Add what was embedded, by the same extractors at once."""
-    by_models = defaultdict[tuple[str, ...], list[_Taken]](list)
-    for each in taken:
-        by_models[tuple(each.embeddings)].append(each)
-    for models, group in by_models.items():
-        embeddings = {
-            model: np.array([each.embeddings[model] for each in group], np.float32)
-            for model in models
-        }
-        counts.added += gallery.add_embedded(_columns(group), embeddings, keep_until=keep_until)
+def _embedded(
+    group: Sequence[_New], extractors: Sequence[Extractor], pixelate_heads: bool
+) -> tuple[list[_New], list[bytes], dict[str, Matrix], list[str]]:
+    """Those that can be read, their thumbnails and embeddings, and a line for each of the others.
+
+    An extractor gets all at once, which is faster; one by one only where a picture is broken.
+    """
+    read, thumbnails, wrong = list[_New](), list[bytes](), list[str]()
+    for new in group:
+        try:
+            pictures = new.tracklet.pictures
+            thumbnails.append(make_thumbnail(pictures, pixelate_heads=pixelate_heads))
+            read.append(new)
+        except ReseenError as error:
+            wrong.append(f"{new.tracklet.id} left out: {error}")
+    try:
+        pictured = [new.tracklet.pictures for new in read]
+        return read, thumbnails, {each.model_id: each.embed(pictured) for each in extractors}, wrong
+    except ReseenError as error:
+        if len(read) == 1:
+            return [], [], {}, [*wrong, f"{read[0].tracklet.id} left out: {error}"]
+    parts = [_embedded([new], extractors, pixelate_heads) for new in read]
+    whole = [part for part in parts if part[0]]
+    embeddings = {
+        each.model_id: np.concatenate([part[2][each.model_id] for part in whole])
+        for each in extractors
+        if whole
+    }
+    return (
+        [new for part in parts for new in part[0]],
+        [strip for part in parts for strip in part[1]],
+        embeddings,
+        wrong + [line for part in parts for line in part[3]],
+    )
 
 
-def _columns(group: Sequence[_Taken]) -> NewTracklets:
+def _columns(group: Sequence[_New], thumbnails: Sequence[bytes]) -> NewTracklets:
     tracklets = [each.tracklet for each in group]
     return NewTracklets(
         ids=[each.id for each in group],
@@ -192,7 +212,7 @@ def _columns(group: Sequence[_Taken]) -> NewTracklets:
         starts=[tracklet.start for tracklet in tracklets],
         ends=[tracklet.end for tracklet in tracklets],
         frames=[len(tracklet.paths) for tracklet in tracklets],
-        thumbnails=[each.thumbnail for each in group],
+        thumbnails=thumbnails,
         crops=[str(tracklet.paths[0].parent.resolve()) for tracklet in tracklets],
         digests=[each.digest for each in group],
     )
