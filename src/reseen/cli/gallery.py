@@ -228,6 +228,19 @@ def keep(gallery: GalleryPlace, days: Days = None) -> None:
     print(f"{gallery}: tracklets are kept {kept}; {len(gone):,} forgotten now")
 
 
+@gallery_app.command
+def upgrade(gallery: Path) -> None:
+    """Convert a gallery of an earlier version, in its place; nothing is lost.
+
+    Args:
+        gallery: The gallery's folder.
+    """
+    from reseen.gallery.upgrade import upgrade
+
+    os.umask(0o077)
+    print(f"{gallery}: {upgrade(gallery):,} tracklets converted")
+
+
 def search(
     gallery: GalleryPlace,
     tracklet: str | None = None,

@@ -163,7 +163,7 @@ class Gallery:
         tracklets: NewTracklets,
         embeddings: Mapping[str, Matrix],
         *,
-        keep_until: float | None = None,
+        keep_until: float | Sequence[float | None] | None = None,
         added: Sequence[float] | None = None,
     ) -> int:
         """Add tracklets whose embeddings (M, D) by model are ready; returns how many are new.
@@ -174,7 +174,7 @@ class Gallery:
         Args:
             tracklets: M tracklets.
             embeddings: (M, D) float32, finite, by model.
-            keep_until: when to forget them, in seconds since 1970.
+            keep_until: when to forget all, or each, in seconds since 1970.
             added: when each was added, in seconds since 1970; None for now.
 
         Raises:
@@ -203,7 +203,10 @@ class Gallery:
         return max(counts)
 
     def _insert(
-        self, tracklets: NewTracklets, keep_until: float | None, added: Sequence[float] | None
+        self,
+        tracklets: NewTracklets,
+        keep_until: float | Sequence[float | None] | None,
+        added: Sequence[float] | None,
     ) -> tuple[int, list[str]]:
         """Insert into the table of tracklets; returns how many are new, and the ids of all.
 
@@ -220,7 +223,7 @@ class Gallery:
             "crops": tracklets.crops or none,
             "frames": tracklets.frames,
             "added": added or [time.time()] * count,
-            "keep_until": [keep_until] * count,
+            "keep_until": keep_until if isinstance(keep_until, Sequence) else [keep_until] * count,
             "digest": tracklets.digests or none,
             "thumbnail": tracklets.thumbnails or none,
         }
@@ -402,7 +405,7 @@ class Gallery:
         where, vectors = conditions(Filter(ids=(id,))), dict[str, Matrix]()
         for each in self.models():
             rows = self._existing(EMBEDDINGS + each).read([VECTOR], where, limit=1)
-            vectors |= {each: _matrix(rows[VECTOR])[0]} if len(rows) else {}
+            vectors |= {each: matrix(rows[VECTOR])[0]} if len(rows) else {}
         if model not in vectors:
             self.entry(id)
             raise ReseenError(f"the tracklet {id} has no embedding of the model {model}")
@@ -685,7 +688,7 @@ def _entries(rows: pyarrow.Table) -> list[Entry]:
     return [Entry(*row.values()) for row in rows.select(ENTRY_COLUMNS).to_pylist()]
 
 
-def _matrix(column: Any) -> Matrix:
+def matrix(column: Any) -> Matrix:
     """(M, D) float32 from a column of M lists of D numbers."""
     array = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
     values: Matrix = array.flatten().to_numpy(zero_copy_only=False)
@@ -698,4 +701,4 @@ def _list_column(embeddings: Matrix) -> pyarrow.FixedSizeListArray:
 
 
 def _distances(vector: Matrix, rows: Any) -> Matrix:
-    return np.asarray(np.linalg.norm(_matrix(rows[VECTOR]) - vector, axis=1))
+    return np.asarray(np.linalg.norm(matrix(rows[VECTOR]) - vector, axis=1))
