@@ -265,7 +265,6 @@ def test_resuming_needs_the_same_run(store, make_store, tmp_path):
     for arguments, words in (
         ((store, run.path, config(train={"pairs": 4})), r"its train\.pairs is 2, now 4"),
         ((other, run.path, config()), "its store is store, now other"),
-        ((store, tmp_path / "none", config()), "holds no run to resume"),
     ):
         with pytest.raises(ReseenError, match=words):
             train(*arguments, seed=1, resume=True)
@@ -273,6 +272,11 @@ def test_resuming_needs_the_same_run(store, make_store, tmp_path):
         train(store, run.path, config(), resume=True)
     with pytest.raises(ReseenError, match="holds a run already"):
         train(store, run.path, config(), seed=1)
+
+
+def test_resuming_what_has_not_begun_begins_it(store, tmp_path):
+    whole = train(store, tmp_path / "whole", config())
+    assert train(store, tmp_path / "none", config(), resume=True).identity == whole.identity
 
 
 def test_resuming_a_finished_run_changes_nothing(store, tmp_path):

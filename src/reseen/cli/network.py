@@ -39,7 +39,7 @@ def train(
         out: The run folder.
         part: Body part to train on; all: the three networks and the weights of eq. (10).
         trial: Which of the store's splits.
-        resume: Go on with the run in OUT.
+        resume: Go on with the run in OUT, if there is one.
         precision: bf16-mixed: forward and backward pass in bfloat16.
         settings: Single settings, over preset and file.
     """

@@ -149,7 +149,7 @@ class LossLog:
         path = job.folder / LOG_FILE
         try:
             with path.open("a", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(
+                csv.writer(file, lineterminator="\n").writerows(
                     (update, *terms) for update, terms in enumerate(rows, self.logged + 1)
                 )
         except OSError as error:

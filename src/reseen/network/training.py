@@ -70,7 +70,7 @@ def train(
         parts: body parts to train.
         trial: which of the store's splits.
         seed: every random number follows from it.
-        resume: go on with the run in `out`.
+        resume: go on with the run in `out`, if there is one.
         precision: of the forward and backward pass.
         starts: projections that networks begin with, as in `SpatialTemporalFusion.start_from`;
             random weights otherwise.
@@ -189,7 +189,9 @@ def _open_run(
     starts: Mapping[BodyPart, Tensor],
 ) -> Run:
     """Make the run folder in one process, or check that the one there is the same run."""
-    if not resume:
+    begun = (out / RUN_FILE).exists()
+    fabric.barrier()
+    if not (resume and begun):
         if fabric.is_global_zero:
             for projection in starts.values():  # raises before anything is made
                 SpatialTemporalFusion(config.network, facts.frame_shape).start_from(projection)
@@ -198,8 +200,6 @@ def _open_run(
                 write_tensors(out / part / START_FILE, {"projection": projection}, {})
         fabric.barrier()
         return Run(out, config, facts)
-    if not (out / RUN_FILE).exists():
-        raise ReseenError(f"{out} holds no run to resume; start it without --resume")
     run = Run.open(out)
     settings = _settings(config, facts)
     for name, before in _settings(run.config, run.facts).items():
