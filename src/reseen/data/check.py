@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reseen.data.counts import COUNTS, Fact
-from reseen.data.datasets import known_dataset, load
+from reseen.data.datasets import known_dataset
+from reseen.data.datasets.facts import Fact
 from reseen.data.datasets.splits import cameras_of_people
 from reseen.data.layout import entries, gaps
 from reseen.data.pictures import read_picture
@@ -14,14 +14,6 @@ from reseen.data.tracklet import Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
 from reseen.parallel import unordered
 from reseen.progress import progress
-
-PICTURE_SIZES = {
-    "prid2011": (128, 64),
-    "prid2011-178": (128, 64),
-    "ilids-vid": (128, 64),
-    "mars": (256, 128),
-}
-"""Height and width of a picture in pixels, where it is the same throughout a data set."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +47,17 @@ def check(dataset: str, root: Path, processes: int | None = None) -> CheckResult
     Raises:
         ReseenError: there is no such data set, or the folder is missing or empty.
     """
-    known_dataset(dataset)
+    known = known_dataset(dataset)
     if not any(entries(root)):
         raise ReseenError(f"{root} is empty; it must be the data set's folder")
     try:
-        benchmark = load(dataset, root)
-        facts = COUNTS[dataset](root, benchmark)
+        benchmark = known.load(root)
+        facts = known.count(root, benchmark)
     except ReseenError as error:
         return CheckResult(problems=(str(error),))
     problems = (
-        *(_odd_tracklets(benchmark) if dataset != "mars" else ()),
-        *_bad_pictures(benchmark, PICTURE_SIZES.get(dataset), processes),
+        *(_odd_tracklets(benchmark) if not known.has_oddities else ()),
+        *_bad_pictures(benchmark, known.picture_size, processes),
     )
     return CheckResult(facts, problems, benchmark.notes)
 
@@ -87,7 +79,7 @@ def check_store(path: Path) -> CheckResult:
 
 
 def _odd_tracklets(benchmark: Benchmark) -> Iterator[str]:
-    """Name what no sound data set holds; only MARS does, and there it is counted."""
+    """Name what no sound data set holds."""
     cameras = cameras_of_people(benchmark.tracklets)
     for tracklet in benchmark.tracklets:
         if len(cameras[tracklet.person]) == 1:

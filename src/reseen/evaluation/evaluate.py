@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from reseen.data.datasets import DATASETS
 from reseen.data.store import FrameStore
 from reseen.evaluation.metrics import Scores
 from reseen.evaluation.protocol import score_by_protocol
@@ -86,7 +87,8 @@ def _part_weights(run: Run) -> dict[str, float]:
 
 def default_protocol(dataset: str) -> str:
     """The protocol that a data set's own evaluation follows."""
-    return "mars-official" if dataset == "mars" else "cross-camera"
+    known = DATASETS.get(dataset)
+    return known.protocol if known else "cross-camera"
 
 
 def _notes(run: Run, store: FrameStore) -> tuple[str, ...]:

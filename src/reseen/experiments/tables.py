@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from reseen.data.datasets import DATASETS
+from reseen.data.datasets.facts import Printed, Published
 from reseen.evaluation.intervals import half_t_interval
 from reseen.evaluation.report import FEATURES, RANKS, FeatureScores, Report, sample_deviation
 from reseen.experiments.plan import VARIANTS
-from reseen.experiments.published import PUBLISHED, Printed, Published
 from reseen.experiments.rebuilt import NOT_REBUILT, REBUILT
 from reseen.report.page import PageTable, Section, headline_kind
 
@@ -63,7 +64,7 @@ def sections(results: Results, dataset: str) -> list[Section]:
         results: what was measured.
         dataset: where the paper has numbers for it, they are shown, marked as published.
     """
-    published = PUBLISHED.get(dataset)
+    published = DATASETS[dataset].published if dataset in DATASETS else None
     shown = [
         _table3(results, published),
         _table1(results, published),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from reseen.data.datasets import prid2011
+from reseen.data.datasets import two_cameras
 from reseen.data.tracklet import Benchmark
 from reseen.errors import ReseenError
 
@@ -54,7 +54,7 @@ def write_matlab_splits(path: Path) -> None:
 
 
 def test_the_papers_set_is_the_first_200_people_in_ten_halves(root: Path):
-    benchmark = prid2011.load(root)
+    benchmark = two_cameras.load_prid2011(root)
     assert (benchmark.dataset, benchmark.notes) == ("prid2011", ())
     assert {one.person for one in benchmark.tracklets} == set(range(1, 201))
     assert (benchmark.tracklets[0].name, benchmark.tracklets[-1].name) == (
@@ -67,7 +67,7 @@ def test_the_papers_set_is_the_first_200_people_in_ten_halves(root: Path):
 
 
 def test_queries_are_of_camera_a_and_the_gallery_of_camera_b(root: Path):
-    benchmark = prid2011.load(root)
+    benchmark = two_cameras.load_prid2011(root)
     split = benchmark.splits[3]
     assert {benchmark.tracklets[index].camera for index in split.query} == {1}
     assert {benchmark.tracklets[index].camera for index in split.gallery} == {2}
@@ -75,14 +75,14 @@ def test_queries_are_of_camera_a_and_the_gallery_of_camera_b(root: Path):
 
 
 def test_the_fields_set_leaves_22_people_out(root: Path):
-    benchmark = prid2011.load_178(root)
+    benchmark = two_cameras.load_prid2011_178(root)
     assert sorted({one.person for one in benchmark.tracklets}) == PEOPLE_178
     assert len(PEOPLE_178) == 178
     assert PEOPLE_178[:6] == [1, 2, 3, 4, 5, 7]
 
 
 def test_without_split_file_the_splits_are_random_and_a_note_says_so(root: Path):
-    benchmark = prid2011.load_178(root)
+    benchmark = two_cameras.load_prid2011_178(root)
     (note,) = benchmark.notes
     assert "no published splits found" in note
     assert "splits_prid2011.json or train_test_splits_prid.mat" in note
@@ -106,7 +106,7 @@ def test_the_published_splits_are_taken(root: Path, place: str, write: Callable[
     (home / place).parent.mkdir(exist_ok=True)
     write(home / place)
     for given in (home, home.parent):
-        benchmark = prid2011.load_178(given)
+        benchmark = two_cameras.load_prid2011_178(given)
         assert benchmark.notes == ()
         for split, (test, train) in zip(benchmark.splits, published_halves(), strict=True):
             assert people(benchmark, split.query) == sorted(test)
@@ -118,21 +118,21 @@ def test_frames_are_in_time_order_whatever_the_order_on_disk(root: Path, plant: 
     numbers = [12, 7, 3, 11, 2, 9, 10, 4, 8, 6, 5]
     plant(*(f"multi_shot/cam_a/person_0001/{number}.png" for number in numbers))
     expected = ("0001.png", *(f"{number}.png" for number in range(2, 13)))
-    assert prid2011.load(root).tracklets[0].files == expected
+    assert two_cameras.load_prid2011(root).tracklets[0].files == expected
 
 
 @pytest.mark.parametrize("name", ["prid_2011", "prid2011", "prid2011/prid_2011", "PRID2011"])
 def test_the_parent_folder_will_do(root: Path, name: str):
     (root / name).mkdir(parents=True)
     (root / "multi_shot").rename(root / name / "multi_shot")
-    assert len(prid2011.load(root).tracklets) == 400
+    assert len(two_cameras.load_prid2011(root).tracklets) == 400
 
 
 def test_missing_and_empty_tracklets_are_named(root: Path):
     for name in ("cam_a/person_0002", "cam_b/person_0003"):
         (root / "multi_shot" / name / "0001.png").unlink()
     (root / "multi_shot/cam_b/person_0003").rmdir()
-    benchmark = prid2011.load(root)
+    benchmark = two_cameras.load_prid2011(root)
     assert benchmark.notes == (
         "tracklets missing or empty: 2 (person_0002/cam_a, person_0003/cam_b)",
     )
@@ -143,7 +143,7 @@ def test_a_split_file_of_other_people_is_refused(root: Path):
     path = root / "splits_prid2011.json"
     path.write_text(json.dumps([{"train": ["person_0001"], "test": ["person_0002"]}]))
     with pytest.raises(ReseenError, match=r"splits_prid2011.json does not divide the 178 people"):
-        prid2011.load_178(root)
+        two_cameras.load_prid2011_178(root)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_split_file_of_other_people_is_refused(root: Path):
 def test_a_broken_split_file_is_named(root: Path, name: str, content: bytes, message: str):
     (root / name).write_bytes(content)
     with pytest.raises(ReseenError, match=f"{name} {message}"):
-        prid2011.load_178(root)
+        two_cameras.load_prid2011_178(root)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_wrong_table_of_splits_is_named(root: Path, table: dict[str, object], 
     path = root / "train_test_splits_prid.mat"
     scipy.io.savemat(path, table)
     with pytest.raises(ReseenError, match=f"train_test_splits_prid.mat {message}"):
-        prid2011.load_178(root)
+        two_cameras.load_prid2011_178(root)
 
 
 def test_a_wrong_folder_is_explained(plant: Plant):
@@ -184,8 +184,8 @@ def test_a_wrong_folder_is_explained(plant: Plant):
     with pytest.raises(
         ReseenError, match=r"no multi_shot/cam_a/ and multi_shot/cam_b/ in .*prid_2011"
     ):
-        prid2011.load(root)
+        two_cameras.load_prid2011(root)
     plant("multi_shot/cam_b/readme.txt")
     (root / "multi_shot/cam_a/person_0001/0001.png").unlink()
     with pytest.raises(ReseenError, match=r"no frame of 200 people in .*cam_a/<person>"):
-        prid2011.load(root)
+        two_cameras.load_prid2011(root)

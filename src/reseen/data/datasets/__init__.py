@@ -1,34 +1,81 @@
-"""Data sets: for each, how its folder becomes a `Benchmark`."""
+"""Data sets: for each, everything that reseen knows of it."""
 
 import difflib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from reseen.data.datasets import folder, ilids_vid, mars, prid2011
+from reseen.data.datasets import folder, mars, two_cameras
+from reseen.data.datasets.facts import Fact, Published, count_people
 from reseen.data.tracklet import Benchmark
 from reseen.errors import ReseenError
 
-DATASETS: dict[str, Callable[[Path], Benchmark]] = {
-    "prid2011": prid2011.load,
-    "prid2011-178": prid2011.load_178,
-    "ilids-vid": ilids_vid.load,
-    "mars": mars.load,
-    "folder": folder.load,
+
+@dataclass(frozen=True)
+class DataSet:
+    """What reseen knows of a data set.
+
+    Attributes:
+        load: how its folder becomes a `Benchmark`.
+        count: its counts, published ones beside those found in a folder.
+        picture_size: height and width in pixels, where they are the same throughout.
+        protocol: what its own evaluation searches, a key of `reseen.evaluation.protocol`.
+        published: the numbers that the paper prints for it.
+        has_oddities: whether lone frames, gaps and people of one camera belong to it.
+    """
+
+    load: Callable[[Path], Benchmark]
+    count: Callable[[Path, Benchmark], tuple[Fact, ...]] = count_people
+    picture_size: tuple[int, int] | None = None
+    protocol: str = "cross-camera"
+    published: Published | None = None
+    has_oddities: bool = False
+
+
+DATASETS = {
+    "prid2011": DataSet(
+        two_cameras.load_prid2011,
+        two_cameras.count_prid2011,
+        picture_size=(128, 64),
+        published=two_cameras.PRID_PUBLISHED,
+    ),
+    "prid2011-178": DataSet(
+        two_cameras.load_prid2011_178,
+        two_cameras.count_prid2011_178,
+        picture_size=(128, 64),
+        published=two_cameras.PRID_PUBLISHED,
+    ),
+    "ilids-vid": DataSet(
+        two_cameras.load_ilids_vid,
+        two_cameras.count_ilids_vid,
+        picture_size=(128, 64),
+        published=two_cameras.ILIDS_PUBLISHED,
+    ),
+    "mars": DataSet(
+        mars.load,
+        mars.count,
+        picture_size=(256, 128),
+        protocol="mars-official",
+        published=mars.PUBLISHED,
+        has_oddities=True,
+    ),
+    "folder": DataSet(folder.load),
 }
 
 
-def known_dataset(dataset: str) -> None:
-    """Check that there is a data set of this name.
+def known_dataset(name: str) -> DataSet:
+    """What is known of the data set of this name.
 
     Raises:
         ReseenError: there is none; names the nearest one.
     """
-    if dataset not in DATASETS:
-        near = difflib.get_close_matches(dataset.lower(), DATASETS, n=1, cutoff=0.0)
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.0)
         raise ReseenError(
-            f'no data set is called "{dataset}"; did you mean "{near[0]}"? '
+            f'no data set is called "{name}"; did you mean "{near[0]}"? '
             f"There are {', '.join(DATASETS)}"
         )
+    return DATASETS[name]
 
 
 def load(dataset: str, root: Path) -> Benchmark:
@@ -37,5 +84,4 @@ def load(dataset: str, root: Path) -> Benchmark:
     Raises:
         ReseenError: there is no such data set, or the folder does not hold it.
     """
-    known_dataset(dataset)
-    return DATASETS[dataset](root)
+    return known_dataset(dataset).load(root)

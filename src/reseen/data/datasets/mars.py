@@ -2,14 +2,22 @@
 
 import gzip
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from reseen.data.datasets.matlab import read_table
-from reseen.data.datasets.splits import first_tracklets
-from reseen.data.layout import entries, folder_with, shortened
-from reseen.data.tracklet import JUNK, Benchmark, BenchmarkTracklet, Split
+from reseen.data.datasets.facts import (
+    Fact,
+    Published,
+    lengths_of,
+    people_in,
+    short,
+    spread,
+    with_gaps,
+)
+from reseen.data.datasets.splits import cameras_of_people, first_tracklets
+from reseen.data.layout import entries, folder_with, read_table, shortened
+from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 
 LAYOUT = (
@@ -21,6 +29,21 @@ FILE_NAME = re.compile(
     r"(?P<tracklet>(?P<person>\d{4}|00-1)C(?P<camera>\d)T\d{4})F(?P<frame>\d{3,})\.jpg"
 )
 """Person (0000 is a distractor, 00-1 is junk), camera, tracklet, frame."""
+
+PUBLISHED = Published(
+    table1={"Zheng et al.": (65, 82, None, 89), "Chen et al.": (71, 89, 93, 96)},
+    table2={
+        "Zheng et al. + Euclidean": (59, 77, None, 87),
+        "Zheng et al. + XQDA": (65, 82, None, 89),
+        "Chen et al. + Euclidean": (71, 89, 93, 96),
+    },
+    table3={
+        "spatial": (66, 88, 90, 92),
+        "temporal": (64, 87, 91, 91),
+        "fused": (69, 88, 90, 93),
+        "parts": (71, 89, 93, 96),
+    },
+)
 
 
 def load(root: Path) -> Benchmark:
@@ -132,3 +155,58 @@ def _tracklets_by_names(folder: Path, strangers: list[str]) -> list[BenchmarkTra
 def _split(train: int, test: int, query: tuple[int, ...]) -> Split:
     """Training tracklets lie first, test tracklets after them."""
     return Split(tuple(range(train)), query, tuple(range(train, train + test)))
+
+
+def count(_: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
+    """Count MARS: every number that its tables hold."""
+    (split,) = benchmark.splits
+    train, query, test = (
+        [benchmark.tracklets[index] for index in part]
+        for part in (split.train, split.query, split.gallery)
+    )
+    return (*_count_train(train), *_count_test(test), *_count_query(query, test))
+
+
+def _count_train(train: Sequence[BenchmarkTracklet]) -> tuple[Fact, ...]:
+    lengths = lengths_of(train)
+    cameras = Counter(map(len, cameras_of_people(train).values()))
+    by_cameras = ", ".join(str(cameras[number]) for number in range(1, 7))
+    return (
+        Fact("training people", 625, people_in(train)),
+        Fact("training people seen by 1, 2 … 6 cameras", "6, 221, 184, 137, 55, 22", by_cameras),
+        Fact("training tracklets", 8298, len(train)),
+        Fact("training frames", 509914, int(lengths.sum())),
+        Fact("frames in a training tracklet", "5-900, median 36, mean 61.5", spread(lengths)),
+        Fact("training tracklets shorter than a clip", 1494, short(lengths)),
+        Fact("training tracklets with gaps", 1, with_gaps(train)),
+    )
+
+
+def _count_test(test: Sequence[BenchmarkTracklet]) -> tuple[Fact, ...]:
+    lengths = lengths_of(test)
+    persons = Counter(tracklet.person for tracklet in test)
+    return (
+        Fact("test people", 634, people_in(test)),
+        Fact("test tracklets", 12180, len(test)),
+        Fact("… of distractors", 3248, persons[DISTRACTOR]),
+        Fact("… of junk", 870, persons[JUNK]),
+        Fact("test frames", 681089, int(lengths.sum())),
+        Fact("frames in a test tracklet", "2-920, median 30, mean 55.9", spread(lengths)),
+        Fact("test tracklets with gaps", 10, with_gaps(test)),
+    )
+
+
+def _count_query(
+    query: Sequence[BenchmarkTracklet], test: Sequence[BenchmarkTracklet]
+) -> tuple[Fact, ...]:
+    names = {tracklet.name for tracklet in query}
+    others = cameras_of_people([tracklet for tracklet in test if tracklet.name not in names])
+    unmatched = sum(not others.get(one.person, set()) - {one.camera} for one in query)
+    views = {(tracklet.person, tracklet.camera) for tracklet in query}
+    return (
+        Fact("queries", 1980, len(query)),
+        Fact("… from different views of a person", 1980, len(views)),
+        Fact("… without a match outside the queries", 140, unmatched),
+        Fact("… shorter than a clip", 391, short(lengths_of(query))),
+        Fact("people searched for", 626, people_in(query)),
+    )

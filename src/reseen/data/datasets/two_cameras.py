@@ -1,13 +1,180 @@
-"""What PRID-2011 and iLIDS-VID share: two cameras, one tracklet of each person in each."""
+"""PRID-2011 and iLIDS-VID: two cameras, one tracklet of each person in each.
+
+Their ten published splits travel as MATLAB files in the archive of iLIDS-VID, or as JSON files
+that later toolboxes made from these.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reseen.data.datasets.published import find_split_file, read_split_file
-from reseen.data.datasets.splits import random_half_splits, split_by_people
-from reseen.data.layout import entries, is_picture, shortened
+from reseen.data.datasets.facts import Fact, Published, halves, lengths_of
+from reseen.data.datasets.splits import cameras_of_people, random_half_splits, split_by_people
+from reseen.data.layout import (
+    entries,
+    enumerate_names,
+    folder_with,
+    is_picture,
+    read_table,
+    shortened,
+)
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
+from reseen.files import read_json
+
+PRID_LAYOUT = "ROOT/multi_shot/cam_a/person_0001/0001.png, and cam_b beside cam_a"
+PRID_CAMERAS = ("cam_a", "cam_b")
+PRID_SPLIT_FILES = ("splits_prid2011.json", "train_test_splits_prid.mat")
+
+PEOPLE_IN_BOTH_CAMERAS = range(1, 201)
+
+TOO_SHORT = frozenset(
+    {6, 19, 31, 52, 57, 62, 71, 94, 106, 120, 136}
+    | {138, 139, 142, 145, 158, 159, 166, 183, 190, 199, 200}
+)
+"""People whom the field leaves out: fewer than 27 frames in one of the cameras.
+
+Many papers write "more than 21 frames" for the same list of 178 people.
+"""
+
+PRID_PUBLISHED = Published(
+    table1={
+        "DVR": (29, 55, 66, 83),
+        "SRID": (35, 59, 70, 80),
+        "K. Liu et al.": (64, 87, 90, 92),
+        "TDL": (57, 80, 88, 94),
+        "RCN": (69, 88, 93, 96),
+        "McLaughlin et al.": (70, 90, 95, 97),
+        "Zheng et al.": (77, 94, None, 99),
+        "Chen et al.": (77, 93, 95, 98),
+    },
+    table2={
+        "Zheng et al. + Euclidean": (59, 94, 96, 99),
+        "Zheng et al. + XQDA": (77, 94, None, 99),
+        "Chen et al. + Euclidean": (77, 93, 95, 98),
+    },
+    table3={
+        "spatial": (72, 88, 91, 95),
+        "temporal": (70, 90, 93, 95),
+        "fused": (75, 92, 93, 94),
+        "parts": (77, 93, 95, 98),
+    },
+)
+"""The paper has 200 people; beside the 178, its numbers are not like for like."""
+
+ILIDS_LAYOUT = "ROOT/sequences/cam1/person001/cam1_person001_00001.png, and cam2 beside cam1"
+ILIDS_CAMERAS = ("cam1", "cam2")
+ILIDS_SPLIT_FILES = ("train_test_splits_ilidsvid.mat", "splits.json")
+
+ILIDS_PUBLISHED = Published(
+    table1={
+        "DVR": (23, 42, 55, 68),
+        "SRID": (25, 45, 56, 66),
+        "K. Liu et al.": (44, 72, 84, 92),
+        "TDL": (46, 77, 90, 96),
+        "RCN": (56, 88, 96, 98),
+        "McLaughlin et al.": (58, 84, 91, 96),
+        "Zheng et al.": (53, 81, None, 95),
+        "Chen et al.": (61, 85, 94, 97),
+    },
+    table2={
+        "Zheng et al. + Euclidean": (41, 70, 79, 85),
+        "Zheng et al. + XQDA": (53, 81, None, 95),
+        "Chen et al. + Euclidean": (61, 85, 94, 97),
+    },
+    table3={
+        "spatial": (56, 83, 92, 95),
+        "temporal": (55, 84, 90, 94),
+        "fused": (59, 85, 93, 97),
+        "parts": (61, 85, 94, 97),
+    },
+)
+
+FOLDERS = (".", "..", "train-test people splits", "../train-test people splits")
+"""Where a split file may lie, seen from the folder that the data set was found in."""
+
+
+def load_prid2011(root: Path) -> Benchmark:
+    """Read the 200 people whom both cameras have seen: the set of the paper's section 3.1.
+
+    Ten random splits of 100 and 100 people from seed 0.
+
+    Args:
+        root: the folder that holds `multi_shot`, or its parent.
+
+    Raises:
+        ReseenError: the folder does not hold the data set.
+    """
+    people = {person_name(number): number for number in PEOPLE_IN_BOTH_CAMERAS}
+    return load_two_cameras("prid2011", multi_shot(root), PRID_CAMERAS, people, ())
+
+
+def load_prid2011_178(root: Path) -> Benchmark:
+    """Read the 178 people whom the field uses, with its ten splits of 89 and 89 people.
+
+    The splits come from `PRID_SPLIT_FILES` beside or above `multi_shot`; without these they are
+    random, from seed 0, and a note says so.
+
+    Args:
+        root: the folder that holds `multi_shot`, or its parent.
+
+    Raises:
+        ReseenError: the folder does not hold the data set, or the split file divides others.
+    """
+    numbers = (number for number in PEOPLE_IN_BOTH_CAMERAS if number not in TOO_SHORT)
+    people = {person_name(number): number for number in numbers}
+    return load_two_cameras(
+        "prid2011-178", multi_shot(root), PRID_CAMERAS, people, PRID_SPLIT_FILES
+    )
+
+
+def multi_shot(root: Path) -> Path:
+    """The folder `multi_shot` of the data set in `root`.
+
+    Raises:
+        ReseenError: it is not there, or a camera's folder is missing in it.
+    """
+    below = ("prid_2011", "prid2011", "prid2011/prid_2011", "PRID2011")
+    wanted = [f"multi_shot/{camera}" for camera in PRID_CAMERAS]
+    return folder_with(root, wanted, below, PRID_LAYOUT) / "multi_shot"
+
+
+def person_name(number: int) -> str:
+    """Name of a person's folder."""
+    return f"person_{number:04d}"
+
+
+def load_ilids_vid(root: Path) -> Benchmark:
+    """Read 300 people, numbered by the order of their folders, not by the gapped folder names.
+
+    The ten splits of 150 and 150 people come from `ILIDS_SPLIT_FILES` beside or above `sequences`,
+    or from the folder "train-test people splits" there; without these they are random, from seed
+    0, and a note says so.
+
+    Args:
+        root: the folder that holds `sequences`, or its parent.
+
+    Raises:
+        ReseenError: the folder does not hold the data set, or the split file divides others.
+    """
+    folder = sequences(root)
+    names = (name for camera in ILIDS_CAMERAS for name in entries(folder / camera)[0])
+    people = enumerate_names(name for name in names if name.startswith("person"))
+    if not people:
+        raise ReseenError(f"no person in {folder}; expected the data set as {ILIDS_LAYOUT}")
+    return load_two_cameras("ilids-vid", folder, ILIDS_CAMERAS, people, ILIDS_SPLIT_FILES)
+
+
+def sequences(root: Path) -> Path:
+    """The folder `sequences` of the data set in `root`.
+
+    Raises:
+        ReseenError: it is not there, or a camera's folder is missing in it.
+    """
+    wanted = [f"sequences/{camera}" for camera in ILIDS_CAMERAS]
+    return (
+        folder_with(root, wanted, ("i-LIDS-VID", "ilids-vid/i-LIDS-VID"), ILIDS_LAYOUT)
+        / "sequences"
+    )
 
 
 def load_two_cameras(
@@ -70,4 +237,103 @@ def _published_splits(
     trainings = read_split_file(split_file, list(people))
     return tuple(
         split_by_people(tracklets, {people[name] for name in training}) for training in trainings
+    )
+
+
+def find_split_file(folder: Path, names: Sequence[str]) -> Path | None:
+    """The first of the files `names` in one of `FOLDERS`; None where there is none."""
+    places = (folder / place / name for name in names for place in FOLDERS)
+    return next((place.resolve() for place in places if place.is_file()), None)
+
+
+def read_split_file(path: Path, people: Sequence[str]) -> list[set[str]]:
+    """Read who trains in each published trial; everyone else is scored.
+
+    Args:
+        path: a `.json` file, a list of {"train": names, "test": names}; or a `.mat` file whose
+            `ls_set`, shape (trials, people), holds 1-based positions in `people`: the first
+            half of a row is scored, the second half trained on.
+        people: the names of all people that were divided, sorted.
+
+    Raises:
+        ReseenError: the file cannot be read or divides other people.
+    """
+    halves = _json_halves(path) if path.suffix == ".json" else _matlab_halves(path, people)
+    for train, test in halves:
+        if train & test or train | test != set(people):
+            raise ReseenError(
+                f"{path} does not divide the {len(people)} people of this data set in two; "
+                "a person's folder may be missing, or the file belongs to other data"
+            )
+    return [train for train, _ in halves]
+
+
+def _json_halves(path: Path) -> list[tuple[set[str], set[str]]]:
+    try:
+        return [(set(trial["train"]), set(trial["test"])) for trial in read_json(path)]
+    except (TypeError, KeyError) as error:
+        raise ReseenError(f"{path} is no list of splits, each with train and test") from error
+
+
+def _matlab_halves(path: Path, people: Sequence[str]) -> list[tuple[set[str], set[str]]]:
+    rows = read_table(path, "ls_set")
+    if rows.min() < 1 or rows.max() > len(people):
+        raise ReseenError(f"{path} does not point at the {len(people)} people of this data set")
+    half = rows.shape[1] // 2
+    named = [[people[position - 1] for position in row] for row in rows]
+    return [(set(row[half:]), set(row[:half])) for row in named]
+
+
+def count_prid2011(root: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
+    """Count PRID-2011: everyone in both cameras, and the tracklets of the 200 people."""
+    in_both = sum(len(cameras) == 2 for cameras in cameras_of_people(benchmark.tracklets).values())
+    return (
+        *_count_prid2011_people(root),
+        Fact("people of the first 200 in both cameras", 200, in_both),
+        Fact("tracklets", 400, len(benchmark.tracklets)),
+        Fact("people in training/scoring", "100/100", halves(benchmark)),
+    )
+
+
+def count_prid2011_178(root: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
+    """Count PRID-2011 with the field's 178 people and their published splits."""
+    splits = find_split_file(multi_shot(root).parent, PRID_SPLIT_FILES)
+    return (
+        *_count_prid2011_people(root),
+        Fact("tracklets", 356, len(benchmark.tracklets)),
+        Fact("published splits", 10, len(benchmark.splits) if splits else 0),
+        Fact("people in training/scoring", "89/89", halves(benchmark)),
+    )
+
+
+def _count_prid2011_people(root: Path) -> tuple[Fact, ...]:
+    folder = multi_shot(root)
+    people = [len(entries(folder / camera)[0]) for camera in PRID_CAMERAS]
+    shortest: dict[int, int] = {}
+    for tracklet in load_prid2011(root).tracklets:
+        shortest[tracklet.person] = min(len(tracklet), shortest.get(tracklet.person, len(tracklet)))
+    long_enough = {person for person, length in shortest.items() if length >= 27}
+    published = set(PEOPLE_IN_BOTH_CAMERAS) - TOO_SHORT
+    return (
+        Fact("people in cam_a", 385, people[0]),
+        Fact("people in cam_b", 749, people[1]),
+        Fact("people with 27 frames or more", 178, len(long_enough)),
+        Fact("… who are not on the published list", 0, len(long_enough - published)),
+        Fact("people with 21 frames or more", 183, sum(n >= 21 for n in shortest.values())),
+    )
+
+
+def count_ilids_vid(root: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
+    """Count iLIDS-VID."""
+    lengths = lengths_of(benchmark.tracklets)
+    found_lengths = f"{lengths.min()}-{lengths.max()}, mean {lengths.mean():.0f}"
+    splits = find_split_file(sequences(root).parent, ILIDS_SPLIT_FILES)
+    cameras = cameras_of_people(benchmark.tracklets).values()
+    return (
+        Fact("people", 300, len(cameras)),
+        Fact("people in both cameras", 300, sum(len(seen) == 2 for seen in cameras)),
+        Fact("tracklets", 600, len(lengths)),
+        Fact("frames in a tracklet", "23-192, mean 73", found_lengths),
+        Fact("published splits", 10, len(benchmark.splits) if splits else 0),
+        Fact("people in training/scoring", "150/150", halves(benchmark)),
     )
