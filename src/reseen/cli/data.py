@@ -30,13 +30,10 @@ def synthesize(
     synthesize(out, people, cameras, twins, seed, same_gait)
 
 
-def check(dataset: str, root: DatasetRoot, *, json: Json = None) -> int:
-    """Compare a data set's folder, or a prepared store, with what it must hold.
+def check(dataset: Dataset, root: DatasetRoot, *, json: Json = None) -> int:
+    """Compare a data set's folder with what it must hold; `check store` a prepared store.
 
     Ends with 0 when all is right, with 1 and the list of problems when not.
-
-    Args:
-        dataset: prid2011, prid2011-178, ilids-vid, mars or folder; or the word store.
     """
     from reseen.data.check import check, check_store
 

@@ -66,7 +66,9 @@ def save_result(file: Path | None, result: Any) -> None:
         write_json(file, plain)
 
 
-Dataset = Annotated[str, Parameter(help="prid2011, prid2011-178, ilids-vid, mars or folder.")]
+Dataset = Annotated[
+    str, Parameter(help="mars or the like; folder for your own; a wrong name is told all names.")
+]
 DatasetRoot = Annotated[Path, Parameter(help="The data set's folder.")]
 Store = Annotated[Path, Parameter(help="What `reseen prepare` made.")]
 RunFolder = Annotated[Path, Parameter(help="What `reseen train` made.")]

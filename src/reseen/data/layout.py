@@ -99,12 +99,10 @@ def read_table(path: Path, key: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     Raises:
         ReseenError: the file is missing, is not a MATLAB file, or lacks the table or its numbers.
     """
-    import scipy.io
-
     try:
-        with path.open("rb") as stream:
-            table = scipy.io.loadmat(stream, variable_names=[key]).get(key, np.empty(0))
-        numbers = np.atleast_2d(np.asarray(table).astype(np.int64))
+        numbers = np.atleast_2d(np.asarray(_matlab_table(path, key)).astype(np.int64))
+    except ReseenError:
+        raise
     except FileNotFoundError as error:
         raise ReseenError(f"{path} does not exist") from error
     except Exception as error:  # scipy raises many kinds for a file that is not what it claims
@@ -112,3 +110,18 @@ def read_table(path: Path, key: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     if numbers.size == 0:
         raise ReseenError(f"{path} has no table {key}")
     return numbers
+
+
+def _matlab_table(path: Path, key: str) -> Any:
+    import scipy.io
+
+    try:
+        with path.open("rb") as stream:
+            return scipy.io.loadmat(stream, variable_names=[key]).get(key, np.empty(0))
+    except NotImplementedError:  # MATLAB 7.3 writes HDF5, with rows and columns exchanged
+        try:
+            import h5py
+        except ImportError as error:
+            raise ReseenError(f"{path} is of MATLAB 7.3; to read it, pip install h5py") from error
+        with h5py.File(path) as file:
+            return np.array(file[key]).T if key in file else np.empty(0)

@@ -12,6 +12,10 @@ def test_every_data_set_has_its_loader():
         "prid2011-178",
         "ilids-vid",
         "mars",
+        "ls-vid",
+        "mevid",
+        "ag-vpreid",
+        "g2a-vreid",
         "folder",
     ]
 

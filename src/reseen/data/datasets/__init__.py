@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reseen.data.datasets import folder, mars, two_cameras
+from reseen.data.datasets import aerial, folder, ls_vid, mars, mevid, two_cameras
 from reseen.data.datasets.facts import Fact, Published, count_people
 from reseen.data.tracklet import Benchmark
 from reseen.errors import ReseenError
@@ -59,6 +59,10 @@ DATASETS = {
         published=mars.PUBLISHED,
         has_oddities=True,
     ),
+    "ls-vid": DataSet(ls_vid.load, ls_vid.count, has_oddities=True),
+    "mevid": DataSet(mevid.load, mevid.count, has_oddities=True),
+    "ag-vpreid": DataSet(aerial.load_ag_vpreid, has_oddities=True),
+    "g2a-vreid": DataSet(aerial.load_g2a_vreid, aerial.count_g2a_vreid, has_oddities=True),
     "folder": DataSet(folder.load),
 }
 

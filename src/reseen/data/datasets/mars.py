@@ -63,12 +63,23 @@ def load(root: Path) -> Benchmark:
 
 
 def _load_by_tables(home: Path) -> Benchmark:
+    train, test, query = tracklets_and_queries(home)
+    return Benchmark("mars", (*train, *test), (_split(len(train), len(test), query),))
+
+
+def tracklets_and_queries(
+    home: Path,
+) -> tuple[list[BenchmarkTracklet], list[BenchmarkTracklet], tuple[int, ...]]:
+    """Read the tables in `home/info`.
+
+    Returns:
+        Training tracklets, test tracklets, and the places of the queries in both together.
+    """
     train, test = (_tracklets_by_table(home, part) for part in PARTS)
     rows = read_table(home / "info" / "query_IDX.mat", "query_IDX").ravel()
     if rows.min() < 1 or rows.max() > len(test):
         raise ReseenError(f"{home}/info/query_IDX.mat does not point at {len(test)} tracklets")
-    query = tuple((len(train) + rows - 1).tolist())
-    return Benchmark("mars", (*train, *test), (_split(len(train), len(test), query),))
+    return train, test, tuple((len(train) + rows - 1).tolist())
 
 
 def _tracklets_by_table(home: Path, part: str) -> list[BenchmarkTracklet]:

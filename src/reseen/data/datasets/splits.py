@@ -83,6 +83,24 @@ def split_by_people(tracklets: Sequence[BenchmarkTracklet], training: Container[
     return Split(train, query, tuple(sorted(set(scored) - set(query))))
 
 
+def published_split(train: int, test: int, rows: Sequence[int]) -> Split:
+    """The split of a data set whose test tracklets follow its training tracklets.
+
+    Args:
+        train, test: how many there are.
+        rows: the queries' places among the test tracklets, from 0; all others are the gallery.
+
+    Raises:
+        ReseenError: a query lies outside.
+    """
+    outside = [row for row in rows if not 0 <= row < test]
+    if outside:
+        raise ReseenError(f"query {outside[0]}, counted from 0, is none of {test} test tracklets")
+    query = set(rows)
+    gallery = (train + row for row in range(test) if row not in query)
+    return Split(tuple(range(train)), tuple(train + row for row in sorted(query)), tuple(gallery))
+
+
 def first_tracklets(
     tracklets: Sequence[BenchmarkTracklet], among: Sequence[int]
 ) -> tuple[int, ...]:
