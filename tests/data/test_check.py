@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import cv2
@@ -26,12 +27,13 @@ def people(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_sound_folder_is_all_right(people: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_sound_folder_is_all_right(people: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "reseen.progress")
     result = check("folder", people, processes=1)
     assert result.ok
     assert (result.problems, result.notes) == ((), ())
     assert {fact.name: fact.found for fact in result.facts}["frames"] == 24
-    assert "checking: 24 pictures" in capsys.readouterr().err
+    assert "checking: 24 pictures" in caplog.text
 
 
 def test_every_broken_picture_is_named_with_its_fault(people: Path):
