@@ -42,6 +42,25 @@ EQUIVALENT: dict[str, str] = {
         "Wilson's upper end is at most 1; the limit only takes rounding away"
     ),
     "metrics: 50  ->  51  in  MAX_RANK = 50": "how far the curve goes is a choice, not a truth",
+    "protocol: 1  ->  2  in  near = get_close_matches(name, PROTOCOLS, n=1, cutoff=0)[0]": (
+        "only the first is taken"
+    ),
+    "calibration: _logit(pairs.same.mean()) + 1  ->  _logit(pairs.same.mean()) - 1  in  "
+    "start = np.array([_logit(pairs.same.mean()) + 1, 1.0])": (
+        "the loss is convex: where the descent starts changes rounding only"
+    ),
+    "calibration: 1  ->  2  in  start = np.array([_logit(pairs.same.mean()) + 1, 1.0])": (
+        "the loss is convex: where the descent starts changes rounding only"
+    ),
+    "calibration: 0  ->  1  in  return Pairs(np.zeros(0), np.zeros(0, dtype=np.bool_))": (
+        "no pair or one of two people: both are refused as too few"
+    ),
+    "losses: -1  ->  1  in  squared = difference.square().sum(dim=-1)": "features are (B, D)",
+    "losses: -1  ->  1  in  distance = torch.linalg.vector_norm(difference, dim=-1)"
+    "  # its gradient at zero is zero": "features are (B, D)",
+    "losses: -1  ->  1  in  distance = torch.linalg.vector_norm(difference, dim=-1)": (
+        "features are (B, D)"
+    ),
 }
 """Changes that change nothing that is promised, as `run` prints them, and why."""
 

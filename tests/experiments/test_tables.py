@@ -122,6 +122,20 @@ def test_methods_that_are_not_measured_are_named_with_the_reason(several, one):
     assert "SRID" not in " ".join(section(several, "Table 2").paragraphs)
 
 
+def test_two_trials_are_enough_for_an_interval(several):
+    """Differences of 10 and 30 points: 20 ± 12.706 · 14.142 / √2, by Student's t."""
+    paper, baseline = (
+        Report(report.dataset, report.protocol, (report.trials[0], report.trials[2]))
+        for report in several.variants.values()
+    )
+    both = {"paper": paper, "mclaughlin": baseline}
+    two = Results(both, {"paper": {}, "mclaughlin": {}}, {}, {}, {}, 10, 8)
+    (table,) = section(two, "Table 1").tables
+    assert table.rows[0][1] == "70.0 ± 14.1"
+    words = section(two, "Table 1").paragraphs[0]
+    assert words.endswith("ours is +20.0 (-107.1 to +147.1) points at rank 1 (95 %).")
+
+
 def test_without_the_baseline_nothing_is_compared(several):
     alone = Results(
         {"paper": several.variants["paper"]},

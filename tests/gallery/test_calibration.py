@@ -84,6 +84,19 @@ def test_the_equal_error_rate_is_that_of_two_gaussians():
     assert equal_error_rate(pairs) == pytest.approx(norm.cdf(-1.5), abs=0.003)
 
 
+def test_separated_pairs_have_no_error():
+    """At a distance of 2 both pairs of the same person are accepted and nobody else is."""
+    pairs = Pairs(np.array([1.0, 2, 3, 4]), np.array([True, True, False, False]))
+    assert equal_error_rate(pairs) == 0
+
+
+def test_the_equal_error_rate_is_where_both_are_as_many_not_where_they_are_fewest():
+    """At 3 there is one error of eight pairs, at 4 one of either kind."""
+    same, different = [1.0, 2, 3, 10], [4.0, 11, 12, 13]
+    pairs = Pairs(np.array(same + different), np.arange(8) < 4)
+    assert equal_error_rate(pairs) == 1 / 4
+
+
 def test_rates_are_those_of_counting():
     calibration = calibrate(people(), "net")
     embeddings = people()
@@ -159,6 +172,13 @@ def test_a_prior_must_be_a_probability(prior):
 
 def test_a_small_set_has_no_held_out_check():
     assert calibrate(people(6), "net").held_out is None
+
+
+@pytest.mark.parametrize(("count", "checked"), [(18, False), (20, True)])
+def test_ten_pairs_in_each_half_are_enough_to_check(count, checked):
+    calibration = calibrate(people(count, cameras=2), "net")
+    assert calibration.same_pairs == count
+    assert (calibration.held_out is not None) == checked
 
 
 def test_it_comes_back_whole_from_json():
