@@ -155,17 +155,17 @@ def test_from_a_list_to_a_verdict_and_to_forgetting(user, gallery):
     user.find(".compare .right")
     assert state.items() <= user.asked.items()
     user.follow("Someone else")
-    assert "Marked as someone else." in user.text
+    assert "Labelled as someone else." in user.text
     assert [(mark.match, mark.same) for mark in gallery.labels.all()] == [("south/ada", False)]
 
     user.follow("All matches")
     assert state.items() <= user.asked.items()
-    user.follow("Forget this tracklet…")
+    user.follow("Forget this appearance…")
     user.follow("Keep it")
     assert gallery.count() == 6
-    user.follow("Forget this tracklet…")
+    user.follow("Forget this appearance…")
     user.follow("Forget for good")
-    assert "1 tracklet forgotten." in user.text
+    assert "1 appearance forgotten." in user.text
     assert len(user.browser.find_elements(By.CSS_SELECTOR, ".card")) == 5
 
 

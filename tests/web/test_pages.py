@@ -63,7 +63,7 @@ def test_the_first_page_lists_every_tracklet_by_time_with_its_pictures(client):
     assert ids(text) == cameras
     assert text.count("data:image/jpeg;base64,") == 6
     seen = span(MORNING, MORNING + 305)
-    assert f"6 tracklets, 2 cameras, {seen}." in words(text)
+    assert f"6 appearances, 2 cameras, {seen}." in words(text)
     assert day(MORNING) in words(text)
 
 
@@ -85,8 +85,8 @@ def test_the_root_leads_to_the_tracklets(client):
 def test_filters_by_camera_and_time(client, asked, found):
     text = page(client, "/tracklets", **asked)
     assert ids(text) == found
-    assert f"{len(found)} tracklets of 6" in words(text)
-    assert ("No tracklet fits these filters." in words(text)) == (not found)
+    assert f"{len(found)} appearances of 6" in words(text)
+    assert ("No appearance fits these filters." in words(text)) == (not found)
     for value in asked.values():
         assert f'value="{html.escape(value)}"' in text
 
@@ -107,7 +107,7 @@ def test_fifty_tracklets_on_a_page(client, gallery, embed_people, put):
     text = page(client, "/tracklets", page=2, camera="west")
     assert "Page 2 of 2" in words(text)
     assert links(text, "/tracklets")[-1] == {"camera": ["west"], "page": ["1"]}
-    assert "beyond the last tracklet" in words(page(client, "/tracklets", page=9))
+    assert "beyond the last appearance" in words(page(client, "/tracklets", page=9))
 
 
 def test_an_empty_gallery_says_how_to_fill_it(gallery, client):
@@ -116,7 +116,7 @@ def test_an_empty_gallery_says_how_to_fill_it(gallery, client):
     text = page(client, "/tracklets", forgotten=1)
     assert "This gallery is empty." in words(text)
     assert "reseen gallery add" in words(text)
-    assert "1 tracklet forgotten." in words(text)
+    assert "1 appearance forgotten." in words(text)
     assert "No picture can be searched for yet." in words(page(client, "/pictures"))
     assert client.get("/tracklet", params=QUERY).status_code == 404
 
@@ -287,7 +287,7 @@ def test_forgetting_asks_first_and_then_leaves_nothing_on_the_disk(client, galle
     strip = gallery.thumbnails(["north/ada"])["north/ada"]
     client.post("/compare", params=QUERY | {"match": "south/ada"}, data={"same": "yes"})
     text = page(client, "/forget", **QUERY)
-    assert "Forget this tracklet for good?" in words(text)
+    assert "Forget this appearance for good?" in words(text)
     assert 'type="checkbox" name="id" value="south/ada"' in text
     assert "north/ada" in ids(page(client, "/tracklets"))
     answer = client.post("/forget", data={"id": "north/ada"})
@@ -297,7 +297,7 @@ def test_forgetting_asks_first_and_then_leaves_nothing_on_the_disk(client, galle
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not any(strip in path.read_bytes() for path in files)
-    assert "1 tracklet forgotten." in words(page(client, "/tracklets", forgotten=1))
+    assert "1 appearance forgotten." in words(page(client, "/tracklets", forgotten=1))
 
 
 def test_those_marked_as_the_same_person_may_go_too(client, gallery):
@@ -340,7 +340,7 @@ def test_errors_are_pages_in_plain_words(client, path, status, said):
     answer = client.get(path)
     assert answer.status_code == status
     assert said in words(answer.text)
-    assert path.startswith("/api") or "Go to the tracklets" in words(answer.text)
+    assert path.startswith("/api") or "Go to the appearances" in words(answer.text)
 
 
 def test_a_damaged_gallery_is_named_as_such(client, gallery, tmp_path):
