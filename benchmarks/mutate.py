@@ -55,6 +55,7 @@ EQUIVALENT: dict[str, str] = {
     "calibration: 0  ->  1  in  return Pairs(np.zeros(0), np.zeros(0, dtype=np.bool_))": (
         "no pair or one of two people: both are refused as too few"
     ),
+    "tracker: 1  ->  2  in  self.detections += 1": "only one detection is told from more",
     "losses: -1  ->  1  in  squared = difference.square().sum(dim=-1)": "features are (B, D)",
     "losses: -1  ->  1  in  distance = torch.linalg.vector_norm(difference, dim=-1)"
     "  # its gradient at zero is zero": "features are (B, D)",

@@ -81,6 +81,42 @@ def test_the_patience_is_measured_in_seconds_not_frames():
         assert {one.person for one in followed} == expected
 
 
+@pytest.mark.parametrize(("away", "expected"), [(2.0, 1), (2.25, 2)])
+def test_the_patience_ends_after_its_last_moment(away, expected):
+    tracker = Tracker(patience=2.0)
+    for seconds in (0.0, 0.25, 0.5, 0.5 + away):
+        followed = tracker.update(seconds, Detections.of([box(100)], [0.9]))
+    assert [one.person for one in followed] == [expected]
+
+
+def test_somebody_seen_once_takes_nothing_from_those_who_are_known():
+    """The last box is nearer to the newcomer at 112, yet belongs to who has stood at 100."""
+    seen = follow([[(100, 0.9)]] * 5 + [[(100, 0.9), (112, 0.9)], [(110, 0.9)]])
+    assert seen[5].keys() == {1, 2}
+    assert seen[6].keys() == {1}
+
+
+def test_nobody_is_taken_to_walk_before_the_second_look():
+    track = Track.begin(1, np.array(box(100), np.float32), 0.9, 0.0)
+    before = track.box
+    track.predict(1.0)
+    np.testing.assert_array_equal(track.box, before)
+
+
+@pytest.mark.parametrize("side", [2, 3], ids=["width", "height"])
+def test_who_is_lost_keeps_width_and_height(side):
+    track = Track.begin(1, np.array(box(100), np.float32), 0.9, 0.0)
+    track.predict(0.1)
+    grown = np.array(box(100), np.float32)
+    grown[side] += 30
+    track.correct(grown, 0.9)
+    track.predict(0.2)
+    track.predict(0.3)
+    size = track.state[2:, 0].copy()
+    track.predict(1.0)
+    np.testing.assert_array_equal(track.state[2:, 0], size)
+
+
 def test_unsure_detections_continue_a_person_but_begin_none():
     unsure = 0.3
     seen = follow([[(100, 0.9), (400, unsure)]] * 3 + [[(100, unsure), (400, unsure)]] * 20)
