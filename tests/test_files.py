@@ -3,6 +3,7 @@ import json
 import os
 import re
 import socket
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,6 +12,7 @@ from reseen.files import (
     LOCK_FILE,
     claim,
     locked,
+    read_as,
     read_json,
     write_json,
     write_text,
@@ -113,7 +115,7 @@ def test_json_that_is_missing_or_broken_is_named(tmp_path):
     path = tmp_path / "a.json"
     with pytest.raises(ReseenError, match=r"a\.json does not exist"):
         read_json(path)
-    for content in (b"{", b"\xff\xfe", b""):
+    for content in (b"{", b"\xff\xfe", b"", b'{"a": "\xff"}', b"[" * 100_000, b"NaN"):
         path.write_bytes(content)
         with pytest.raises(ReseenError, match=r"a\.json cannot be read as JSON"):
             read_json(path)
@@ -209,3 +211,41 @@ def test_a_damaged_marker_is_named(tmp_path):
     (tmp_path / "mine.json").write_text("[]")
     with pytest.raises(ReseenError, match=r"mine\.json is damaged"):
         claim(tmp_path, "mine.json", {"seed": 3})
+
+
+@dataclass
+class Part:
+    name: str
+    sizes: tuple[int, ...]
+
+
+@dataclass
+class Whole:
+    parts: list[Part]
+    rate: float = 0.5
+
+
+def test_a_document_is_read_as_its_type(tmp_path):
+    write_json(tmp_path / "a.json", {"parts": [{"name": "one", "sizes": [1, 2]}], "more": None})
+    found = read_as(tmp_path / "a.json", Whole, "make it again")
+    assert found == Whole([Part("one", (1, 2))], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ([], "Expected `object`, got `array`"),
+        (None, "Expected `object`, got `null`"),
+        ("x", "Expected `object`, got `str`"),
+        ({}, "missing required field `parts`"),
+        ({"parts": [{"name": ["a"], "sizes": []}]}, r"got `array` - at `\$\.parts\[0\]\.name`"),
+        ({"parts": [{"name": "a", "sizes": [1.5]}]}, r"at `\$\.parts\[0\]\.sizes\[0\]`"),
+        ({"parts": [], "rate": "high"}, r"Expected `float`, got `str` - at `\$\.rate`"),
+    ],
+)
+def test_what_is_wrong_in_a_document_is_named_with_its_place_and_a_remedy(
+    tmp_path, document, place
+):
+    write_json(tmp_path / "a.json", document)
+    with pytest.raises(ReseenError, match=rf"a\.json is damaged: .*{place}.*; make it again$"):
+        read_as(tmp_path / "a.json", Whole, "make it again")

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and reading them by type."""
 
 import errno
 import hashlib
@@ -6,13 +6,18 @@ import json
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from reseen.errors import ReseenError
+from reseen.times import show
+
+Kind = TypeVar("Kind")
 
 LOCK_FILE = ".reseen-lock"
 """Lies in a folder for as long as a process fills it, and says which one."""
@@ -74,7 +79,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise cannot_write(folder, error) from error
     try:
         if not isinstance(lock, SoftFileLock):  # which keeps notes of its own in the file
-            since = datetime.now().astimezone().isoformat(" ", "seconds")
+            since = show(time.time())
             with suppress(OSError):  # on a full disk it stays nameless
                 file.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since}")
         yield
@@ -173,8 +178,30 @@ def read_json(path: Path) -> Any:
         ReseenError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return msgspec.json.decode(path.read_bytes())
     except FileNotFoundError as error:
         raise ReseenError(f"{path} does not exist") from error
-    except (ValueError, OSError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError, OSError) as error:
         raise ReseenError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def read_as(path: Path, kind: type[Kind], remedy: str) -> Kind:
+    """Read a JSON document that must be of a type.
+
+    Args:
+        path: the file.
+        kind: a dataclass, a msgspec.Struct or a builtin type, with those of its parts.
+        remedy: what the user can do about a damaged one.
+
+    Raises:
+        ReseenError: the file is missing, is not JSON or holds something else, and where in it.
+    """
+    return converted(read_json(path), kind, path, remedy)
+
+
+def converted(value: Any, kind: type[Kind], where: object, remedy: str) -> Kind:
+    """What JSON gave, as a type; arguments and errors as for `read_as`."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ReseenError(f"{where} is damaged: {error}; {remedy}") from error

@@ -70,7 +70,7 @@ def test_saved_report_is_read_back(tmp_path):
 def test_file_that_is_no_report_is_refused(tmp_path, content):
     path = tmp_path / "report.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(ReseenError, match=r"report\.json is not a report"):
+    with pytest.raises(ReseenError, match=r"report\.json is damaged: .*; score the run again"):
         Report.load(path)
 
 

@@ -121,3 +121,13 @@ def test_what_needs_no_conversion_is_left_alone(tmp_path, old):
     shutil.rmtree(old / "tracklets.lance")
     with pytest.raises(ReseenError, match="needs no conversion"):
         upgrade(old)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '"x"', "[1]", "{", '{"retention_days": "a"}'])
+def test_damaged_settings_are_named_and_nothing_is_lost(old, text):
+    (old / "settings.json").write_text(text)
+    with pytest.raises(ReseenError, match=r"settings\.json (is damaged|cannot be read as JSON)"):
+        upgrade(old)
+    (old / "settings.json").write_text("{}")
+    upgrade(old)
+    assert Gallery.open(old).models()

@@ -319,6 +319,12 @@ def test_missing_crops_are_noticed(walk, tmp_path):
         load_tracks(tmp_path / "out")
 
 
+ENTRY = {
+    "id": "a-000001", "camera": "a", "source": "film", "crops": 0, "start_seconds": 0.0,
+    "end_seconds": 1.0,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -326,6 +332,18 @@ def test_missing_crops_are_noticed(walk, tmp_path):
         '{"start": "noon", "tracklets": []}',
         "[1]",
         '{"start": null, "tracklets": [{}]}',
+        '{"start": null, "tracklets": {"id": 1}}',
+        *(
+            json.dumps({"start": None, "tracklets": [ENTRY | changed]})
+            for changed in (
+                {"camera": ["a"]},
+                {"id": "../elsewhere"},
+                {"id": ".."},
+                {"crops": "many"},
+                {"start_seconds": None},
+                {"source": {}},
+            )
+        ),
     ],
 )
 def test_a_damaged_list_is_noticed(tmp_path, text):

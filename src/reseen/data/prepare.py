@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
-import msgspec
 import numpy as np
 
 from reseen.data.coding import FRAME_SHAPE, Picture, known_flow, packed
@@ -31,7 +30,7 @@ from reseen.data.store import (
 )
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
-from reseen.files import claim, digest_of, locked, read_json, write_json, written_aside
+from reseen.files import claim, digest_of, locked, read_as, write_json, written_aside
 from reseen.parallel import unordered
 from reseen.progress import progress
 
@@ -45,7 +44,7 @@ PICTURES_AHEAD = 8
 """Decoded before the first of them is packed."""
 
 
-Kind = TypeVar("Kind")
+_ANEW = "remove it and prepare again"
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,9 @@ def prepare(
             shards = _shards(benchmark.tracklets)
             _begin(path, recipe)
             _pack_missing(shards, path, flow, processes)
-            notes = [_read_as(Packed, _note_file(path, number)) for number in range(len(shards))]
+            notes = [
+                read_as(_note_file(path, number), Packed, _ANEW) for number in range(len(shards))
+            ]
             _index(benchmark, recipe, notes).write(path)
         for file in (*path.glob("frames-*.json"), path / PLAN_FILE):
             file.unlink(missing_ok=True)
@@ -101,7 +102,7 @@ def prepare(
 def _begin(path: Path, recipe: Recipe) -> None:
     """Take the folder for a store of this recipe, or find the one begun there unchanged."""
     if claim(path, PLAN_FILE):
-        _check_unchanged(path, _read_as(Recipe, path / PLAN_FILE), recipe)
+        _check_unchanged(path, read_as(path / PLAN_FILE, Recipe, _ANEW), recipe)
     else:
         write_json(path / PLAN_FILE, asdict(recipe))
 
@@ -137,14 +138,6 @@ def _pack_missing(
 
 def _note_file(path: Path, number: int) -> Path:
     return (path / shard_file(number)).with_suffix(".json")
-
-
-def _read_as(kind: type[Kind], file: Path) -> Kind:
-    """Read what an unfinished store keeps for whoever goes on with it."""
-    try:
-        return msgspec.convert(read_json(file), kind)
-    except msgspec.ValidationError as error:
-        raise ReseenError(f"{file} is damaged ({error}); remove it and prepare again") from error
 
 
 def _pack_shard(number: int, tracklets: list[BenchmarkTracklet], path: Path, flow: str) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from reseen.data.tracklet import Split, check_splits
 from reseen.errors import ReseenError
-from reseen.files import digest_of, read_json, write_json
+from reseen.files import converted, digest_of, read_json, write_json
 
 FORMAT = 2
 """Version of the files' layout and of the frames' coding. A store of another one is refused."""
@@ -103,10 +103,7 @@ class Index:
             )
         if content.pop("digest", None) != _text_digest(content):
             raise ReseenError(f"{path / INDEX_FILE} is damaged; {_ANEW}")
-        try:
-            return msgspec.convert(content, cls)
-        except msgspec.ValidationError as error:
-            raise ReseenError(f"{path / INDEX_FILE} is damaged: {error}; {_ANEW}") from error
+        return converted(content, cls, path / INDEX_FILE, _ANEW)
 
 
 class Frames:

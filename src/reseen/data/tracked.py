@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
 
 from reseen.data.layout import entries, is_picture
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
-from reseen.files import read_json
+from reseen.files import read_as
 
 TRACKLETS_FILE = "tracklets.json"
 """What `track` writes at the very end of a folder of tracklets."""
@@ -49,25 +51,38 @@ def load_tracks(out: Path, camera: str | None = None) -> list[Tracklet]:
     """
     if not (out / TRACKLETS_FILE).is_file():
         raise ReseenError(f"{out} holds no finished tracklets; run reseen track first")
-    document = read_json(out / TRACKLETS_FILE)
-    try:
-        begun = datetime.fromisoformat(document["start"]).timestamp() if document["start"] else 0.0
-        return [_loaded(out, entry, begun, camera) for entry in document["tracklets"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ReseenError(f"{out / TRACKLETS_FILE} is damaged: {error!r}") from error
+    found = read_as(out / TRACKLETS_FILE, _Tracked, "track the video again")
+    begun = found.start.timestamp() if found.start else 0.0
+    return [_loaded(out, entry, begun, camera) for entry in found.tracklets]
 
 
-def _loaded(out: Path, entry: dict[str, Any], begun: float, camera: str | None) -> Tracklet:
-    folder = out / entry["id"]
+class _Entry(msgspec.Struct):
+    id: Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00]+\Z")]
+    camera: str
+    source: str
+    start_seconds: float
+    end_seconds: float
+    crops: int
+
+
+class _Tracked(msgspec.Struct):
+    """What is read of `TRACKLETS_FILE`."""
+
+    start: datetime | None
+    tracklets: list[_Entry]
+
+
+def _loaded(out: Path, entry: _Entry, begun: float, camera: str | None) -> Tracklet:
+    folder = out / entry.id
     files = [name for name in entries(folder)[1] if is_picture(name)]
-    if len(files) < entry["crops"]:
-        raise ReseenError(f"{folder} holds {len(files)} of {entry['crops']} crops")
+    if len(files) < entry.crops:
+        raise ReseenError(f"{folder} holds {len(files)} of {entry.crops} crops")
     return Tracklet(
-        id=entry["id"],
-        camera=camera or entry["camera"],
-        start=begun + entry["start_seconds"],
-        end=begun + entry["end_seconds"],
-        source=entry["source"],
+        id=entry.id,
+        camera=camera or entry.camera,
+        start=begun + entry.start_seconds,
+        end=begun + entry.end_seconds,
+        source=entry.source,
         paths=tuple(folder / file for file in files),
     )
 

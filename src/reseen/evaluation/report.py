@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from reseen.errors import ReseenError
 from reseen.evaluation.intervals import effective_queries, t_interval, wilson_interval
 from reseen.evaluation.metrics import Scores
-from reseen.files import read_json, write_json
+from reseen.files import read_as, write_json
 from reseen.progress import make_table
 
 if TYPE_CHECKING:
@@ -190,10 +190,7 @@ class Report(msgspec.Struct, frozen=True):
         Raises:
             ReseenError: the file is missing or is not a report.
         """
-        try:
-            return msgspec.convert(read_json(path), cls)
-        except msgspec.ValidationError as error:
-            raise ReseenError(f"{path} is not a report of reseen: {error}") from error
+        return read_as(path, cls, "score the run again")
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table's cells, in percent, one row for each feature kind; see `COLUMNS`."""

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -13,6 +12,7 @@ from reseen.data.embeddings import Embeddings
 from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
 from reseen.evaluation.metrics import euclidean_distances
+from reseen.files import converted
 
 FEWEST_PAIRS = 10
 FALSE_ACCEPT_RATES = (0.0001, 0.001, 0.01, 0.1)
@@ -100,12 +100,7 @@ class Calibration:
         Raises:
             ReseenError: it is damaged or of another version.
         """
-        try:
-            return msgspec.convert(document, cls)
-        except msgspec.ValidationError as error:
-            raise ReseenError(
-                f"{name} is not a calibration of this version: {error}; calibrate again"
-            ) from error
+        return converted(document, cls, name, "calibrate again")
 
 
 @dataclass(frozen=True)

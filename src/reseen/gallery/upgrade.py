@@ -11,7 +11,7 @@ import lancedb
 import pyarrow
 
 from reseen.errors import ReseenError
-from reseen.files import cannot_write, read_json
+from reseen.files import cannot_write, read_as, read_json
 from reseen.gallery.calibration import Calibration
 from reseen.gallery.extractors import STRIPES
 from reseen.gallery.gallery import TRACKLETS, Gallery, matrix
@@ -59,8 +59,9 @@ def _convert(place: Path) -> None:
         _copy_rows(old, new)
     new.labels.put(_labels(place / "marks.jsonl"))
     if (place / "settings.json").exists():
-        days = read_json(place / "settings.json").get("retention_days")
-        new.settings.set_retention_days(days)
+        remedy = "write {} into it to keep tracklets for ever"
+        settings = read_as(place / "settings.json", dict[str, float | None], remedy)
+        new.settings.set_retention_days(settings.get("retention_days"))
     for path in sorted((place / "calibrations").glob("*.json")):
         document = read_json(path)
         for rates in document["rates"]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reseen.errors import ReseenError
-from reseen.files import read_json
+from reseen.files import read_as
 
 Three = tuple[float, float, float]
 Size = tuple[int, int]
@@ -135,10 +135,7 @@ def style_beside(path: Path, digest: str, size: Size) -> Style | None:
 
 
 def _facts(path: Path) -> Mapping[str, Any]:
-    facts = read_json(path)
-    if not isinstance(facts, dict):
-        raise ReseenError(f"{path} does not hold a table of settings")
-    return facts
+    return read_as(path, dict[str, Any], "fetch the model again")
 
 
 def _check_size(path: Path, stated: object, size: Size) -> None:

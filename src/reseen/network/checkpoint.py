@@ -18,14 +18,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from reseen.data.clips import BODY_PARTS, BodyPart
+from reseen.data.clips import BodyPart
 from reseen.errors import ReseenError
-from reseen.files import read_json, write_json, write_text, written_aside
+from reseen.files import converted, read_as, read_json, write_json, write_text, written_aside
 from reseen.network.config import Config
 from reseen.network.model import PartFusion, SpatialTemporalFusion
 
@@ -33,6 +34,12 @@ FORMAT = 2
 CONFIG_FILE, RUN_FILE, PARTS_FILE = "config.toml", "run.json", "parts.json"
 WEIGHTS_FILE, CHECKPOINT_FILE, LOG_FILE = "weights.safetensors", "checkpoint.safetensors", "log.csv"
 START_FILE = "start.safetensors"
+
+
+class _PartWeights(msgspec.Struct):
+    full: float
+    upper: float
+    lower: float
 
 
 @dataclass(frozen=True)
@@ -103,15 +110,9 @@ class Run:
         values = read_json(path / RUN_FILE)
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ReseenError(f"{path} was written by another version of reseen; train it again")
-        try:
-            lists = {
-                name: tuple(values[name]) for name in ("frame_shape", "parts", "people", "held_out")
-            }
-            facts = RunFacts(**{**values, **lists})
-        except (KeyError, TypeError) as error:
-            raise ReseenError(f"{path / RUN_FILE} is damaged ({error})") from error
-        if not facts.parts or not set(facts.parts) <= set(BODY_PARTS):
-            raise ReseenError(f"{path / RUN_FILE} names body parts {facts.parts}")
+        facts = converted(values, RunFacts, path / RUN_FILE, "train it again")
+        if not facts.parts:
+            raise ReseenError(f"{path / RUN_FILE} names no body parts; train it again")
         return cls(path, Config.load(path / CONFIG_FILE), facts)
 
     def network(self, part: BodyPart, weights: str = WEIGHTS_FILE) -> SpatialTemporalFusion:
@@ -141,11 +142,8 @@ class Run:
             ReseenError: the run has none.
         """
         path = self.path / PARTS_FILE
-        values = read_json(path)
-        try:
-            weights = torch.tensor([float(values[part]) for part in PartFusion.PARTS])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ReseenError(f"{path} does not hold a weight for each body part") from error
+        found = read_as(path, _PartWeights, "train it again")
+        weights = torch.tensor([getattr(found, part) for part in PartFusion.PARTS])
         if not (weights > 0).all():
             raise ReseenError(f"{path} holds a weight that is not above 0")
         fusion = PartFusion()
