@@ -131,6 +131,7 @@ class Database:
         found = self.find(name)
         if found is not None:
             return found
+        self.require_writable()
         with self.locked(fcntl.LOCK_EX), self.explained("written"):
             table = self._connection.create_table(name, schema=schema, exist_ok=True)
             return self._tables.setdefault(name, Table(self, table))

@@ -1,0 +1,297 @@
+"""Forgetting: gone from every search at once, and from the disk with all that goes with it."""
+
+import json
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from reseen.cli import run
+from reseen.data.tracked import load_tracks
+from reseen.errors import ReseenError
+from reseen.gallery import table
+from reseen.gallery.crops import delete_crops
+from reseen.gallery.extractors import ColourHistogram
+from reseen.gallery.gallery import WIPE_WITHIN, Gallery
+from reseen.gallery.records import Filter, NewTracklets
+
+D = 16
+
+
+def fill(gallery, count=60, vectors=None):
+    """Tracklets with random embeddings and thumbnails; returns what must be found of each."""
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(count, D)).astype("f4") if vectors is None else vectors
+    strips = [random.bytes(200) for _ in range(count)]
+    ids = [f"hall-walker-{number:05d}" for number in range(count)]
+    same, times = ["film"] * count, [0.0] * count
+    given = NewTracklets(ids, same, same, times, times, [1] * count, strips, None, ids)
+    gallery.add_embedded(given, {"net": vectors, "other": vectors[:, :5]})
+    return [
+        (id.encode(), vector.tobytes(), strip)
+        for id, vector, strip in zip(ids, vectors, strips, strict=True)
+    ]
+
+
+def traces(folder, secrets):
+    """Names of files, and secrets, of which any holds one."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if any(each in path.read_bytes() for each in secrets)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "gallery"
+
+
+@pytest.fixture
+def gallery(folder):
+    return Gallery.open(folder, create=True)
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Some dozens of tracklets count as many, and get an index."""
+    monkeypatch.setattr(table, "EXACT_UP_TO", 40)
+
+
+def test_in_a_large_gallery_it_is_seen_at_once_and_wiped_in_one_pass(folder, gallery, large):
+    secrets = fill(gallery)
+    gallery.optimise()
+    asked = gallery.query("hall-walker-00009", "net")
+    for number in (7, 8):
+        gallery.forget(Filter(ids=(f"hall-walker-{number:05d}",)))
+        assert f"hall-walker-{number:05d}" not in {
+            entry.id for entry in [*gallery.entries(), *gallery.entries(model="other")]
+        }
+    assert len(gallery.search(asked, 60)) == gallery.count() - 1 == gallery.count(model="net") - 1
+    waits = gallery.stats().waiting
+    assert waits.tracklets == 2
+    assert time.time() - 60 < waits.since < time.time()
+    assert traces(folder, secrets[7])
+    gallery.wipe_when_due(waits.since + WIPE_WITHIN - 1)
+    assert gallery.waiting() == waits
+    gallery.wipe_when_due(waits.since + WIPE_WITHIN + 1)
+    assert gallery.waiting() is None
+    assert traces(folder, secrets[7]) == traces(folder, secrets[8]) == []
+    assert traces(folder, secrets[9])
+    assert len(gallery.search(asked, 60)) == 57
+    assert gallery._existing("embeddings_net").indexed_rows() == 58
+
+
+def test_the_index_keeps_no_copy_in_fewer_bits(folder, gallery, large):
+    """An index stores each number as a byte; the largest and the least one by turns stand out."""
+    vectors = np.random.default_rng(1).uniform(-1, 1, (200, D)).astype("f4")
+    vectors[17] = np.tile([3, -3], D // 2)
+    fill(gallery, 200, vectors)
+    gallery.optimise()
+    copies = [b"\xff\x00" * (D // 2)]
+    assert traces(folder, copies)
+    gallery.forget(Filter(ids=("hall-walker-00017",)), at_once=True)
+    assert traces(folder, copies) == []
+
+
+def test_it_can_be_killed_between_two_tables(folder, gallery, large, monkeypatch):
+    secrets, delete, calls = fill(gallery), table.Table.delete, []
+
+    def die(self, where):
+        calls.append(where)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        delete(self, where)
+
+    monkeypatch.setattr(table.Table, "delete", die)
+    with pytest.raises(KeyboardInterrupt):
+        gallery.forget(Filter(ids=("hall-walker-00007",)))
+    monkeypatch.undo()
+    monkeypatch.setattr(table, "EXACT_UP_TO", 40)
+    again = Gallery.open(folder)
+    assert again.count(model="net") == again.count(model="other") == 59
+    assert again.waiting().tracklets == 1
+    again.wipe()
+    assert traces(folder, secrets[7]) == []
+
+
+def test_a_wipe_can_be_killed_anywhere(folder, gallery, large, monkeypatch):
+    secrets, wipe = fill(gallery), table.Table.wipe
+    for last in range(1, 5):
+        gallery.forget(Filter(ids=(f"hall-walker-{last:05d}",)))
+        calls = []
+
+        def die(self, fragments, last=last, calls=calls):
+            calls.append(self)
+            if len(calls) == last:
+                raise KeyboardInterrupt
+            wipe(self, fragments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(table.Table, "wipe", die)
+            with pytest.raises(KeyboardInterrupt):
+                gallery.wipe()
+        again = Gallery.open(folder)
+        again.wipe()
+        assert again.waiting() is None
+        assert traces(folder, secrets[last]) == []
+    assert again.count() == 56
+
+
+def test_labels_and_their_ids_are_gone_from_every_byte(folder, gallery):
+    secrets = fill(gallery)
+    gallery.search(gallery.query("hall-walker-00001", "net"), 3)
+    gallery.labels.add("hall-walker-00001", "hall-walker-00002", same=True)
+    gallery.labels.add("hall-walker-00003", "hall-walker-00004", same=False)
+    gallery.forget(Filter(ids=("hall-walker-00001",)))
+    (label,) = gallery.labels.all()
+    assert (label.query, label.match) == ("hall-walker-00003", "hall-walker-00004")
+    assert traces(folder, secrets[1]) == []
+
+
+def test_the_log_knows_a_tracklet_by_whoever_holds_its_id(folder, gallery):
+    fill(gallery)
+    gallery.search(gallery.query("hall-walker-00001", "net"), 3)
+    digest = gallery.digest("hall-walker-00001")
+    assert digest in (folder / "log.jsonl").read_text()
+    other = Gallery.open(folder.with_name("other"), create=True)
+    assert other.digest("hall-walker-00001") != digest
+
+
+# Retention
+
+
+@pytest.mark.parametrize(
+    ("seen", "gone"), [(-40, True), (-20, False), (None, False)], ids=["long", "lately", "unknown"]
+)
+def test_retention_counts_from_when_the_person_was_seen(gallery, seen, gone):
+    end = None if seen is None else time.time() + seen * 86_400
+    given = NewTracklets(["x"], ["c"], ["s"], [end], [end], [1])
+    gallery.add_embedded(given, {"net": np.ones((1, D), "f4")})
+    gallery.set_retention_days(30)
+    assert gallery.expire() == (["x"] if gone else [])
+
+
+def test_a_time_in_a_recording_is_no_date(gallery):
+    given = NewTracklets(["x"], ["c"], ["s"], [3.0], [5.0], [1])
+    gallery.add_embedded(given, {"net": np.ones((1, D), "f4")})
+    gallery.set_retention_days(30)
+    assert gallery.expire() == []
+    assert gallery.expire(time.time() + 31 * 86_400) == ["x"]
+
+
+# What lies elsewhere
+
+
+@pytest.fixture
+def tracks(tmp_path, make_tracklet):
+    """A folder as `track` leaves it, of two people."""
+    out = tmp_path / "hall"
+    listed = []
+    for number in (1, 2):
+        id = f"hall-film-{number:06d}"
+        shutil.copytree(make_tracklet(id, number).paths[0].parent, out / id)
+        seconds = {"start_seconds": 1.0 * number, "end_seconds": 2.0 * number}
+        listed.append({"id": id, "camera": "hall", "source": "film.mp4", "crops": 4, **seconds})
+    lines = [f"{frame},{who},1,2,30,90,0.9,-1,-1,-1\n" for frame in range(1, 5) for who in (1, 2)]
+    (out / "tracks.txt").write_text("".join(lines))
+    (out / "tracklets.json").write_text(json.dumps({"start": None, "tracklets": listed}))
+    return out
+
+
+def test_crops_boxes_and_the_list_of_track_lose_a_person_and_keep_the_other(tracks):
+    assert delete_crops(tracks / "hall-film-000001")
+    (left,) = load_tracks(tracks)
+    assert left.id == "hall-film-000002"
+    assert not (tracks / "hall-film-000001").exists()
+    boxes = (tracks / "tracks.txt").read_text().splitlines()
+    assert [line.split(",")[1] for line in boxes] == ["2"] * 4
+    assert not delete_crops(tracks / "hall-film-000001")
+
+
+def test_other_peoples_pictures_and_running_recordings_are_left_alone(tmp_path, tracks):
+    (tmp_path / "mine").mkdir()
+    assert not delete_crops(tmp_path / "mine")
+    (tracks / "notes").mkdir()
+    assert not delete_crops(tracks / "notes")
+    (tracks / ".reseen-unfinished").touch()
+    assert not delete_crops(tracks / "hall-film-000001")
+    assert (tracks / "hall-film-000001").exists()
+
+
+@pytest.fixture
+def reseen(capsys):
+    """Run a command; returns its exit code and what it printed, in one line each."""
+    before = os.umask(0o022)
+
+    def run_command(*arguments):
+        code = run([str(argument) for argument in arguments])
+        return code, *(" ".join(text.split()) for text in capsys.readouterr())
+
+    yield run_command
+    os.umask(before)
+
+
+def test_no_byte_of_a_forgotten_person_is_left_under_anything_written(tmp_path, tracks, reseen):
+    gallery = tmp_path / "gallery"
+    assert reseen("gallery", "add", gallery, tracks)[0] == 0
+    assert {path.stat().st_mode & 0o077 for path in [gallery, *gallery.rglob("*")]} == {0}
+    first, _ = load_tracks(tracks)
+    opened = Gallery.open(gallery)
+    opened.labels.add(first.id, "hall-film-000002", same=False)
+    secrets = [first.id.encode(), *(path.read_bytes() for path in first.paths)]
+    secrets += [opened.thumbnails([first.id])[first.id]]
+    secrets += [ColourHistogram().embed([first.pictures]).tobytes()]
+    shutil.rmtree(tmp_path / "pictures")  # where the test drew them
+    assert reseen("search", gallery, "hall-film-000002")[0] == 0
+    code, _, said = reseen("gallery", "forget", gallery, "--ids", "hall-film-000009")
+    assert code == 2
+    assert "has no tracklet hall-film-000009; there are 2, such as" in said
+    done = reseen("gallery", "forget", gallery, "--ids", first.id, "--now", "--crops")
+    assert "1 tracklets forgotten" in done[1]
+    assert traces(tmp_path, secrets) == []
+    assert "0 added, 1 were there before" in reseen("gallery", "add", gallery, tracks)[1]
+
+
+def test_crops_that_stay_are_listed(tmp_path, tracks, reseen):
+    gallery = tmp_path / "gallery"
+    reseen("gallery", "add", gallery, tracks)
+    done = reseen("gallery", "forget", gallery, "--ids", "hall-film-000001")
+    assert f"crops of the forgotten are left in {tracks / 'hall-film-000001'}" in done[2]
+    _, out, said = reseen("gallery", "add", gallery, tracks)
+    assert "0 added, 1 were there before" in out
+    assert "1 left out because they were forgotten" in said
+
+
+# Galleries that may only be read
+
+
+def test_a_gallery_that_may_only_be_read_is_searched_and_not_changed(folder, gallery, monkeypatch):
+    fill(gallery)
+    gallery.set_retention_days(1e-9)  # which only who may write can keep to
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    monkeypatch.setattr(table.os, "access", lambda *_: False)
+    reader = Gallery.open(folder)
+    assert not reader.writable
+    assert len(reader.search(reader.query("hall-walker-00001", "net"), 5)) == 5
+    assert len(reader.entries()) == reader.stats().tracklets == 60
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    changes = [
+        lambda: reader.forget(Filter(camera="film")),
+        lambda: reader.labels.add("hall-walker-00001", "hall-walker-00002", same=True),
+        lambda: reader.set_retention_days(None),
+        lambda: fill(reader),
+    ]
+    for change in changes:
+        with pytest.raises(ReseenError, match="may only be read"):
+            change()
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_camera_that_is_not_there_is_told_with_those_that_are(gallery):
+    fill(gallery)
+    with pytest.raises(ReseenError, match="there is no camera nocam; there are film"):
+        gallery.require(Filter(camera="nocam"))
+    with pytest.raises(ReseenError, match="there is no camera nocam; there are film"):
+        gallery.require(Filter(not_camera="nocam"))
+    with pytest.raises(ReseenError, match="has no tracklet nobody; there are 60, such as hall-w"):
+        gallery.require(Filter(ids=("hall-walker-00001", "nobody")))
