@@ -9,6 +9,7 @@ import pytest
 
 from reseen.cli import run
 from reseen.files import write_json
+from reseen.gallery.gallery import Gallery
 
 LATER = {"hall": None, "yard": "2026-05-01T10:00:00+00:00", "gate": "2026-05-01T10:10:00+00:00"}
 
@@ -117,3 +118,27 @@ def test_every_number_has_its_range(capsys, tmp_path, monkeypatch, arguments):
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(r'Invalid value "\S+" for (--)?[\w-]+\. It must be|is no date; write', line)
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_model_the_galleries_own_is_taken_or_the_best(tracked, tmp_path, capsys):
+    """lite0 in a new gallery, with a word on what is better; later what the gallery has."""
+    fresh, coloured = tmp_path / "fresh", tmp_path / "coloured"
+    assert run(["gallery", "add", str(fresh), str(tracked / "hall")]) == 0
+    assert "reseen models get osnet-x0-25" in capsys.readouterr().err
+    assert Gallery.open(fresh).model() == "lite0-57934424"
+    assert run(["search", str(fresh), "--crops", str(next((tracked / "hall").glob("*/")))]) == 0
+    for camera, options in (("hall", ["--model", "stripes"]), ("yard", [])):
+        assert run(["gallery", "add", str(coloured), str(tracked / camera), *options]) == 0
+    assert Gallery.open(coloured).models() == ["stripes"]
+
+
+def test_a_network_that_was_loaded_is_taken_and_named(
+    tracked, tmp_path, capsys, shared_data, monkeypatch
+):
+    monkeypatch.setenv("RESEEN_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    network = shared_data / "models" / "osnet_x0_25_msmt17.onnx"
+    (tmp_path / "models" / "osnet-x0-25.onnx").write_bytes(network.read_bytes())
+    assert run(["gallery", "add", str(tmp_path / "g"), str(tracked / "hall")]) == 0
+    assert "embedding with osnet-x0-25, which was loaded" in capsys.readouterr().err
+    assert Gallery.open(tmp_path / "g").model() == "osnet-x0-25-imagenet-dddd73c80b78"

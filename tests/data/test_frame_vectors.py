@@ -274,7 +274,7 @@ class TestNames:
             open_network("youtu")
 
     def test_other_names_are_refused(self):
-        with pytest.raises(ReseenError, match="nobody is no network"):
+        with pytest.raises(ReseenError, match="nobody is neither an ONNX file"):
             open_network("nobody")
 
 

@@ -16,6 +16,7 @@ from reseen.cli.options import (
     GalleryPlace,
     Json,
     Since,
+    Style,
     Until,
     save_result,
     within,
@@ -41,7 +42,8 @@ def add(
     gallery: GalleryPlace,
     folder: Path,
     *,
-    model: Extractor = "stripes",
+    model: Extractor = None,
+    style: Style = None,
     camera: str | None = None,
     prefix: str = "",
     heads: bool = False,
@@ -63,12 +65,13 @@ def add(
     import time
 
     from reseen.data.tracked import tracklets_in
-    from reseen.gallery.extractors import ColourHistogram, open_extractor
+    from reseen.gallery.extractors import ColourHistogram
 
     tracklets = [replace(each, id=prefix + each.id) for each in tracklets_in(folder, camera)]
     keep_until = None if keep_days is None else time.time() + keep_days * 86_400
     opened = open_gallery(gallery, create=True)
-    embedding = {each.model_id: each for each in (open_extractor(model), ColourHistogram())}
+    extractors = (_extractor(opened, model, style), ColourHistogram())
+    embedding = {each.model_id: each for each in extractors}
     with progress("adding", len(tracklets), "tracklets") as advance:
         added = opened.add(
             tracklets,
@@ -266,7 +269,8 @@ def search(
         video: Or a video, with --at and --box.
         at: Second of the video.
         box: Left, top, width and height of the person in it, in pixels.
-        model: Run folder or stripes; for a tracklet, the model's id where there are several.
+        model: What embeds the pictures, where it isn't the gallery's own; for a tracklet, the
+            model's id where there are several.
         not_camera: Every camera but this one.
         count: How many matches.
         sheet: PNG file for the query and its matches, side by side.
@@ -297,7 +301,8 @@ def search(
 def calibrate(
     gallery: GalleryPlace,
     *,
-    model: Extractor = "stripes",
+    model: Extractor = None,
+    style: Style = None,
     dataset: Dataset = "folder",
     root: DatasetRoot,
     prior: Annotated[float | None, within(0, 1)] = None,
@@ -313,9 +318,10 @@ def calibrate(
     """
     from reseen.data.datasets import load
     from reseen.gallery.calibration import calibrate
-    from reseen.gallery.extractors import embed_benchmark, open_extractor
+    from reseen.gallery.extractors import embed_benchmark
 
-    opened, extractor = open_gallery(gallery, create=True), open_extractor(model)
+    opened = open_gallery(gallery, create=True)
+    extractor = _extractor(opened, model, style)
     embeddings = embed_benchmark(load(dataset, root).tracklets, extractor)
     fitted = calibrate(embeddings, extractor.model_id, prior)
     opened.settings.keep_calibration(fitted)
@@ -352,6 +358,7 @@ def _query(
         chosen = gallery.model(model)
         return gallery.query(tracklet, chosen), gallery.thumbnails([tracklet]).get(tracklet)
     extractor = _extractor(gallery, model)
+    gallery.model(extractor.model_id)
     if crops is not None:
         pictures = list(pictures_in(crops))
     elif video is not None and box is not None:
@@ -363,14 +370,21 @@ def _query(
     return query_from_pictures(pictures, extractor, name), strip
 
 
-def _extractor(gallery: "Gallery", model: str | None) -> "extractors.Extractor":
-    """The extractor of pictures from outside the gallery, whose embeddings it must hold."""
+def _extractor(
+    gallery: "Gallery", model: str | None, style: str | None = None
+) -> "extractors.Extractor":
+    """The extractor that is named, else the gallery's own, else the best that is here."""
     from reseen.gallery.extractors import open_extractor
+    from reseen.models.catalogue import best_trunk
 
-    if model is None and gallery.model() != "stripes":
-        raise ReseenError(f"name the run that made the embeddings, --model RUN ({gallery.model()})")
-    extractor = open_extractor(model or "stripes")
-    gallery.model(extractor.model_id)
+    own = gallery.model() if model is None and gallery.models() else None
+    try:
+        extractor = open_extractor(model or own or best_trunk(), style)
+    except ReseenError as error:
+        if own is None:
+            raise
+        raise ReseenError(f"name what made the gallery's embeddings, --model: {error}") from error
+    print_notes([extractor.note] if extractor.note else [])
     return extractor
 
 

@@ -74,7 +74,16 @@ Store = Annotated[Path, Parameter(help="What `reseen prepare` made.")]
 RunFolder = Annotated[Path, Parameter(help="What `reseen train` made.")]
 GalleryPlace = Annotated[str, Parameter(help="The gallery's folder or object-store URL.")]
 Extractor = Annotated[
-    str, Parameter(help="A run folder, or stripes: colours only, without training.")
+    str | None,
+    Parameter(
+        help="What embeds: lite0, another trunk of `reseen models list`, an ONNX file, a run "
+        "folder or stripes (colours only). By default what made the gallery's embeddings, or the "
+        "best that is here."
+    ),
+]
+Style = Annotated[
+    str | None,
+    Parameter(help="How an ONNX file wants its crops, where that cannot be told: imagenet, raw, …"),
 ]
 Json = Annotated[Path | None, Parameter(help="JSON file for the result.")]
 

@@ -25,10 +25,11 @@ def serve(
         token: What visitors must know, 16 random characters or more; better in a file or in the
             environment's RESEEN_TOKEN, where nobody else on this machine can read it.
         token_file: File whose first line is the token.
-        model: Run folders whose models may be searched with by sending pictures; stripes always
-            may.
+        model: Run folders or ONNX files whose models may be searched with by sending pictures;
+            stripes, and lite0 or another network of `reseen models list`, always may.
     """
     from reseen.gallery.extractors import open_extractor
+    from reseen.models.catalogue import best_trunk
     from reseen.web.app import serve
 
     if token is not None and token_file is not None:
@@ -45,6 +46,6 @@ def serve(
         host,
         port,
         token,
-        extractors=[open_extractor(name) for name in ("stripes", *(model or []))],
+        extractors=[open_extractor(name) for name in ("stripes", best_trunk(), *(model or []))],
         ready=ready,
     )
