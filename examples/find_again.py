@@ -1,4 +1,4 @@
-"""Two videos in, who appears in both out: python examples/find_again.py FIRST SECOND [RUN]."""
+"""Two videos in, who appears in both out: python examples/find_again.py FIRST SECOND [MODEL]."""
 
 import sys
 from pathlib import Path
@@ -10,20 +10,20 @@ from reseen.gallery.records import Filter
 from reseen.tracking.track import track
 
 
-def find_again(first: Path, second: Path, out: Path, model: str = "stripes") -> None:
+def find_again(first: Path, second: Path, out: Path, model: str = "lite0") -> None:
     """Track both videos, then search the second for everybody in the first.
 
     Args:
         first, second: videos of two cameras.
         out: folder for tracklets and gallery.
-        model: a run folder, or "stripes": colours only, without training.
+        model: a run folder, an ONNX file, "lite0", or "stripes": colours only.
     """
     extractor = open_extractor(model)
     gallery = Gallery.open(out / "gallery", create=True)
     for camera, video in {"first": first, "second": second}.items():
         track(video, camera, out / camera)
-        gallery.add(tracklets_in(out / camera), extractor)
-    for entry in gallery.entries(extractor.model_id, Filter(camera="first")):
+        gallery.add(tracklets_in(out / camera), [extractor])
+    for entry in gallery.entries(Filter(camera="first")):
         print(entry.id)
         query = gallery.query(entry.id, extractor.model_id)
         for match in gallery.search(query, 3, Filter(camera="second")):
