@@ -196,6 +196,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_no_needle(user):
         assert user.run("return document.documentElement.scrollWidth <= innerWidth"), path
         assert user.run(TOO_WIDE) == [], path
         assert user.run(TOO_SMALL) == [], path
+        assert user.run(ROWS_OF_THE_MENU) == 1, path
 
 
 TOO_WIDE = """
@@ -203,6 +204,9 @@ return [...document.querySelectorAll("body *")]
   .filter((element) => !element.closest(".film, .skip"))
   .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
   .map((element) => element.outerHTML);
+"""
+ROWS_OF_THE_MENU = """
+return new Set([...document.querySelectorAll(".top nav a")].map((link) => link.offsetTop)).size;
 """
 TOO_SMALL = """
 return [...document.querySelectorAll("button, .button, select, nav a")]
