@@ -48,7 +48,7 @@ def scoring_ratio() -> float:
     query, gallery = mars()
     scoring, bare = fastest(
         7,
-        lambda: [score_by_protocol(name, query, gallery) for name in MARS],
+        lambda: [score_by_protocol(query, gallery, name) for name in MARS],
         lambda: np.argsort(euclidean_distances(query.features, gallery.features), axis=1),
     )
     return scoring / bare
@@ -71,7 +71,7 @@ def xqda_ratio() -> float:
 def score_mars() -> None:
     query, gallery = mars()
     for name in MARS:
-        score_by_protocol(name, query, gallery)
+        score_by_protocol(query, gallery, name)
 
 
 def rerank_mars() -> None:

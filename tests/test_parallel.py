@@ -47,6 +47,23 @@ def test_a_killed_process_is_told():
         list(unordered(halved, [(Deadly(),)], 1))
 
 
+SCRIPT = """
+from pathlib import Path
+from reseen.parallel import unordered
+
+print("run")
+print(sorted(unordered(Path, [("a",), ("b",)], 2)))
+"""
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "run\n[PosixPath('a'), PosixPath('b')]\n"
+
+
 ENDLESS = """
 import sys, time
 from reseen.parallel import TASKS_PER_PROCESS, unordered, report

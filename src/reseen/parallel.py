@@ -15,9 +15,10 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
+from types import ModuleType
 from typing import Any, TypeVar
 
 import cv2
@@ -76,20 +77,34 @@ def unordered(
     waiting: set[Future[Result]] = set()
     try:
         for task in tasks:
-            waiting.add(pool.submit(work, *task))
+            with _script_hidden() if work.__module__ != "__main__" else nullcontext():
+                waiting.add(pool.submit(work, *task))
             if len(waiting) >= TASKS_PER_PROCESS * processes:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
         yield from (future.result() for future in as_completed(waiting))
     except BrokenProcessPool as error:
         raise ReseenError(
-            "a working process died; was memory short, start again to continue; in a script, "
-            "call this under: if __name__ == '__main__'"
+            "a working process died; was memory short, start again to continue"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
         reports.close()
         listener.join()
+
+
+@contextmanager
+def _script_hidden() -> Iterator[None]:
+    """Start processes without the script that runs, which they would run again, up to this call.
+
+    What they work on is imported by its name, so that scripts need no `if __name__` of their own.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _listen(heard: Connection, advance: Callable[[int], object]) -> None:

@@ -43,13 +43,13 @@ def test_mars_counts(mars, name, searched, scored, unscored):
     query, gallery = mars
     (left,) = searched_gallery(PROTOCOLS[name], query, gallery)
     assert len(left) == searched
-    scores = score_by_protocol(name, query, gallery)
+    scores = score_by_protocol(query, gallery, name)
     assert (scores.queries, scores.unscored) == (scored, unscored)
 
 
 def test_official_and_field_rank_alike_on_mars(mars):
     official, field, torchreid = (
-        score_by_protocol(name, *mars) for name in ("mars-official", "mars-field", "mars-torchreid")
+        score_by_protocol(*mars, name) for name in ("mars-official", "mars-field", "mars-torchreid")
     )
     np.testing.assert_array_equal(official.first_ranks, field.first_ranks)
     assert official.mean_average_precision < field.mean_average_precision
@@ -80,7 +80,7 @@ def test_protocols_by_hand(name, names, first_ranks, precisions):
     query, gallery = tiny()
     (searched,) = searched_gallery(PROTOCOLS[name], query, gallery)
     assert "".join(searched.names) == names
-    scores = score_by_protocol(name, query, gallery)
+    scores = score_by_protocol(query, gallery, name)
     assert scores.first_ranks.tolist() == first_ranks
     assert scores.average_precisions == pytest.approx(precisions)
 
@@ -96,7 +96,9 @@ def test_junk_in_the_gallery_changes_no_score(seed):
     away = np.linalg.norm(query.features[:, None] - features, axis=2).round(3)
     whole = score(away, query.persons, query.cameras, persons, cameras)
     found = score_by_protocol(
-        "cross-camera", query, gallery, lambda a, b: np.linalg.norm(a[:, None] - b, axis=2).round(3)
+        query,
+        gallery,
+        distance=lambda a, b: np.linalg.norm(a[:, None] - b, axis=2).round(3),
     )
     np.testing.assert_array_equal(found.first_ranks, whole.first_ranks)
     np.testing.assert_array_equal(found.average_precisions, whole.average_precisions)
@@ -105,16 +107,16 @@ def test_junk_in_the_gallery_changes_no_score(seed):
 
 def test_several_views_and_a_learned_distance():
     query, gallery = tiny()
-    doubled = score_by_protocol("mars-field", [query, query], [gallery, gallery])
+    doubled = score_by_protocol([query, query], [gallery, gallery], "mars-field")
     assert doubled.first_ranks.tolist() == [1, 1]
-    farthest = score_by_protocol("mars-field", query, gallery, lambda a, b: -abs(a - b.T))
+    farthest = score_by_protocol(query, gallery, "mars-field", lambda a, b: -abs(a - b.T))
     assert farthest.first_ranks.tolist() == [1, 1]
     assert farthest.average_precisions == pytest.approx([(1 + 2 / 4) / 2] * 2)
 
 
 def test_reranking_searches_the_same_gallery():
     query, gallery = tiny()
-    scores = score_by_protocol("mars-torchreid", query, gallery, reranked=True)
+    scores = score_by_protocol(query, gallery, "mars-torchreid", reranked=True)
     left = gallery.take([2, 3, 5])
     people = (query.persons, query.cameras, left.persons, left.cameras)
     expected = score(reranked_distances(query, left), *people)

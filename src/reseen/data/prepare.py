@@ -63,7 +63,7 @@ class Packed:
 
 
 def prepare(
-    benchmark: Benchmark, path: Path, flow: str = "lucas-kanade", processes: int | None = None
+    benchmark: Benchmark, path: str | Path, flow: str = "lucas-kanade", processes: int | None = None
 ) -> FrameStore:
     """Decode every picture of a benchmark, compute its flow and pack all into a FrameStore.
 
@@ -82,6 +82,7 @@ def prepare(
             split, the disk is full, or a process was killed.
     """
     known_flow(flow)
+    path = Path(path)
     recipe = _recipe(benchmark, flow)
     with locked(path):
         if (path / INDEX_FILE).exists():

@@ -20,6 +20,7 @@ class Evaluation:
         query, gallery: features of the split's tracklets, by feature kind.
         scores: of each query, by feature kind.
         trial: the same summed up.
+        dataset: name of the data set.
         protocol: the protocol scored under.
         notes: what a reader of the numbers must know, a sentence each.
     """
@@ -28,12 +29,16 @@ class Evaluation:
     gallery: Mapping[str, FeatureViews]
     scores: Mapping[str, Scores]
     trial: Trial
+    dataset: str
     protocol: str
     notes: tuple[str, ...]
 
-    def report(self, dataset: str) -> Report:
+    def report(self) -> Report:
         """A report of this trial alone."""
-        return Report(dataset, self.protocol, (self.trial,))
+        return Report(self.dataset, self.protocol, (self.trial,))
+
+    def __str__(self) -> str:
+        return self.report().markdown()
 
 
 def evaluate(
@@ -69,7 +74,7 @@ def evaluate(
     )
     name = protocol or default_protocol(store.dataset)
     scores = {
-        kind: score_by_protocol(name, query[kind], gallery[kind], reranked=reranked)
+        kind: score_by_protocol(query[kind], gallery[kind], name, reranked=reranked)
         for kind in features
     }
     summed = {kind: FeatureScores.of(value) for kind, value in scores.items()}
@@ -77,7 +82,7 @@ def evaluate(
     notes = _notes(run, store)
     if reranked:
         notes = (*notes, "re-ranked by k-reciprocal neighbours; the ranked lists below are not")
-    return Evaluation(query, gallery, scores, trial, name, notes)
+    return Evaluation(query, gallery, scores, trial, store.dataset, name, notes)
 
 
 def _part_weights(run: Run) -> dict[str, float]:

@@ -49,31 +49,31 @@ torchreid's (9,330, which leaves 140 of the 1,980 queries without a match)."""
 
 
 def score_by_protocol(
-    name: str,
     query: Views,
     gallery: Views,
+    protocol: str = "cross-camera",
     distance: Distance = euclidean_distances,
     reranked: bool = False,
 ) -> Scores:
     """Score features under a protocol.
 
     Args:
-        name: a key of `PROTOCOLS`.
         query: who is searched for.
         gallery: all that may be searched, queries included where the benchmark includes them.
+        protocol: a key of `PROTOCOLS`.
         distance: `euclidean_distances`, or the `distances` of a learned metric.
         reranked: use `reranked_distances` instead, which start from Euclidean ones.
 
     Raises:
         ReseenError: no such protocol, or what `score_features` raises.
     """
-    protocol = find_protocol(name)
+    rules = find_protocol(protocol)
     wanted = as_views(query)[0]
-    searched = searched_gallery(protocol, query, gallery)
+    searched = searched_gallery(rules, query, gallery)
     if not reranked:
-        return score_features(query, searched, protocol.average_precision, distance)
+        return score_features(query, searched, rules.average_precision, distance)
     people = (wanted.persons, wanted.cameras, searched[0].persons, searched[0].cameras)
-    return score(reranked_distances(query, searched), *people, protocol.average_precision)
+    return score(reranked_distances(query, searched), *people, rules.average_precision)
 
 
 def searched_gallery(protocol: Protocol, query: Views, gallery: Views) -> tuple[Embeddings, ...]:

@@ -134,7 +134,7 @@ def block_sparse_codes(query: Matrix, blocks: Matrix, weight: float) -> Matrix:
 
 def _score_tdl(final: Evaluation, train: Embeddings) -> Scores:
     query, gallery = final.query["fused"], final.gallery["fused"]
-    return score_by_protocol(final.protocol, query, gallery, fit_tdl(train).distances)
+    return score_by_protocol(query, gallery, final.protocol, fit_tdl(train).distances)
 
 
 def _score_srid(final: Evaluation, _train: Embeddings) -> Scores:

@@ -106,7 +106,7 @@ def _score_run(store: FrameStore, run: Run, methods: Sequence[str]) -> None:
         if not path.exists():
             whole_body = replace(run, facts=replace(run.facts, parts=("full",), held_out=()))
             smaller = evaluate(whole_body, store, weights=snapshot_file(updates))
-            smaller.report(store.dataset).save(path)
+            smaller.report().save(path)
     missing = [
         name
         for name in methods
@@ -115,7 +115,7 @@ def _score_run(store: FrameStore, run: Run, methods: Sequence[str]) -> None:
     if missing or not (run.path / REPORT_FILE).exists():
         final = evaluate(run, store)
         _score_methods(run, store, final, missing)
-        final.report(store.dataset).save(run.path / REPORT_FILE)
+        final.report().save(run.path / REPORT_FILE)
 
 
 def _score_methods(run: Run, store: FrameStore, final: Evaluation, names: Sequence[str]) -> None:
@@ -138,7 +138,7 @@ def _score_methods(run: Run, store: FrameStore, final: Evaluation, names: Sequen
                 scores = REBUILT[name](final, train)
             else:
                 metric = LEARNED_METRICS[name](train)
-                scores = score_by_protocol(final.protocol, query, gallery, metric.distances)
+                scores = score_by_protocol(query, gallery, final.protocol, metric.distances)
         except ReseenError as error:
             write_json(run.path / f"{name}{LEFT_OUT}", {"reason": str(error)})
             continue

@@ -66,8 +66,8 @@ def open_extractor(name: str, style: str | None = None) -> Extractor:
     if name == STRIPES:
         return ColourHistogram()
     if Path(name).is_dir():
-        from reseen.gallery.run_extractor import RunExtractor  # loads torch
         from reseen.network.checkpoint import Run
+        from reseen.network.embed import RunExtractor  # loads torch
 
         return RunExtractor(Run.open(Path(name)))
     return NetworkExtractor(open_network(name, style))

@@ -13,22 +13,30 @@ Nothing here is ever executed on opening: weights are safetensors, the rest is t
 
 import hashlib
 import platform
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reseen.data.clips import BodyPart
+from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
 from reseen.files import converted, read_as, read_json, write_json, write_text, written_aside
 from reseen.network.config import Config
 from reseen.network.model import PartFusion, SpatialTemporalFusion
+
+if TYPE_CHECKING:
+    from reseen.network.embed import RunExtractor
 
 FORMAT = 2
 CONFIG_FILE, RUN_FILE, PARTS_FILE = "config.toml", "run.json", "parts.json"
@@ -155,6 +163,23 @@ class Run:
         values = zip(PartFusion.PARTS, fusion.weights.tolist(), strict=True)
         write_json(self.path / PARTS_FILE, dict(values))
 
+    def embed(self, tracklets: Iterable[Sequence[Picture]]) -> NDArray[np.float32]:
+        """The run's final feature of tracklets, (M, 128).
+
+        Args:
+            tracklets: M of them, each RGB pictures (H, W, 3) uint8 of one person in time order.
+
+        Raises:
+            ReseenError: weights are missing or do not fit, or the run is not over pictures.
+        """
+        return self._extractor.embed(tracklets)
+
+    @cached_property
+    def _extractor(self) -> "RunExtractor":
+        from reseen.network.embed import RunExtractor  # which needs runs
+
+        return RunExtractor(self)
+
     @property
     def identity(self) -> str:
         """Twelve hexadecimal digits that stand for exactly these weights and settings.
@@ -171,6 +196,15 @@ class Run:
         if (self.path / PARTS_FILE).is_file():
             digest.update((self.path / PARTS_FILE).read_bytes())
         return digest.hexdigest()[:12]
+
+
+def load(path: str | Path) -> Run:
+    """Open a run folder.
+
+    Raises:
+        ReseenError: as `Run.open`.
+    """
+    return Run.open(Path(path))
 
 
 def snapshot_file(updates: int) -> str:

@@ -49,7 +49,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 def train(
     store: FrameStore,
-    out: Path,
+    out: str | Path,
     config: Config,
     parts: tuple[BodyPart, ...] = ("full",),
     *,
@@ -80,7 +80,7 @@ def train(
             being finite.
         KeyboardInterrupt: after Ctrl-C, with the current step finished and saved.
     """
-    fabric = make_fabric(precision)
+    out, fabric = Path(out), make_fabric(precision)
     facts = plan_run(store, parts, trial, seed, config)
     # One process for all that share the steps.
     with locked(out) if fabric.is_global_zero else nullcontext():

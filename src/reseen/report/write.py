@@ -33,7 +33,7 @@ def write_evaluation(
         run, store: what it was given.
         seconds: how long everything took, for the page.
     """
-    report = evaluation.report(store.dataset)
+    report = evaluation.report()
     report.save(folder / "report.json")
     own = {
         "run": f"{run.identity}, trained on {len(run.facts.people)} people, "

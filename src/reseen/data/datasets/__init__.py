@@ -82,10 +82,10 @@ def known_dataset(name: str) -> DataSet:
     return DATASETS[name]
 
 
-def load(dataset: str, root: Path) -> Benchmark:
+def load(dataset: str, root: str | Path) -> Benchmark:
     """Read the data set called `dataset` from the folder `root`.
 
     Raises:
         ReseenError: there is no such data set, or the folder does not hold it.
     """
-    return known_dataset(dataset).load(root)
+    return known_dataset(dataset).load(Path(root))
