@@ -96,6 +96,11 @@ def test_somebody_seen_once_takes_nothing_from_those_who_are_known():
     assert seen[6].keys() == {1}
 
 
+def test_two_looks_are_enough_to_be_waited_for():
+    seen = follow([[(100, 0.9)]] * 2 + [[]] * 3 + [[(100, 0.9)]])
+    assert seen[-1].keys() == {1}
+
+
 def test_nobody_is_taken_to_walk_before_the_second_look():
     track = Track.begin(1, np.array(box(100), np.float32), 0.9, 0.0)
     before = track.box
