@@ -14,7 +14,8 @@ from reseen.errors import ReseenError
 from reseen.gallery import table
 from reseen.gallery.crops import delete_crops
 from reseen.gallery.extractors import ColourHistogram
-from reseen.gallery.gallery import WIPE_WITHIN, Gallery
+from reseen.gallery.forgetting import WIPE_WITHIN
+from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter, NewTracklets
 
 D = 16
@@ -78,7 +79,7 @@ def test_in_a_large_gallery_it_is_seen_at_once_and_wiped_in_one_pass(folder, gal
     assert traces(folder, secrets[7]) == traces(folder, secrets[8]) == []
     assert traces(folder, secrets[9])
     assert len(gallery.search(asked, 60)) == 57
-    assert gallery._existing("embeddings_net").indexed_rows() == 58
+    assert gallery._database.existing("embeddings_net").indexed_rows() == 58
 
 
 def test_the_index_keeps_no_copy_in_fewer_bits(folder, gallery, large):

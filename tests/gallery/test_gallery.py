@@ -315,7 +315,7 @@ def indexed(gallery, monkeypatch):
     monkeypatch.setattr(table, "EXACT_UP_TO", 500)
     put(gallery, embedded(4_000), "net")
     gallery.optimise()
-    assert gallery._existing("embeddings_net").indexed_rows() == 4_000
+    assert gallery._database.existing("embeddings_net").indexed_rows() == 4_000
     put(gallery, embedded(50, first=4_000), "net")
     return gallery
 

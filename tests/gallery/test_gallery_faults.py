@@ -205,7 +205,7 @@ def test_what_is_forgotten_is_gone_from_disk_and_the_rest_stays(
     assert traces(folder, given, 7) == traces(folder, given, 8) == []
     assert traces(folder, given, 9)
     assert gallery.count(model="net") == 401
-    assert (gallery._existing("embeddings_net").indexed_rows() > 0) == indexed
+    assert (gallery._database.existing("embeddings_net").indexed_rows() > 0) == indexed
     features = np.delete(given.features, [7, 8], axis=0)
     nearest = gallery.search(gallery.query("t00100", "net"), 1, Filter(ids=tuple(given.ids)))
     away = np.sort(np.linalg.norm(features - given.features[100], axis=1))

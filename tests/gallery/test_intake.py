@@ -74,6 +74,7 @@ def test_equal_content_in_another_place_is_new(make_tracklet, gallery, place):
     tracklet = make_tracklet("empty", 1)
     assert add(gallery, [tracklet]) == (1, 0, 0)
     assert add(gallery, [replace(tracklet, **place)]) == (1, 0, 0)
+    assert len(gallery.forget(Filter(end=600.0))) == 2
 
 
 def test_a_model_added_later_embeds_who_is_there(make_tracklet, gallery):

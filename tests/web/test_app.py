@@ -113,7 +113,7 @@ def test_an_impossible_address_is_named(gallery, host, port):
 
 def test_a_server_forgets_what_is_beyond_its_time(gallery, monkeypatch):
     """Without being asked, and again after a failure."""
-    expired = threading.Event()
+    expired, wiped = threading.Event(), threading.Event()
     failures = [ReseenError("no space left on the disk")]
 
     def expire(self):
@@ -123,11 +123,13 @@ def test_a_server_forgets_what_is_beyond_its_time(gallery, monkeypatch):
 
     monkeypatch.setattr(app, "SECONDS_BETWEEN_EXPIRIES", 0.0)
     monkeypatch.setattr(Gallery, "expire", expire)
+    monkeypatch.setattr(Gallery, "wipe_when_due", lambda _: wiped.set())
 
     async def live():
         made = create_app(gallery)
         async with made.router.lifespan_context(made):
-            await asyncio.to_thread(expired.wait, 30)
+            await asyncio.to_thread(wiped.wait, 30)
 
     asyncio.run(live())
     assert expired.is_set()
+    assert wiped.is_set()

@@ -1,7 +1,5 @@
 """The gallery: tracklets with their embeddings, to be added, listed, searched and forgotten."""
 
-import fcntl
-import json
 import os
 import time
 from collections import Counter
@@ -9,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pyarrow
@@ -18,9 +15,9 @@ from lancedb.expr import Expr, col
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
 from reseen.files import cannot_write
-from reseen.gallery import intake, table
+from reseen.gallery import intake
 from reseen.gallery.extractors import STRIPES, Extractor
-from reseen.gallery.labels import NAME as LABELS
+from reseen.gallery.forgetting import Forgetting
 from reseen.gallery.labels import Labels
 from reseen.gallery.log import append_line
 from reseen.gallery.records import (
@@ -36,7 +33,15 @@ from reseen.gallery.records import (
     Waiting,
 )
 from reseen.gallery.settings import Settings, checked_model
-from reseen.gallery.table import VECTOR, Database, Table, conditions, schema_of
+from reseen.gallery.table import (
+    EMBEDDINGS,
+    TRACKLETS,
+    VECTOR,
+    Database,
+    Table,
+    conditions,
+    schema_of,
+)
 from reseen.progress import Advance
 from reseen.times import DATED_FROM
 
@@ -44,10 +49,6 @@ SECONDS_IN_DAY = 86_400.0
 CANDIDATES = 2
 """Tracklets compared in full for each one that is asked for: an index knows vectors roughly."""
 
-WIPE_WITHIN = 600.0
-"""Seconds after which the bytes of what was forgotten are wiped, in one pass for all that waits."""
-
-TRACKLETS, EMBEDDINGS, FORGOTTEN, WAITING = "tracklets", "embeddings_", "forgotten", "waiting"
 TEXT, SECONDS, WHOLE = pyarrow.string(), pyarrow.float64(), pyarrow.int64()
 PLACED = {"camera": TEXT, "start_time": SECONDS, "end_time": SECONDS}
 TRACKLET_SCHEMA = schema_of(
@@ -61,7 +62,6 @@ TRACKLET_SCHEMA = schema_of(
     digest=TEXT,
     thumbnail=pyarrow.binary(),
 )
-WAITING_SCHEMA = schema_of("key", since=SECONDS, tracklets=WHOLE, ids=TEXT, fragments=TEXT)
 ENTRY_COLUMNS = [
     name for name in TRACKLET_SCHEMA.names if name not in ("digest", "thumbnail")
 ]  # in the order of the fields of Entry
@@ -82,6 +82,7 @@ class Gallery:
         self._log = notes / "log.jsonl"
         self._database = Database(uri, notes)
         self.settings, self.labels = Settings(self._database), Labels(self._database)
+        self._forgetting = Forgetting(self._database, self.settings)
         self.writable = self._database.writable
 
     @classmethod
@@ -112,7 +113,7 @@ class Gallery:
             raise ReseenError(f"there is no gallery at {uri}; add tracklets to make one")
         if gallery.writable:
             gallery.digest("")  # makes the salt
-            gallery._finish_forgetting()
+            gallery._forgetting.finish()
             gallery.expire()
             gallery.wipe_when_due()
         return gallery
@@ -256,14 +257,14 @@ class Gallery:
         """Merge files and index what is searched by, when enough has been added."""
         for name in self._database.names():
             if name == TRACKLETS or name.startswith(EMBEDDINGS):
-                self._existing(name).optimise()
+                self._database.existing(name).optimise()
 
     # Looking
 
     def models(self) -> list[str]:
         """Ids of the models whose embeddings are in the gallery."""
         every = [name for name in self._database.names() if name.startswith(EMBEDDINGS)]
-        names = [name for name in every if self._existing(name).count()]
+        names = [name for name in every if self._database.existing(name).count()]
         return [name.removeprefix(EMBEDDINGS) for name in names]
 
     def model(self, name: str | None = None) -> str:
@@ -384,12 +385,15 @@ class Gallery:
         known = every[dated if dated.any() else ~np.isnan(every)]
         return Stats(
             tracklets=cameras.total(),
-            models={model: self._existing(EMBEDDINGS + model).count() for model in self.models()},
+            models={
+                model: self._database.existing(EMBEDDINGS + model).count()
+                for model in self.models()
+            },
             cameras=dict(sorted(cameras.items())),
             start=float(known.min()) if known.size else None,
             end=float(known.max()) if known.size else None,
             undated=int((~dated[0]).sum()) if dated.any() else 0,
-            size=sum(self._existing(name).size for name in self._database.names()),
+            size=sum(self._database.existing(name).size for name in self._database.names()),
             retention_days=self.settings.retention_days,
             waiting=self.waiting(),
         )
@@ -404,7 +408,7 @@ class Gallery:
         """
         where, vectors = conditions(Filter(ids=(id,))), dict[str, Matrix]()
         for each in self.models():
-            rows = self._existing(EMBEDDINGS + each).read([VECTOR], where, limit=1)
+            rows = self._database.existing(EMBEDDINGS + each).read([VECTOR], where, limit=1)
             vectors |= {each: matrix(rows[VECTOR])[0]} if len(rows) else {}
         if model not in vectors:
             self.entry(id)
@@ -544,21 +548,11 @@ class Gallery:
 
     def waiting(self) -> Waiting | None:
         """What is forgotten and not wiped from the disk yet."""
-        found = self._database.find(WAITING)
-        rows = [] if found is None else found.read(["since", "tracklets"]).to_pylist()
-        if not rows:
-            return None
-        return Waiting(sum(row["tracklets"] for row in rows), min(row["since"] for row in rows))
+        return self._forgetting.waiting()
 
     def wipe_when_due(self, now: float | None = None) -> None:
         """Wipe what has waited for ten minutes, or at once where there is little to rewrite."""
-        waits = self.waiting()
-        if waits is None:
-            return
-        names = [TRACKLETS, *(EMBEDDINGS + model for model in self.models())]
-        small = all(self._existing(name).count() <= table.EXACT_UP_TO for name in names)
-        if small or waits.since + WIPE_WITHIN <= (time.time() if now is None else now):
-            self.wipe()
+        self._forgetting.wipe_when_due(time.time() if now is None else now)
 
     def wipe(self) -> None:
         """Wipe the bytes of all that was forgotten from the disk.
@@ -567,60 +561,13 @@ class Gallery:
         forgotten tracklets, older versions of the tables included. When the process dies in
         between, the next one begins anew.
         """
-        waiting = self._database.find(WAITING)
-        if waiting is None or not waiting.count():
-            return
-        with self._database.locked(fcntl.LOCK_EX):
-            rows = waiting.read(["key", "fragments"]).to_pylist()
-            touched: dict[str, set[int]] = {}
-            for row in rows:
-                for name, fragments in json.loads(row["fragments"]).items():
-                    touched.setdefault(name, set()).update(fragments)
-            for name, numbers in touched.items():
-                self._existing(name).wipe(sorted(numbers))
-            every = col("key").isin([row["key"] for row in rows])
-            waiting.wipe(waiting.fragments(every))  # which held the ids until all was deleted
-            waiting.delete(every)
+        self._forgetting.wipe()
 
     def _forget(self, condition: Expr) -> list[str]:
-        found = self._existing(TRACKLETS).read(["id", "digest"], condition)
-        ids = found["id"].to_pylist()
-        if not ids:
-            return []
-        kept = [{"digest": self.digest(each)} for each in found["digest"].to_pylist() if each]
-        self._database.make(FORGOTTEN, schema_of("digest")).put(kept)
-        waiting = self._database.make(WAITING, WAITING_SCHEMA)
-        with self._database.locked(fcntl.LOCK_SH):
-            touched = {name: each.fragments(which) for name, each, which in self._holding(ids)}
-            row = {"key": uuid4().hex, "since": time.time(), "tracklets": len(ids)}
-            row |= {"fragments": json.dumps(touched)}
-            waiting.put([row | {"ids": json.dumps(ids)}])
-            self._finish(row, ids)
+        ids = self._forgetting.forget(condition)
         self._logged("forgotten", count=len(ids))
         self.wipe_when_due()
         return sorted(ids)
-
-    def _finish(self, row: dict[str, Any], ids: list[str]) -> None:
-        for _, holding, which in self._holding(ids):
-            holding.delete(which)
-        self._existing(WAITING).put([row | {"ids": None}], replace=True)
-
-    def _finish_forgetting(self) -> None:
-        """Delete what a killed process was about to."""
-        waiting = self._database.find(WAITING)
-        rows = [] if waiting is None else waiting.read(WAITING_SCHEMA.names).to_pylist()
-        for row in rows:
-            if row["ids"] is not None:
-                with self._database.locked(fcntl.LOCK_SH):
-                    self._finish(row, json.loads(row["ids"]))
-
-    def _holding(self, ids: Sequence[str]) -> list[tuple[str, Table, Expr]]:
-        """The tables that hold these tracklets, and which rows; first what is shown."""
-        which = col("id").isin(list(ids))
-        names = [name for name in self._database.names() if name.startswith(EMBEDDINGS)]
-        found = [(name, self._existing(name), which) for name in (TRACKLETS, *names)]
-        labels = self.labels.of(ids)
-        return found if labels is None else [*found, (LABELS, *labels)]
 
     # Below
 
@@ -630,12 +577,7 @@ class Gallery:
 
     def is_forgotten(self, digests: Sequence[str]) -> set[str]:
         """Those of the crops' digests that were forgotten."""
-        known = self._database.find(FORGOTTEN)
-        if known is None or not digests:
-            return set()
-        salted = {self.digest(each): each for each in digests}
-        found = known.read(["digest"], col("digest").isin(list(salted)))
-        return {salted[each] for each in found["digest"].to_pylist()}
+        return self._forgetting.known(digests)
 
     def rows(
         self, names: Sequence[str], where: Expr, model: str | None = None
@@ -643,12 +585,6 @@ class Gallery:
         """Columns of the tracklets, or of a model's embeddings."""
         found = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
         return [] if found is None else found.read(names, where).to_pylist()
-
-    def _existing(self, name: str) -> Table:
-        found = self._database.find(name)
-        if found is None:
-            raise ReseenError(f"the gallery {self.uri} is damaged: it has no {name}")
-        return found
 
     def _unknown(self, id: str) -> ReseenError:
         some = [entry.id for entry in self.entries(limit=3)]

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import pyarrow
-from lancedb.expr import Expr, col
 
-from reseen.gallery.table import Database, Table, schema_of
+from reseen.gallery.table import Database, schema_of
 
 NAME = "labels"
 
@@ -58,10 +57,3 @@ class Labels:
             return []
         rows = table.read(["query", "match", "same", "time"], order_by=["time"])
         return [Label(**row) for row in rows.to_pylist()]
-
-    def of(self, ids: Iterable[str]) -> tuple[Table, Expr] | None:
-        """The table and which of its rows are on these tracklets; None where there is none."""
-        table, chosen = self._database.find(NAME), list(ids)
-        if table is None:
-            return None
-        return table, col("query").isin(chosen) | col("match").isin(chosen)

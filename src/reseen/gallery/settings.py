@@ -22,6 +22,7 @@ class Settings:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._salt: str | None = None
 
     def get(self, name: str) -> Any:
         """A setting's value; None where it is not set."""
@@ -67,12 +68,12 @@ class Settings:
 
     def digest(self, text: str) -> str:
         """What a text comes down to here and in no other gallery."""
-        salt = self.get("salt")
-        if salt is None:
+        self._salt = self._salt or self.get("salt")
+        if self._salt is None:
             # Whoever is first sets it; all others find that one.
             self._table().put([{"name": "salt", "value": json.dumps(secrets.token_hex(16))}])
-            salt = self.get("salt")
-        return hashlib.sha256(f"{salt} {text}".encode()).hexdigest()
+            self._salt = self.get("salt")
+        return hashlib.sha256(f"{self._salt} {text}".encode()).hexdigest()
 
 
 def checked_model(model: str) -> str:

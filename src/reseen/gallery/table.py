@@ -30,6 +30,9 @@ FORMAT_KEY, FORMAT = b"reseen.gallery", b"2"
 PRIMARY_KEY = {b"lance-schema:unenforced-primary-key": b"true"}
 """Without this mark, two processes that insert the same key at once would both succeed."""
 
+TRACKLETS, EMBEDDINGS = "tracklets", "embeddings_"
+"""The table of tracklets, and what the name of each model's table begins with."""
+
 VECTOR = "vector"
 BITMAP_COLUMNS, BTREE_COLUMNS = {"camera"}, {"id", "start_time", "digest"}
 
@@ -125,6 +128,17 @@ class Database:
             with self.explained("opened"):
                 self._tables[name] = Table(self, self._connection.open_table(name))
         return self._tables[name]
+
+    def existing(self, name: str) -> "Table":
+        """A table that must be there.
+
+        Raises:
+            ReseenError: it is not.
+        """
+        found = self.find(name)
+        if found is None:
+            raise ReseenError(f"the gallery {self.uri} is damaged: it has no {name}")
+        return found
 
     def make(self, name: str, schema: pyarrow.Schema) -> "Table":
         """A table, made unless it is there."""

@@ -14,11 +14,11 @@ from reseen.errors import ReseenError
 from reseen.files import cannot_write, read_as, read_json
 from reseen.gallery.calibration import Calibration
 from reseen.gallery.extractors import STRIPES
-from reseen.gallery.gallery import TRACKLETS, Gallery, matrix
+from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.labels import Label
 from reseen.gallery.log import append_line, read_lines
 from reseen.gallery.records import NewTracklets
-from reseen.gallery.table import FORMAT_KEY, Database
+from reseen.gallery.table import FORMAT_KEY, TRACKLETS, Database
 
 OLD_FORMAT = b"1"
 OLD_COLUMNS = ["id", "model", "entry", "thumbnail", "feature", "stripes"]

@@ -23,7 +23,7 @@ from reseen.web.guard import EVERYWHERE, Guard, checked_token
 from reseen.web.lookup import Lookup
 from reseen.web.rendering import on_bad_request, on_gallery_error, on_http_error
 
-SECONDS_BETWEEN_EXPIRIES = 600.0
+SECONDS_BETWEEN_EXPIRIES = 60.0
 SELDOM = Seldom()
 
 DESCRIPTION = """\
@@ -151,6 +151,7 @@ async def _expire_again_and_again(gallery: Gallery) -> None:
         await asyncio.sleep(SECONDS_BETWEEN_EXPIRIES)
         with suppress(ReseenError):  # a full disk may have room again the next time
             await asyncio.to_thread(gallery.expire)
+            await asyncio.to_thread(gallery.wipe_when_due)
 
 
 def _route_name(route: APIRoute) -> str:

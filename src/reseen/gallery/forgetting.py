@@ -1,0 +1,138 @@
+"""Forgetting: gone from every search at once, from the disk in one pass for all that waits."""
+
+import fcntl
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import pyarrow
+from lancedb.expr import Expr, col
+
+from reseen.gallery import table as tables
+from reseen.gallery.labels import NAME as LABELS
+from reseen.gallery.records import Waiting
+from reseen.gallery.settings import Settings
+from reseen.gallery.table import EMBEDDINGS, TRACKLETS, Database, Table, schema_of
+
+WIPE_WITHIN = 600.0
+"""Seconds after which the bytes of what was forgotten are wiped."""
+
+FORGOTTEN, WAITING = "forgotten", "waiting"
+WAITING_SCHEMA = schema_of(
+    "key",
+    since=pyarrow.float64(),
+    tracklets=pyarrow.int64(),
+    ids=pyarrow.string(),
+    fragments=pyarrow.string(),
+)
+
+
+class Forgetting:
+    """What is forgotten in a gallery's database, and what of it is still on the disk.
+
+    A row of the table `waiting` stands for tracklets that were forgotten together. It holds their
+    ids until they are deleted from all tables, and where their bytes lie until these are wiped.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database, self._settings = database, settings
+
+    def waiting(self) -> Waiting | None:
+        """What is forgotten and not wiped from the disk yet."""
+        found = self._database.find(WAITING)
+        rows = [] if found is None else found.read(["since", "tracklets"]).to_pylist()
+        if not rows:
+            return None
+        return Waiting(sum(row["tracklets"] for row in rows), min(row["since"] for row in rows))
+
+    def wipe_when_due(self, now: float) -> None:
+        """Wipe what has waited for ten minutes, or at once where there is little to rewrite."""
+        waits = self.waiting()
+        if waits is None:
+            return
+        large = any(table.count() > tables.EXACT_UP_TO for _, table, _ in self._holding([]))
+        if not large or waits.since + WIPE_WITHIN <= now:
+            self.wipe()
+
+    def wipe(self) -> None:
+        """Wipe the bytes of all that was forgotten from the disk.
+
+        When this returns, no file of the gallery holds embeddings, thumbnails, labels or ids of
+        forgotten tracklets, older versions of the tables included. When the process dies in
+        between, the next one begins anew.
+        """
+        waiting = self._database.find(WAITING)
+        if waiting is None or not waiting.count():
+            return
+        with self._database.locked(fcntl.LOCK_EX):
+            rows = waiting.read(["key", "fragments"]).to_pylist()
+            touched: dict[str, set[int]] = {}
+            for row in rows:
+                for name, fragments in json.loads(row["fragments"]).items():
+                    touched.setdefault(name, set()).update(fragments)
+            for name, numbers in touched.items():
+                self._database.existing(name).wipe(sorted(numbers))
+            every = col("key").isin([row["key"] for row in rows])
+            waiting.wipe(waiting.fragments(every))  # which held the ids until all was deleted
+            waiting.delete(every)
+
+    def forget(self, condition: Expr) -> list[str]:
+        """Delete tracklets from every table, and the labels on them; returns their ids.
+
+        A salted digest of their crops stays. Their bytes wait to be wiped.
+        """
+        found = self._database.existing(TRACKLETS).read(["id", "digest"], condition)
+        ids: list[str] = found["id"].to_pylist()
+        if not ids:
+            return []
+        # Equal crops may have been seen in two places.
+        kept = {self._settings.digest(each) for each in found["digest"].to_pylist() if each}
+        self._database.make(FORGOTTEN, schema_of("digest")).put([{"digest": each} for each in kept])
+        waiting = self._database.make(WAITING, WAITING_SCHEMA)
+        with self._database.locked(fcntl.LOCK_SH):
+            places = {name: each.fragments(which) for name, each, which in self._holding(ids)}
+            touched = {name: fragments for name, fragments in places.items() if fragments}
+            row = {"key": uuid4().hex, "since": time.time(), "tracklets": len(ids)}
+            row |= {"fragments": json.dumps(touched)}
+            waiting.put([row | {"ids": json.dumps(ids)}])
+            self._finish(row, ids)
+        return ids
+
+    def _finish(self, row: dict[str, Any], ids: list[str]) -> None:
+        for _, holding, which in self._holding(ids):
+            holding.delete(which)
+        self._database.existing(WAITING).put([row | {"ids": None}], replace=True)
+
+    def finish(self) -> None:
+        """Delete what a killed process was about to."""
+        waiting = self._database.find(WAITING)
+        rows = [] if waiting is None else waiting.read(WAITING_SCHEMA.names).to_pylist()
+        for row in rows:
+            if row["ids"] is not None:
+                with self._database.locked(fcntl.LOCK_SH):
+                    self._finish(row, json.loads(row["ids"]))
+
+    def _holding(self, ids: Sequence[str]) -> list[tuple[str, Table, Expr]]:
+        """The tables that hold tracklets, and which of their rows; first what is shown."""
+        which, chosen = col("id").isin(list(ids)), list(ids)
+        every = [
+            TRACKLETS,
+            *(name for name in self._database.names() if name.startswith(EMBEDDINGS)),
+        ]
+        found = [(name, self._database.existing(name), which) for name in every]
+        labels = self._database.find(LABELS)
+        if labels is not None:
+            concerned = col("query").isin(chosen) | col("match").isin(chosen)
+            found.append((LABELS, labels, concerned))
+        return found
+
+    def known(self, digests: Sequence[str]) -> set[str]:
+        """Those of the crops' digests that were forgotten."""
+        known = self._database.find(FORGOTTEN)
+        if known is None or not digests:
+            return set()
+        salted = {self._settings.digest(each): each for each in digests}
+        found = known.read(["digest"], col("digest").isin(list(salted)))
+        return {salted[each] for each in found["digest"].to_pylist()}
