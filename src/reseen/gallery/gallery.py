@@ -429,6 +429,8 @@ class Gallery:
             raise ReseenError(f"k must be 1 or more, not {k}")
         # One more than asked for leaves room for the query itself: to filter it out is slower.
         rows = self._comparable(query).nearest(query.embedding, CANDIDATES * (k + 1), where)
+        if not len(rows):
+            self.model(query.model)  # all of its tracklets may be forgotten
         found = self._matches(query, rows, k + 1)
         matches = [match for match in found if match.entry.id != query.name][:k]
         self._logged("search", where, query, k=k, found=len(matches))
@@ -448,11 +450,14 @@ class Gallery:
         return self._matches(query, pyarrow.Table.from_batches(near)) if near else []
 
     def _comparable(self, query: Query) -> Table:
-        compared = self._database.find(EMBEDDINGS + self.model(query.model))
-        if compared is None or len(query.embedding) != compared.dimensions:
+        compared = self._database.find(EMBEDDINGS + query.model)
+        if compared is None:
+            self.model(query.model)  # says which models there are
+            raise ReseenError(f"the gallery {self.uri} is empty; add tracklets to it first")
+        if len(query.embedding) != compared.dimensions:
             raise ReseenError(
                 f"the query has {len(query.embedding)} numbers but the embeddings by {query.model} "
-                f"in the gallery {self.uri} have {compared.dimensions if compared else 0}"
+                f"in the gallery {self.uri} have {compared.dimensions}"
             )
         return compared
 
