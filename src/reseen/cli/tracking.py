@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cyclopts import Parameter
+
 from reseen.cli.options import Json, save_result, secret, time_option, within
 from reseen.errors import ReseenError
 from reseen.progress import print_notes
@@ -28,6 +30,8 @@ def track(
     detector: str = "hog",
     detector_input: DetectorInput = None,
     boxes: Path | None = None,
+    classes: Annotated[list[int] | None, Parameter(negative="")] = None,
+    frames_from: Literal[0, 1] | None = None,
     start: Start = None,
     fps: Annotated[float, within(0, above=True)] = 25.0,
     min_length: Annotated[int, within(1)] = 8,
@@ -44,7 +48,10 @@ def track(
             package.module:function.
         detector_input: Order of colours and scale that an ONNX detector wants, where it is not its
             family's.
-        boxes: Boxes that another tool found, as MOT text or JSON, instead of a detector.
+        boxes: Boxes that another tool found, as MOT text, JSON (COCO too) or CVAT's XML, instead of
+            a detector.
+        classes: Numbers of the classes in these boxes that are people, where it is not 0 or 1.
+        frames_from: Number of the first frame in these boxes, where it cannot be seen.
         fps: Frames per second of a folder of pictures.
         min_length: Who is seen in fewer frames is left out.
         password_file: File whose first line is a camera's password, so that it need not stand in
@@ -63,6 +70,8 @@ def track(
         detector=detector,
         detector_input=detector_input,
         boxes=boxes,
+        classes=classes,
+        first_frame=frames_from,
         start=None if start is None else datetime.fromtimestamp(start, UTC),
         fps=fps,
         min_length=min_length,
@@ -76,10 +85,10 @@ def track(
         "broken frames skipped": report.broken_frames,
         "times the camera was lost and found": report.reconnects,
         "boxes outside the picture dropped": report.boxes_dropped,
-        "boxes that are no people ignored": report.boxes_ignored,
+        **{f"boxes left out, {why}": count for why, count in report.boxes_left_out.items()},
         "people seen in too few frames": report.too_short,
     }
-    notes = [f"{what}: {count:,}" for what, count in counts.items() if count]
+    notes = [*report.notes, *(f"{what}: {count:,}" for what, count in counts.items() if count)]
     if report.tracklets == report.too_short == 0:
         notes.append(
             "nobody was found: is anybody in sight, and as large as this detector needs "

@@ -3,7 +3,7 @@
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -70,8 +70,9 @@ class TrackReport:
         reconnects: how often a lost camera answered again.
         sizes: every (width, height) of the frames.
         boxes_dropped: boxes that lay outside the picture.
-        boxes_ignored: boxes of a given file that are no people or are marked not to count.
+        boxes_left_out: boxes of a given file that were left out, by reason.
         too_short: people seen in too few frames to become a tracklet.
+        notes: what was told from the numbers of a given file.
     """
 
     source: str
@@ -85,8 +86,9 @@ class TrackReport:
     reconnects: int = 0
     sizes: tuple[tuple[int, int], ...] = ()
     boxes_dropped: int = 0
-    boxes_ignored: int = 0
+    boxes_left_out: dict[str, int] = field(default_factory=dict)
     too_short: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def track(
@@ -97,6 +99,8 @@ def track(
     detector: str | Detector = "hog",
     detector_input: str | None = None,
     boxes: Path | None = None,
+    classes: Sequence[int] | None = None,
+    first_frame: int | None = None,
     start: datetime | None = None,
     fps: float = 25.0,
     min_length: int = MIN_LENGTH,
@@ -116,8 +120,10 @@ def track(
         out: an empty or new folder.
         detector: a name for `open_detector`, or a function from a picture to `Detections`.
         detector_input: colours and scale that an ONNX detector wants; None takes its family's.
-        boxes: a MOT text or JSON file with the people's boxes, instead of a detector. Where the
-            boxes have ids, people are not followed anew.
+        boxes: a file with the people's boxes, as `read_boxes` reads it, instead of a detector.
+            Where the boxes have ids, people are not followed anew.
+        classes, first_frame: what `read_boxes` cannot know: the classes that are people, and the
+            number of the first frame.
         start: when the recording began, so that times can be compared between cameras; local
             time unless it says otherwise. A live camera starts now.
         fps: frames per second of a source that has no times of its own.
@@ -134,7 +140,7 @@ def track(
         raise ReseenError(f"a tracklet of {min_length} frames is not possible; give 1 or more")
     counts = Counts()
     frames = frames_from(source, counts, fps=fps)
-    given = None if boxes is None else read_boxes(boxes)
+    given = None if boxes is None else read_boxes(boxes, classes, first_frame)
     if isinstance(detector, str) and given is None:
         detector = open_detector(detector, detector_input)
     scenes = _detected(frames, cast(Detector, detector)) if given is None else _given(frames, given)
@@ -143,7 +149,7 @@ def track(
         camera=camera,
         out=out,
         expected_frames=expected_frames(source),
-        boxes_ignored=0 if given is None else given.ignored,
+        notes=() if given is None else given.notes,
     )
     begun = start.astimezone(UTC) if start else datetime.now(UTC) if is_url(source) else None
     keep_numbers = given is not None and given.people is not None
@@ -169,6 +175,12 @@ def track(
         report = write_list()
         folder.finish()
         return report
+
+
+def _left_out(given: GivenBoxes, frames: int) -> dict[str, int]:
+    """Boxes that led to no crop, by reason, those beyond the video's end included."""
+    beyond = sum(len(found) for index, found in given.frames.items() if index >= frames)
+    return {**given.left_out, **({"beyond the video's end": beyond} if beyond else {})}
 
 
 def _prefix(source: str | Path, camera: str, begun: datetime | None) -> str:
