@@ -46,6 +46,15 @@ def test_other_kinds_of_pixels_become_three_bytes(tmp_path, stored):
     np.testing.assert_array_equal(picture, np.full((8, 6, 3), 100))
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_sixteen_bits_are_scaled_by_those_in_use(tmp_path, bits):
+    ramp = np.linspace(0, 2**bits - 1, 16).round().astype(np.uint16).reshape(4, 4)
+    cv2.imwrite(str(tmp_path / "picture.png"), ramp)
+    np.testing.assert_allclose(
+        read_picture(tmp_path / "picture.png")[..., 1], ramp * (255 / (2**bits - 1)), atol=1
+    )
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 @pytest.mark.parametrize("kept", [0.05, 0.5, 0.99])
 def test_a_picture_without_its_end_is_refused(tmp_path, colours, suffix, kept):

@@ -1,6 +1,8 @@
 """Reading videos, folders and cameras: every picture once, in order, and faults survived."""
 
 import itertools
+import re
+import struct
 import threading
 import weakref
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -151,6 +153,96 @@ def test_the_real_video_is_read_whole(shared_data):
     assert expected_frames(path) == 1394
     assert [frame.picture.shape for frame in frames] == [(432, 768, 3)] * 5
     np.testing.assert_allclose([frame.seconds for frame in frames], np.arange(5) / 10, atol=1e-6)
+
+
+def zeroed(path: Path, frames: range) -> Path:
+    """Overwrite some frames of an AVI with zeros."""
+    content = bytearray(path.read_bytes())
+    first, ends = content.index(b"movi"), content.rindex(b"idx1")
+    starts = [found.start() + first for found in re.finditer(b"00dc", content[first:ends])] + [ends]
+    for frame in frames:
+        first, last = starts[frame] + 8, starts[frame + 1]
+        content[first:last] = bytes(last - first)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("gap", [range(100, 260), range(0, 150), range(20, 21), range(5, 290)])
+def test_a_long_gap_is_not_the_end(tmp_path, gap):
+    path = zeroed(write_video(tmp_path / "a.avi", [20] * 150 + [200] * 150), gap)
+    counts = Counts()
+    frames = list(frames_from(path, counts))
+    assert (counts.read, counts.broken, counts.cut_off) == (300 - len(gap), len(gap), False)
+    assert [frame.index for frame in frames] == [i for i in range(300) if i not in gap]
+
+
+def test_only_what_ends_before_its_time_is_cut_off(tmp_path):
+    whole = write_video(tmp_path / "whole.avi", list(range(0, 200, 5)))
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    for path, expected in ((whole, False), (cut, True)):
+        counts = Counts()
+        list(frames_from(path, counts))
+        assert counts.cut_off == expected
+
+
+@pytest.mark.parametrize(("count", "cut_off"), [(7, False), (9, False), (40, False), (49, True)])
+def test_an_estimated_count_is_compared_with_the_time(monkeypatch, tmp_path, count, cut_off):
+    # Six frames at 10 a second on average, the last of which is shown at 3.9 s: a variable rate,
+    # for which the count is estimated as 4 s * 10 = 40. At 49 one second is missing.
+    class Slow(FakeCapture):
+        stamps = (0.0, 100.0, 200.0, 300.0, 2000.0, 3900.0)
+
+        def get(self, wanted: int) -> float:
+            given = {cv2.CAP_PROP_FRAME_COUNT: count, cv2.CAP_PROP_FPS: 10.0}
+            return given.get(wanted, self.stamps[5 - len(self.script)])
+
+    (tmp_path / "a.mkv").write_bytes(b"any")
+    monkeypatch.setattr(video, "_open_file", lambda path: Slow([10, 20, 30, 40, 50, 60]))
+    counts = Counts()
+    assert len(list(frames_from(tmp_path / "a.mkv", counts))) == 6
+    assert counts.cut_off == cut_off
+
+
+@pytest.mark.parametrize("name", ["2026-05-01T12:00:00.avi", "cam:1.avi", "file:a.avi", "-a.avi"])
+def test_any_name_opens_from_its_own_folder(tmp_path, monkeypatch, name):
+    write_video(tmp_path / name, [10, 20])
+    monkeypatch.chdir(tmp_path)
+    assert levels(frames_from(name)) == [1, 2]
+
+
+ONE = 1 << 16
+MATRICES = {
+    "as it is": ((1, 0, 0, 1), lambda seen: seen),
+    "turned by 180 degrees": ((-1, 0, 0, -1), lambda seen: seen[::-1, ::-1]),
+    "mirrored": ((-1, 0, 0, 1), lambda seen: seen[:, ::-1]),
+    "upside down": ((1, 0, 0, -1), lambda seen: seen[::-1]),
+    "mirrored along the diagonal": ((0, 1, 1, 0), lambda seen: seen.transpose(1, 0, 2)),
+    "along the other": ((0, -1, -1, 0), lambda seen: seen[::-1, ::-1].transpose(1, 0, 2)),
+    "of nothing": ((0, 0, 0, 0), lambda seen: seen),
+}
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_pictures_are_shown_as_their_matrix_says(tmp_path, matrix):
+    # Each quarter has its own level, so that each of the eight ways to lie is another picture.
+    (a, b, c, d), expected = MATRICES[matrix]
+    drawn = np.zeros((64, 96, 3), np.uint8)
+    drawn[:32, 48:], drawn[32:, :48], drawn[32:, 48:] = 80, 160, 240
+    path = tmp_path / "a.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 12.5, (96, 64))
+    for _ in range(3):
+        writer.write(drawn)
+    writer.release()
+    content = path.read_bytes()
+    start = content.index(b"tkhd") + 4 + 40
+    numbers = [a * ONE, b * ONE, 0, c * ONE, d * ONE, 0, 0, 0, 1 << 30]
+    path.write_bytes(content[:start] + struct.pack(">9i", *numbers) + content[start + 36 :])
+    seen = [frame.picture for frame in frames_from(path)]
+    assert len(seen) == 3
+    wanted = expected(drawn)
+    assert seen[0].shape == wanted.shape
+    assert np.abs(seen[0].astype(int) - wanted).mean() < 8
 
 
 # Folders

@@ -77,9 +77,8 @@ def track(
         min_length=min_length,
     )
     save_result(json, {**asdict(report), "out": str(report.out)})
-    expected = report.expected_frames
-    cut_off = expected is not None and report.frames + report.broken_frames < expected
-    frames = f"{report.frames:,} of {expected:,} frames" if cut_off else f"{report.frames:,} frames"
+    expected = f" of {report.expected_frames:,}" if report.cut_off else ""
+    frames = f"{report.frames:,}{expected} frames"
     print(f"{out}: {report.tracklets} tracklets, {report.crops:,} crops, {frames}")
     counts = {
         "broken frames skipped": report.broken_frames,

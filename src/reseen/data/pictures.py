@@ -56,10 +56,18 @@ def decode_picture(content: bytes, name: str) -> Picture:
 
 
 def _decoded(content: bytes) -> Any:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     try:
-        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        picture: Any = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:  # such as a forged header that claims a billion pixels
         return None
+    if picture is not None and picture.dtype == np.uint16:
+        # Of 16 bits, cameras use 10, 12 or 14: read as 16, their pictures would be all but black.
+        used = next(bits for bits in (8, 10, 12, 14, 16) if picture.max() < 2**bits)
+        picture = (picture >> (used - 8)).astype(np.uint8)
+    if picture is not None and picture.dtype != np.uint8:  # floating point
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    return picture
 
 
 def _cut_short(content: bytes) -> bool:

@@ -65,7 +65,9 @@ class TrackReport:
         out: the folder with the tracklets.
         tracklets, crops: how many were written.
         frames: frames read.
-        expected_frames: how many the source says it has; None when it does not say.
+        expected_frames: how many the source says it has, or is estimated to have from how long it
+            lasts; None when it does not say.
+        cut_off: whether it ended before its time.
         broken_frames: frames that could not be read and were skipped.
         reconnects: how often a lost camera answered again.
         sizes: every (width, height) of the frames.
@@ -82,6 +84,7 @@ class TrackReport:
     crops: int = 0
     frames: int = 0
     expected_frames: int | None = None
+    cut_off: bool = False
     broken_frames: int = 0
     reconnects: int = 0
     sizes: tuple[tuple[int, int], ...] = ()
@@ -162,6 +165,7 @@ def track(
                 tracklets=len(folder.ended),
                 crops=sum(tracklet.crops for tracklet in folder.ended),
                 frames=counts.read,
+                cut_off=counts.cut_off,
                 broken_frames=counts.broken,
                 reconnects=counts.reconnects,
                 sizes=tuple(sorted((width, height) for height, width in counts.sizes)),

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,11 @@ from reseen.errors import ReseenError
 Picture = NDArray[np.uint8]
 
 FAILURES_AT_END = 100
-"""So many failed reads in a row are the end of a recording; fewer were broken frames."""
+"""So many failed reads in a row are the end of a recording, unless it says that it has more."""
+
+STEPS_AT_END = 3
+"""A recording that ends so many frames before its time was cut off. Files that only say how long
+they last, or whose frames come at changing rates, may lack fewer."""
 
 FAILURES_WHEN_LOST = 5
 """So many failed reads in a row mean that a camera is gone."""
@@ -61,12 +66,14 @@ class Counts:
         broken: frames that were skipped.
         reconnects: how often a lost camera answered again.
         sizes: every (height, width) that occurred.
+        cut_off: whether a recording ended before the time that it says it lasts.
     """
 
     read: int = 0
     broken: int = 0
     reconnects: int = 0
     sizes: set[tuple[int, int]] = field(default_factory=set)
+    cut_off: bool = False
 
 
 def is_url(source: str | Path) -> bool:
@@ -155,7 +162,8 @@ def _frames(
         return _camera(str(source), counts, fps, sleep, clock)
     if Path(source).is_dir():
         return _folder(Path(source), counts, fps)
-    return _recording(_open_file(Path(source)), counts, fps)
+    capture = _open_file(Path(source))
+    return _recording(capture, counts, fps, _mirror(Path(source), capture))
 
 
 def _picture_names(folder: Path) -> list[str]:
@@ -202,7 +210,8 @@ def _open_file(path: Path) -> Any:
     if not os.access(path, os.R_OK):
         raise ReseenError(f"{path} may not be read; check its permissions")
     _quiet()
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    # As an absolute path, because what comes before a colon would be taken for a protocol.
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise ReseenError(f"{path} is not a video that can be read, or its beginning is damaged")
     return capture
@@ -227,23 +236,29 @@ def _frame_count(capture: Any) -> int | None:
 
 
 def _pictures(capture: Any, failures_at_end: int) -> Iterator[tuple[int, Picture]]:
-    """Yield (failed reads just before, RGB picture) until reading fails for good."""
-    failures = 0
-    while failures < failures_at_end:
+    """Yield (failed reads just before, RGB picture) until reading fails for good.
+
+    That is after so many failures in a row, or as many as there are frames said to be to come.
+    """
+    expected, failures, read = _frame_count(capture) or 0, 0, 0
+    while failures < max(failures_at_end, expected - read):
         whole, picture = capture.read()
         if not whole:
             failures += 1
             continue
         yield failures, _rgb(picture)
-        failures = 0
+        read, failures = read + failures + 1, 0
 
 
-def _recording(capture: Any, counts: Counts, fps: float) -> Iterator[Frame]:
+def _recording(
+    capture: Any, counts: Counts, fps: float, mirror: "Mirror | None" = None
+) -> Iterator[Frame]:
     """Read a recording to its end; a failed read with frames after it was a broken frame."""
     import cv2
 
     own_fps = capture.get(cv2.CAP_PROP_FPS)
     step = 1 / own_fps if math.isfinite(own_fps) and 0 < own_fps <= 1000 else 1 / fps
+    expected = _frame_count(capture)
     index, seconds = 0, -step
     try:
         for failures, picture in _pictures(capture, FAILURES_AT_END):
@@ -251,10 +266,55 @@ def _recording(capture: Any, counts: Counts, fps: float) -> Iterator[Frame]:
             index += failures
             stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             seconds = stamp if stamp > seconds else seconds + step * (1 + failures)
-            yield Frame(index, max(seconds, 0.0), picture)
+            yield Frame(index, max(seconds, 0.0), mirror(picture) if mirror else picture)
             index += 1
     finally:
         capture.release()
+    missing = 0 if expected is None else min(expected - index, expected - seconds / step - 1)
+    counts.cut_off = missing > STEPS_AT_END
+
+
+Mirror = Callable[[Picture], Picture]
+
+
+def _mirror(path: Path, capture: Any) -> Mirror | None:
+    """How to show a QuickTime or MP4 file whose display matrix mirrors; None for all others.
+
+    OpenCV only knows turns, and would take a mirror for one.
+    """
+    import cv2
+
+    mirrored = (one for one in _display_matrices(path) if one[0] * one[3] < one[1] * one[2])
+    matrix = next(mirrored, None)
+    if matrix is None:
+        return None
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+    a, b, c, d = matrix
+
+    def show(picture: Picture) -> Picture:
+        turned = picture if a else picture.transpose(1, 0, 2)
+        turned = turned if b + d > 0 else turned[::-1]
+        return np.ascontiguousarray(turned if a + c > 0 else turned[:, ::-1])
+
+    return show
+
+
+def _display_matrices(path: Path) -> Iterator[tuple[float, float, float, float]]:
+    """The upper left of each picture track's matrix: x' = a x + c y, y' = b x + d y."""
+    with path.open("rb") as file:
+        while len(head := file.read(8)) == 8 and head[4:] != b"moov":
+            size = int.from_bytes(head[:4], "big")
+            size = int.from_bytes(file.read(8), "big") - 8 if size == 1 else size
+            if size < 8 or not head[4:].isalnum():
+                return
+            file.seek(size - 8, os.SEEK_CUR)
+        film = file.read(max(int.from_bytes(head[:4], "big"), 0)) if len(head) == 8 else b""
+    for found in re.finditer(b"tkhd", film):
+        start = found.end() + (52 if film[found.end() : found.end() + 1] == b"\1" else 40)
+        if len(film) >= start + 44:
+            a, b, _, c, d, *_, width, _ = struct.unpack(">11i", film[start : start + 44])
+            if width:
+                yield a, b, c, d
 
 
 def _camera(
