@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from reseen.cli import tracking as cli
-from reseen.data.tracked import load_tracks
+from reseen.data.tracked import load_tracks, tracklets_in
 from reseen.errors import ReseenError
 from reseen.tracking import track as track_module
 from reseen.tracking import video
 from reseen.tracking.detections import Detections
+from reseen.tracking.detectors import DETECTORS
+from reseen.tracking.hog import HogDetector
 from reseen.tracking.track import track
 from reseen.tracking.video import Picture
 
@@ -194,6 +196,8 @@ HANGING_RUN = """
 import signal, sys
 from pathlib import Path
 from reseen.tracking.detections import Detections
+from reseen.tracking.detectors import DETECTORS
+from reseen.tracking.hog import HogDetector
 from reseen.tracking.track import track
 calls = []
 def hang(picture):
@@ -269,8 +273,120 @@ def test_a_live_camera_lists_what_is_finished_meanwhile(tmp_path, monkeypatch):
         track("rtsp://camera/1", "yard", tmp_path / "out", detector=find_blocks)
     (green,) = load_tracks(tmp_path / "out")
     assert [path.name for path in green.paths] == [f"{number:06d}.jpg" for number in range(11, 31)]
-    with pytest.raises(ReseenError, match="is not empty"):  # so nothing listed is overwritten
-        track("rtsp://camera/1", "yard", tmp_path / "out", detector=find_blocks)
+
+
+def live(monkeypatch) -> None:
+    """Every call is a new connection to the camera at which somebody presses Ctrl-C."""
+    monkeypatch.setattr(video, "_open_url", lambda url: LiveCapture())
+
+
+def test_a_live_camera_can_be_taken_up_again_into_its_folder(tmp_path, monkeypatch):
+    live(monkeypatch)
+    out, begun = tmp_path / "out", datetime(2024, 5, 1, 12, tzinfo=UTC)
+    for hours in (0, 2, 2):  # the last two even in the same second
+        later = begun + timedelta(hours=hours)
+        track("rtsp://camera/1", "yard", out, detector=find_blocks, start=later)
+    first, second, third = load_tracks(out)
+    assert [one.id for one in (first, second, third)] == [
+        "yard-20240501T120000Z-000001",
+        "yard-20240501T140000Z-000001",
+        "yard-20240501T140001Z-000001",
+    ]
+    assert second.start - first.start == pytest.approx(7200, abs=1)
+    assert all(path.exists() for one in (first, second, third) for path in one.paths)
+    assert (out / "tracks-20240501T140000Z.txt").read_text().startswith("1,1,")
+    with pytest.raises(ReseenError, match="holds another camera's tracklets"):
+        track("rtsp://camera/2", "yard", out, detector=find_blocks)
+    with pytest.raises(ReseenError, match="is not empty"):
+        track(tmp_path / "frames.avi", "yard", out, boxes=write_boxes(tmp_path))
+
+
+def write_boxes(folder: Path) -> Path:
+    """Boxes beside a video of one frame, frames.avi."""
+    writer = cv2.VideoWriter(
+        str(folder / "frames.avi"), cv2.VideoWriter_fourcc(*"MJPG"), FPS, (320, 240)
+    )
+    writer.write(draw(0))
+    writer.release()
+    (folder / "boxes.txt").write_text("1,1,10,20,30,80\n")
+    return folder / "boxes.txt"
+
+
+def test_what_a_live_camera_had_not_listed_makes_room(tmp_path, monkeypatch):
+    live(monkeypatch)
+    out = tmp_path / "out"
+    track("rtsp://camera/1", "yard", out, detector=find_blocks)
+    (out / "yard-20200101T000000Z-000007").mkdir()  # of somebody in sight when the power failed
+    track("rtsp://camera/1", "yard", out, detector=find_blocks)
+    assert len(load_tracks(out)) == 2
+    assert not (out / "yard-20200101T000000Z-000007").exists()
+
+
+def counting(detector, stop_at: int | None = None):
+    """The built-in detector, which counts its calls and may be stopped."""
+
+    class Counting(type(detector)):
+        calls = 0
+
+        def __call__(self, picture: Picture) -> Detections:
+            Counting.calls += 1
+            if Counting.calls == stop_at:
+                raise KeyboardInterrupt
+            return super().__call__(picture)
+
+    return Counting
+
+
+@pytest.mark.parametrize("torn", [b"", b"[7, [[1.5, 2", b"[1]\n[2]\n", b"\n"])
+def test_a_stopped_run_goes_on_to_the_same_end(shared_data, tmp_path, monkeypatch, torn):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for frame in video.frames_from(shared_data / "one-by-one-person-detection.mp4"):
+        if frame.index == 110:
+            break
+        if frame.index >= 50 and frame.index % 2:
+            picture = cv2.cvtColor(frame.picture, cv2.COLOR_RGB2BGR)
+            cv2.imwrite(str(frames / f"{frame.index}.jpg"), picture)
+    track(frames, "hall", tmp_path / "whole", fps=5)
+    out, journal = tmp_path / "out", tmp_path / "out" / ".reseen-unfinished"
+    stopped, going_on = counting(HogDetector(), 21), counting(HogDetector())
+    monkeypatch.setitem(DETECTORS, "hog", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        track(frames, "hall", out, fps=5)
+    journal.write_bytes(journal.read_bytes() + torn)
+    monkeypatch.setitem(DETECTORS, "hog", going_on)
+    track(frames, "hall", out, fps=5)
+    assert going_on.calls == 30 - 20
+    files = {path.relative_to(out) for path in out.rglob("*") if path.is_file()}
+    assert len(files) > 10
+    assert files == {
+        path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*.*")
+    }
+    for file in files - {Path("tracklets.json")}:
+        assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def test_what_was_found_with_other_settings_is_not_used(tmp_path, monkeypatch):
+    (tmp_path / "frames").mkdir()
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / "frames" / f"{index}.png"), draw(index))
+    stopped, anew = counting(HogDetector(), 3), counting(HogDetector())
+    monkeypatch.setitem(DETECTORS, "hog", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        track(tmp_path / "frames", "hall", tmp_path / "out", fps=5)
+    monkeypatch.setitem(DETECTORS, "hog", anew)
+    track(tmp_path / "frames", "hall", tmp_path / "out", fps=6)
+    assert anew.calls == 3
+
+
+def test_an_interrupted_folder_says_that_tracking_was_stopped(walk, tmp_path):
+    def stopped(picture: Picture) -> Detections:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        track(walk, "door", tmp_path / "out", detector=stopped)
+    with pytest.raises(ReseenError, match="was stopped and goes on when the same"):
+        tracklets_in(tmp_path / "out")
 
 
 def test_a_file_that_is_stopped_is_not_finished(walk, tmp_path):
@@ -281,6 +397,58 @@ def test_a_file_that_is_stopped_is_not_finished(walk, tmp_path):
         track(walk, "door", tmp_path / "out", detector=stopped)
     with pytest.raises(ReseenError, match="holds no finished tracklets"):
         load_tracks(tmp_path / "out")
+
+
+# What is not used
+
+
+def test_bodies_cut_by_the_pictures_edge_are_left_out_of_the_tracklet(tmp_path):
+    # Red walks in from the left: in the first six of twelve frames part of her is outside.
+    (tmp_path / "frames").mkdir()
+    boxes = []
+    for index in range(12):
+        cv2.imwrite(str(tmp_path / "frames" / f"{index:02d}.png"), draw(0))
+        boxes.append(f"{index + 1},1,{5 * index - 29},20,30,80")
+    (tmp_path / "boxes.txt").write_text("\n".join(boxes))
+    out = tmp_path / "out"
+    track(tmp_path / "frames", "door", out, boxes=tmp_path / "boxes.txt")
+    (red,) = load_tracks(out)
+    assert [path.name for path in red.paths] == [f"{number:06d}.jpg" for number in range(7, 13)]
+    assert len(list((out / red.id).iterdir())) == 11  # one box had too little in the picture
+
+
+def test_who_is_always_cut_is_still_shown(tmp_path):
+    (tmp_path / "frames").mkdir()
+    for index in range(9):
+        cv2.imwrite(str(tmp_path / "frames" / f"{index}.png"), draw(0))
+    boxes = [f"{index + 1},1,100,180,30,80" for index in range(9)]
+    (tmp_path / "boxes.txt").write_text("\n".join(boxes))
+    track(tmp_path / "frames", "door", tmp_path / "out", boxes=tmp_path / "boxes.txt")
+    assert len(load_tracks(tmp_path / "out")[0].paths) == 9
+
+
+@pytest.mark.parametrize(
+    ("stirs", "seconds", "kept"), [(False, 8, False), (True, 8, True), (False, 3, True)]
+)
+def test_what_never_stirs_for_long_is_no_person(tmp_path, stirs, seconds, kept):
+    (tmp_path / "frames").mkdir()
+    for index in range(2 * seconds):
+        picture = draw(0)
+        picture[30:60, 15:35] = 40 * (index % 4) if stirs else 0
+        cv2.imwrite(str(tmp_path / "frames" / f"{index:02d}.png"), picture[..., ::-1])
+    report = track(
+        tmp_path / "frames", "door", tmp_path / "out", detector=find_blocks, fps=2, min_length=4
+    )
+    assert (report.tracklets, report.still) == ((1, 0) if kept else (0, 1))
+    assert len(list((tmp_path / "out").glob("door-*"))) == kept
+    assert bool((tmp_path / "out" / "tracks.txt").read_text()) == kept
+
+
+def test_boxes_beyond_the_videos_end_are_counted(walk, tmp_path):
+    lines = [f"{number},1,100,20,30,80" for number in range(31, 46)]
+    (tmp_path / "boxes.txt").write_text("\n".join(lines))
+    report = track(walk, "door", tmp_path / "out", boxes=tmp_path / "boxes.txt")
+    assert (report.crops, report.boxes_left_out) == (10, {"beyond the video's end": 5})
 
 
 # Mistakes

@@ -86,6 +86,7 @@ def track(
         "boxes outside the picture dropped": report.boxes_dropped,
         **{f"boxes left out, {why}": count for why, count in report.boxes_left_out.items()},
         "people seen in too few frames": report.too_short,
+        "left out because they never stirred": report.still,
     }
     notes = [*report.notes, *(f"{what}: {count:,}" for what, count in counts.items() if count)]
     if report.tracklets == report.too_short == 0:

@@ -15,6 +15,12 @@ from reseen.files import read_as
 TRACKLETS_FILE = "tracklets.json"
 """What `track` writes at the very end of a folder of tracklets."""
 
+UNFINISHED = ".reseen-unfinished"
+"""Lies in the folder for as long as `track` writes into it."""
+
+LEAST_WHOLE = 4
+"""Crops that must show a whole body before those cut by the picture's edge are left out."""
+
 
 def tracklets_in(root: Path, camera: str | None = None) -> list[Tracklet]:
     """The tracklets in a folder.
@@ -31,7 +37,7 @@ def tracklets_in(root: Path, camera: str | None = None) -> list[Tracklet]:
         ReseenError: there is no picture, or the camera cannot be told from the folders.
     """
     root = root.resolve()
-    if (root / TRACKLETS_FILE).exists():
+    if (root / TRACKLETS_FILE).exists() or (root / UNFINISHED).exists():
         return load_tracks(root, camera)
     found = [_in_folder(root, folder, files, camera) for folder, files in _picture_folders(root)]
     if not found:
@@ -49,6 +55,11 @@ def load_tracks(out: Path, camera: str | None = None) -> list[Tracklet]:
     Raises:
         ReseenError: the folder was not finished, or crops are missing from it.
     """
+    if (out / UNFINISHED).exists() and not (out / TRACKLETS_FILE).exists():
+        raise ReseenError(
+            f"{out} holds no finished tracklets: tracking is under way there, or was stopped and "
+            "goes on when the same reseen track is called again"
+        )
     if not (out / TRACKLETS_FILE).is_file():
         raise ReseenError(f"{out} holds no finished tracklets; run reseen track first")
     found = read_as(out / TRACKLETS_FILE, _Tracked, "track the video again")
@@ -63,6 +74,7 @@ class _Entry(msgspec.Struct):
     start_seconds: float
     end_seconds: float
     crops: int
+    cut: tuple[int, ...] = ()
 
 
 class _Tracked(msgspec.Struct):
@@ -77,6 +89,9 @@ def _loaded(out: Path, entry: _Entry, begun: float, camera: str | None) -> Track
     files = [name for name in entries(folder)[1] if is_picture(name)]
     if len(files) < entry.crops:
         raise ReseenError(f"{folder} holds {len(files)} of {entry.crops} crops")
+    cut = {f"{frame:06d}" for frame in entry.cut}
+    whole = [name for name in files if Path(name).stem not in cut]
+    files = whole if len(whole) >= LEAST_WHOLE else files
     return Tracklet(
         id=entry.id,
         camera=camera or entry.camera,

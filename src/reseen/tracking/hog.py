@@ -86,25 +86,37 @@ class HogDetector:
 
     def __call__(self, picture: Picture) -> Detections:
         """Find the people in a video's next picture, (H, W, 3) uint8 RGB."""
-        import cv2
-
-        scale = picture.shape[1] / SMALL_WIDTH
-        height = max(round(picture.shape[0] / scale), 1)
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        shrunk = cv2.resize(grey, (SMALL_WIDTH, height), interpolation=cv2.INTER_AREA)
-        small = np.asarray(shrunk, np.uint8)
-        changed = self._changed(small)
+        small, changed = self._compared(picture)
         if changed.mean() > MOST_CHANGED:
             shrink = min(1.0, WIDEST / picture.shape[1])
             whole = np.array([0, 0, picture.shape[1], picture.shape[0]], np.float32)
             windows = self._search(picture, whole, shrink, 8, LEAST_MARGIN_ANYWHERE)
             found = _detections([windows], picture)
+        else:
+            found = self._search_moving(picture, changed, picture.shape[1] / SMALL_WIDTH)
+        self._take_in(small, changed, found, picture.shape[1] / SMALL_WIDTH)
+        return found
+
+    def replay(self, picture: Picture, found: Detections) -> None:
+        """Take in a picture that was searched before, and what was found in it then."""
+        self._take_in(*self._compared(picture), found, picture.shape[1] / SMALL_WIDTH)
+
+    def _compared(self, picture: Picture) -> tuple[Picture, Picture]:
+        """The picture, small and grey, and where it differs from the background."""
+        import cv2
+
+        height = max(round(picture.shape[0] * SMALL_WIDTH / picture.shape[1]), 1)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        shrunk = cv2.resize(grey, (SMALL_WIDTH, height), interpolation=cv2.INTER_AREA)
+        small = np.asarray(shrunk, np.uint8)
+        return small, self._changed(small)
+
+    def _take_in(self, small: Picture, changed: Picture, found: Detections, scale: float) -> None:
+        if changed.mean() > MOST_CHANGED:
             self._background = small.astype(np.float32)
         else:
-            found = self._search_moving(picture, changed, scale)
             self._learn_background(small, changed, scale)
         self._remember(found)
-        return found
 
     def _changed(self, small: Picture) -> Picture:
         """1 where the picture differs from the background, specks taken out and gaps filled."""

@@ -1,20 +1,22 @@
 """From raw video to tracklets: people found, followed, cut out and written."""
 
+import json
 import math
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reseen.data.tracked import TRACKLETS_FILE
+from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED
 from reseen.errors import ReseenError
-from reseen.files import cannot_write, claim, locked, write_json
+from reseen.files import cannot_write, claim, locked, read_json, write_json
 from reseen.progress import progress
 from reseen.tracking.detections import Boxes, Detections, Detector
 from reseen.tracking.detectors import open_detector
@@ -39,6 +41,10 @@ MIN_LENGTH = 8
 QUALITY = 95
 """JPEG quality of the crops."""
 
+STILL_SECONDS, STILL_MOVE, STILL_CHANGE = 5.0, 0.05, 4.0
+"""What stays this long, moves by less than this share of its height and changes by fewer grey
+levels is a poster, a dummy or bare background."""
+
 LEAST_SIDE = 4
 """Pixels of a box's width and height that must lie in the picture; otherwise it is dropped."""
 
@@ -46,9 +52,6 @@ SHAPE = 0.5
 """Least width of a crop as a share of its height: that of PRID-2011, iLIDS-VID and MARS."""
 
 BOXES_FILE = "tracks.txt"
-UNFINISHED = ".reseen-unfinished"
-"""Lies in the folder for as long as tracklets are written into it."""
-
 TRACKLET_NAME = re.compile(r".+-\d{6,}")
 NOBODY = Detections.of([], [])
 
@@ -74,6 +77,7 @@ class TrackReport:
         boxes_dropped: boxes that lay outside the picture.
         boxes_left_out: boxes of a given file that were left out, by reason.
         too_short: people seen in too few frames to become a tracklet.
+        still: what never stirred for long and was left out: posters, dummies, bare background.
         notes: what was told from the numbers of a given file.
     """
 
@@ -91,6 +95,7 @@ class TrackReport:
     boxes_dropped: int = 0
     boxes_left_out: dict[str, int] = field(default_factory=dict)
     too_short: int = 0
+    still: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -111,11 +116,14 @@ def track(
     """Find, follow and cut out the people in a video.
 
     Writes `OUT/<tracklet id>/<frame>.jpg`, the boxes as MOT text in `OUT/tracks.txt`, and, at the
-    very end, `OUT/tracklets.json`. Frames are numbered from 1 there. Memory is constant.
+    very end, `OUT/tracklets.json`. Frames are numbered from 1 there. Memory is constant. Stopped
+    or killed on the way and called again with the same detector by name, it goes on: what was found
+    is not searched for again.
 
-    A live camera is read until the program is interrupted (Ctrl-C), which ends it properly. Its
-    finished tracklets are listed once a minute, so that a gallery can take them in meanwhile and
-    nothing of what is listed is lost with the power.
+    A live camera is read until the program is interrupted, which ends it properly. Its finished
+    tracklets are listed once a minute, so that a gallery can take them in meanwhile and nothing of
+    what is listed is lost with the power; called again, it adds to them, and has a file of boxes
+    for each recording.
 
     Args:
         source: a video file, a folder of pictures, or the URL of a camera or video.
@@ -144,9 +152,9 @@ def track(
     counts = Counts()
     frames = frames_from(source, counts, fps=fps)
     given = None if boxes is None else read_boxes(boxes, classes, first_frame)
+    settings = _settings(source, detector, detector_input)
     if isinstance(detector, str) and given is None:
         detector = open_detector(detector, detector_input)
-    scenes = _detected(frames, cast(Detector, detector)) if given is None else _given(frames, given)
     known = TrackReport(
         source=without_password(source),
         camera=camera,
@@ -154,10 +162,18 @@ def track(
         expected_frames=expected_frames(source),
         notes=() if given is None else given.notes,
     )
-    begun = start.astimezone(UTC) if start else datetime.now(UTC) if is_url(source) else None
-    keep_numbers = given is not None and given.people is not None
     with locked(out):
-        folder = TrackletFolder(out, _prefix(source, camera, begun), min_length, keep_numbers)
+        recording = _Recording(source, camera, out, start)
+        keep_numbers = given is not None and given.people is not None
+        folder = TrackletFolder(
+            out, recording.prefix, min_length, keep_numbers, recording.boxes_file, recording.kept
+        )
+        if given is not None:
+            scenes = _given(frames, given)
+        else:
+            detect = cast(Detector, detector)
+            journal = out / UNFINISHED
+            scenes = _followed(frames, _journalled(detect, journal, {**settings, "fps": fps}))
 
         def write_list() -> TrackReport:
             report = replace(
@@ -170,39 +186,153 @@ def track(
                 reconnects=counts.reconnects,
                 sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
                 boxes_dropped=folder.dropped,
+                boxes_left_out={} if given is None else _left_out(given, counts),
                 too_short=folder.too_short,
+                still=folder.still,
             )
-            write_json(out / TRACKLETS_FILE, _document(report, folder, begun))
+            write_json(out / TRACKLETS_FILE, recording.document(report, folder))
             return report
 
         _cut_out(scenes, known.expected_frames, folder, write_list if is_url(source) else None)
         report = write_list()
         folder.finish()
-        return report
+    return report
 
 
-def _left_out(given: GivenBoxes, frames: int) -> dict[str, int]:
+def _left_out(given: GivenBoxes, counts: Counts) -> dict[str, int]:
     """Boxes that led to no crop, by reason, those beyond the video's end included."""
+    frames = counts.read + counts.broken
     beyond = sum(len(found) for index, found in given.frames.items() if index >= frames)
     return {**given.left_out, **({"beyond the video's end": beyond} if beyond else {})}
 
 
-def _prefix(source: str | Path, camera: str, begun: datetime | None) -> str:
-    """What sets the tracklets of this recording apart from others of the same camera."""
-    name = Path(source).resolve().stem if begun is None else begun.strftime("%Y%m%dT%H%M%SZ")
-    return f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
+class _Recording:
+    """What a video is called in its folder, and what the folder holds of earlier ones.
+
+    Attributes:
+        prefix: sets the tracklets apart from those of other recordings of the same camera.
+        boxes_file: name of the file of boxes.
+        kept: the list's entries for earlier recordings of the same live camera.
+    """
+
+    def __init__(self, source: str | Path, camera: str, out: Path, start: datetime | None) -> None:
+        live, self.kept = is_url(source), []
+        self._begun = start.astimezone(UTC) if start else datetime.now(UTC) if live else None
+        self._first = self._begun
+        if live and (out / TRACKLETS_FILE).exists():
+            document = read_json(out / TRACKLETS_FILE)
+            try:
+                same = (document["source"], document["camera"]) == (
+                    without_password(source),
+                    camera,
+                )
+                self.kept = list(document["tracklets"]) if same else []
+                self._first = datetime.fromisoformat(document["start"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise ReseenError(f"{out / TRACKLETS_FILE} is damaged: {error!r}") from error
+            if not same:
+                raise ReseenError(f"{out} is not empty; it holds another camera's tracklets")
+        name = Path(source).resolve().stem
+        if self._begun is not None:
+            while any(out.glob(f"*-{self._begun:%Y%m%dT%H%M%SZ}-*")):
+                self._begun += timedelta(seconds=1)
+            name = f"{self._begun:%Y%m%dT%H%M%SZ}"
+        self.prefix = f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
+        self.boxes_file = f"tracks-{name}.txt" if live else BOXES_FILE
+
+    def document(self, report: TrackReport, folder: "TrackletFolder") -> dict[str, Any]:
+        """What stands in the list of tracklets; times count from the first recording's start."""
+        shift = (self._begun - self._first).total_seconds() if self._begun and self._first else 0.0
+        return {
+            "source": report.source,
+            "camera": report.camera,
+            "start": None if self._first is None else self._first.isoformat(),
+            "counts": {**asdict(report), "out": str(report.out)},
+            "tracklets": [
+                *self.kept,
+                *(
+                    {
+                        "id": folder.name(tracklet),
+                        "camera": report.camera,
+                        "source": report.source,
+                        "start_seconds": tracklet.start_seconds + shift,
+                        "end_seconds": tracklet.end_seconds + shift,
+                        "first_frame": tracklet.first_frame + 1,
+                        "last_frame": tracklet.last_frame + 1,
+                        "crops": tracklet.crops,
+                        "cut": tracklet.cut,
+                    }
+                    for tracklet in folder.ended
+                ),
+            ],
+        }
 
 
-def _detected(frames: Iterator[Frame], detect: Detector) -> Iterator[Scene]:
-    """Follow the people whom a detector finds in each picture."""
+def _settings(
+    source: str | Path, detector: str | Detector, detector_input: str | None
+) -> dict[str, Any]:
+    """What must be the same for what was found before to be used again."""
+
+    def file(path: str | Path) -> list[Any]:
+        known = not is_url(path) and Path(path).exists()
+        return [
+            str(path),
+            *((Path(path).stat().st_size, Path(path).stat().st_mtime_ns) if known else ()),
+        ]
+
+    named = isinstance(detector, str) and not is_url(source)
+    return {
+        "source": file(without_password(source)),
+        "detector": file(detector) if isinstance(detector, str) and named else None,
+        "input": detector_input,
+    }
+
+
+def _journalled(
+    detect: Detector, journal: Path, settings: dict[str, Any]
+) -> Callable[[Frame], Detections]:
+    """Find people, and write down what was found, so that a stopped run need not search again."""
+    before = _found_before(journal, settings) if settings["detector"] else {}
+    replay = getattr(detect, "replay", None)
 
     def find(frame: Frame) -> Detections:
+        if frame.index in before:
+            found = before.pop(frame.index)
+            if replay is not None:
+                replay(frame.picture, found)
+            return found
         found = detect(frame.picture)
         if not isinstance(found, Detections):
             raise ReseenError(f"the detector gave {type(found).__name__}; it must give Detections")
+        if settings["detector"]:
+            line = [frame.index, found.boxes.tolist(), found.scores.tolist()]
+            with _writing(journal), journal.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
         return found
 
-    return _followed(frames, find)
+    return find
+
+
+def _found_before(journal: Path, settings: dict[str, Any]) -> dict[int, Detections]:
+    """Detections by frame of a run with the same settings; begins anew where they differ."""
+    found: dict[int, Detections] = {}
+    head, good = json.dumps(settings) + "\n", 0
+    with _writing(journal), journal.open("r+", encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file):
+            if not line.endswith("\n") or (number == 0 and line != head):
+                break
+            if number:
+                try:
+                    index, boxes, scores = json.loads(line)
+                    found[index] = Detections.of(boxes, scores)
+                except (ValueError, TypeError, ReseenError):
+                    break
+            good += len(line.encode())
+        file.seek(good)
+        file.truncate()
+        if not good:
+            file.write(head)
+    return found
 
 
 def _given(frames: Iterator[Frame], given: GivenBoxes) -> Iterator[Scene]:
@@ -279,6 +409,9 @@ class _Growing:
         crops: how many are on disk.
         waiting: the crops that are not on disk because there are too few yet.
         ended: whether the person is gone.
+        cut: numbers of the frames in which the picture's edge cuts the body.
+        moved, changed: by how much the box has moved, as a share of its height, and what is in it
+            has changed, in grey levels, since the first crop.
     """
 
     first_frame: int
@@ -289,6 +422,34 @@ class _Growing:
     crops: int = 0
     waiting: list[Crop] = field(default_factory=list)
     ended: bool = False
+    cut: list[int] = field(default_factory=list)
+    moved: float = 0.0
+    changed: float = 0.0
+    _first: tuple[Boxes, NDArray[np.int16]] | None = None
+
+    def take(self, frame: Frame, box: Boxes, score: float) -> None:
+        """Take the next crop, the part of a picture in a box (4,)."""
+        import cv2
+
+        height, width = frame.picture.shape[:2]
+        picture = _cut(frame.picture, box)
+        grey = cv2.cvtColor(cv2.resize(picture, (16, 32)), cv2.COLOR_RGB2GRAY).astype(np.int16)
+        first_box, first_grey = self._first = self._first or (box, grey)
+        moved = np.abs(box - first_box).max() / (first_box[3] - first_box[1])
+        self.moved, changed = max(self.moved, float(moved)), np.abs(grey - first_grey).mean()
+        self.changed = max(self.changed, float(changed))
+        self.last_frame, self.end_seconds = frame.index, frame.seconds
+        if box[:2].min() < 1 or box[2] > width - 1 or box[3] > height - 1:
+            self.cut.append(frame.index + 1)
+        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        self.waiting.append(Crop(frame.index, box, score, jpeg.tobytes()))
+
+    @property
+    def still(self) -> bool:
+        """Whether this is no person, because it never stirred for long."""
+        lasted = self.end_seconds - self.start_seconds >= STILL_SECONDS
+        return lasted and self.moved < STILL_MOVE and self.changed < STILL_CHANGE
 
 
 class TrackletFolder:
@@ -301,9 +462,18 @@ class TrackletFolder:
         tracklets: those that are on disk, in the order in which they became long enough.
         dropped: boxes that lay outside the picture.
         too_short: people seen in fewer than `min_length` frames.
+        still: what was taken for people and never stirred; its tracklets are removed again.
     """
 
-    def __init__(self, folder: Path, prefix: str, min_length: int, keep_numbers: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        prefix: str,
+        min_length: int,
+        keep_numbers: bool,
+        boxes_file: str = BOXES_FILE,
+        kept: Sequence[dict[str, Any]] = (),
+    ) -> None:
         """Begin in an empty or new folder; what a run left there that listed nothing is removed.
 
         Args:
@@ -311,18 +481,21 @@ class TrackletFolder:
             prefix: what the tracklets' names begin with.
             min_length: the least number of crops of a tracklet.
             keep_numbers: whether tracklets have the people's numbers, or count from 1.
+            boxes_file: name of the file of boxes.
+            kept: entries of tracklets that are there and stay.
 
         Raises:
             ReseenError: the folder holds something else, or cannot be written.
         """
         self.tracklets: list[_Growing] = []
-        self.dropped = self.too_short = 0
+        self.dropped = self.too_short = self.still = 0
+        self._boxes, self._begun = folder / boxes_file, 0
         self._folder, self._prefix = folder, prefix
         self._min_length, self._keep_numbers = min_length, keep_numbers
         self._open: dict[int, _Growing] = {}
         with _writing(folder):
-            _clear(folder)
-            (folder / BOXES_FILE).touch()
+            _clear(folder, {entry["id"] for entry in kept})
+            self._boxes.touch()
 
     @property
     def ended(self) -> list[_Growing]:
@@ -349,8 +522,7 @@ class TrackletFolder:
             if tracklet is None:
                 tracklet = _Growing(frame.index, frame.index, frame.seconds, frame.seconds)
                 self._open[seen.person] = tracklet
-            tracklet.last_frame, tracklet.end_seconds = frame.index, frame.seconds
-            tracklet.waiting.append(Crop(frame.index, box, seen.score, _cut(frame.picture, box)))
+            tracklet.take(frame, box, seen.score)
             if tracklet.number is not None or len(tracklet.waiting) >= self._min_length:
                 self._flush(tracklet, seen.person)
 
@@ -360,6 +532,17 @@ class TrackletFolder:
             tracklet = self._open.pop(person)
             tracklet.ended = True
             self.too_short += tracklet.number is None
+            if tracklet.number is not None and tracklet.still and not self._keep_numbers:
+                self._remove(tracklet)
+
+    def _remove(self, tracklet: _Growing) -> None:
+        self.still += 1
+        self.tracklets.remove(tracklet)
+        with _writing(self._folder):
+            shutil.rmtree(self._folder / self.name(tracklet))
+            lines = self._boxes.read_text(encoding="utf-8").splitlines(keepends=True)
+            others = [line for line in lines if line.split(",")[1] != str(tracklet.number)]
+            self._boxes.write_text("".join(others), encoding="utf-8")
 
     def finish(self) -> None:
         """Say that everything is written; before, the folder counts as unfinished."""
@@ -368,13 +551,14 @@ class TrackletFolder:
     def _flush(self, tracklet: _Growing, person: int) -> None:
         with _writing(self._folder):
             if tracklet.number is None:
-                tracklet.number = person if self._keep_numbers else len(self.tracklets) + 1
+                self._begun += 1
+                tracklet.number = person if self._keep_numbers else self._begun
                 self.tracklets.append(tracklet)
                 (self._folder / self.name(tracklet)).mkdir()
             for crop in tracklet.waiting:
                 path = self._folder / self.name(tracklet) / f"{crop.frame + 1:06d}.jpg"
                 path.write_bytes(crop.jpeg)
-            with (self._folder / BOXES_FILE).open("a", encoding="utf-8") as file:
+            with self._boxes.open("a", encoding="utf-8") as file:
                 file.writelines(_mot_line(tracklet.number, crop) for crop in tracklet.waiting)
         tracklet.crops += len(tracklet.waiting)
         tracklet.waiting.clear()
@@ -389,63 +573,34 @@ def _writing(path: Path) -> Iterator[None]:
         raise cannot_write(path, error) from error
 
 
-def _clear(folder: Path) -> None:
+def _clear(folder: Path, kept: Set[str]) -> None:
+    """Make room, or remove what a run left that was stopped; what is `kept` stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / TRACKLETS_FILE).exists():
-        raise ReseenError(f"{folder} is not empty; choose another folder or delete it first")
-    claim(folder, UNFINISHED)
+    if not kept:
+        if (folder / TRACKLETS_FILE).exists():
+            raise ReseenError(f"{folder} is not empty; choose another folder or delete it first")
+        claim(folder, UNFINISHED)
     (folder / UNFINISHED).touch()
     for entry in folder.iterdir():
-        if entry.is_dir() and TRACKLET_NAME.fullmatch(entry.name):
+        if entry.is_dir() and TRACKLET_NAME.fullmatch(entry.name) and entry.name not in kept:
             shutil.rmtree(entry)
         elif entry.name == BOXES_FILE:
             entry.unlink()
 
 
-def _cut(picture: Picture, box: Boxes) -> bytes:
-    """Cut a box out of a picture, as JPEG.
+def _cut(picture: Picture, box: Boxes) -> Picture:
+    """Cut a box out of a picture.
 
     A box narrower than the data sets' shape is widened to it about its middle, so that nobody is
     stretched; wider ones stay as they are. The picture's border cuts off what lies beyond.
     """
-    import cv2
-
     left, top, right, bottom = box.tolist()
     missing = max(SHAPE * (bottom - top) - (right - left), 0) / 2
     columns = slice(max(round(left - missing), 0), max(round(right + missing), 1))
-    crop = picture[round(top) : max(round(bottom), 1), columns]
-    _, jpeg = cv2.imencode(
-        ".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-    )
-    return jpeg.tobytes()
+    return picture[round(top) : max(round(bottom), 1), columns]
 
 
 def _mot_line(number: int, crop: Crop) -> str:
     left, top, right, bottom = crop.box.tolist()
     box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
     return f"{crop.frame + 1},{number},{box},{crop.score:.4f},-1,-1,-1\n"
-
-
-def _document(
-    report: TrackReport, folder: TrackletFolder, begun: datetime | None
-) -> dict[str, Any]:
-    """What stands in the list of tracklets."""
-    return {
-        "source": report.source,
-        "camera": report.camera,
-        "start": None if begun is None else begun.isoformat(),
-        "counts": {**asdict(report), "out": str(report.out)},
-        "tracklets": [
-            {
-                "id": folder.name(tracklet),
-                "camera": report.camera,
-                "source": report.source,
-                "start_seconds": tracklet.start_seconds,
-                "end_seconds": tracklet.end_seconds,
-                "first_frame": tracklet.first_frame + 1,
-                "last_frame": tracklet.last_frame + 1,
-                "crops": tracklet.crops,
-            }
-            for tracklet in folder.ended
-        ],
-    }
