@@ -160,6 +160,15 @@ def cannot_write(path: Path, error: OSError) -> ReseenError:
     return ReseenError(f"cannot write {path}: {error.strerror or error}")
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
     with written_aside(path) as temporary:

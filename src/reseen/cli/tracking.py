@@ -36,6 +36,7 @@ def track(
     fps: Annotated[float, within(0, above=True)] = 25.0,
     min_length: Annotated[int, within(1)] = 8,
     password_file: Path | None = None,
+    preview: Path | None = None,
     json: Json = None,
 ) -> None:
     """Find, follow and cut out the people in a video.
@@ -56,6 +57,7 @@ def track(
         min_length: Who is seen in fewer frames is left out.
         password_file: File whose first line is a camera's password, so that it need not stand in
             the URL; or set RESEEN_CAMERA_PASSWORD.
+        preview: Film, .mp4 or .avi, that shows the people with their boxes.
     """
     from reseen.tracking.track import track
     from reseen.tracking.video import is_url, with_password
@@ -75,6 +77,7 @@ def track(
         start=None if start is None else datetime.fromtimestamp(start, UTC),
         fps=fps,
         min_length=min_length,
+        preview=preview,
     )
     save_result(json, {**asdict(report), "out": str(report.out)})
     expected = f" of {report.expected_frames:,}" if report.cut_off else ""

@@ -1,11 +1,9 @@
 """From raw video to tracklets: people found, followed, cut out and written."""
 
-import json
 import math
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +14,14 @@ from numpy.typing import NDArray
 
 from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED
 from reseen.errors import ReseenError
-from reseen.files import cannot_write, claim, locked, read_json, write_json
+from reseen.files import claim, locked, read_json, write_json, writing
 from reseen.progress import progress
 from reseen.tracking.detections import Boxes, Detections, Detector
 from reseen.tracking.detectors import open_detector
+from reseen.tracking.journal import journalled, settings_of
 from reseen.tracking.mot import GivenBoxes, read_boxes
-from reseen.tracking.tracker import Followed, Tracker
+from reseen.tracking.preview import check_film, filmed
+from reseen.tracking.tracker import Followed, Scene, Tracker
 from reseen.tracking.video import (
     Counts,
     Frame,
@@ -54,9 +54,6 @@ SHAPE = 0.5
 BOXES_FILE = "tracks.txt"
 TRACKLET_NAME = re.compile(r".+-\d{6,}")
 NOBODY = Detections.of([], [])
-
-Scene = tuple[Frame, list[Followed], Set[int]]
-"""A frame, the people in sight, and the numbers of all who may be seen later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +109,7 @@ def track(
     start: datetime | None = None,
     fps: float = 25.0,
     min_length: int = MIN_LENGTH,
+    preview: Path | None = None,
 ) -> TrackReport:
     """Find, follow and cut out the people in a video.
 
@@ -139,6 +137,7 @@ def track(
             time unless it says otherwise. A live camera starts now.
         fps: frames per second of a source that has no times of its own.
         min_length: who is seen in fewer frames is left out.
+        preview: a film, .mp4 or .avi, that shows the people with their boxes.
 
     Raises:
         ReseenError: bad input, or the folder cannot be written.
@@ -149,10 +148,12 @@ def track(
         raise ReseenError(f"{fps} frames per second are not possible; give a number above 0")
     if min_length < 1:
         raise ReseenError(f"a tracklet of {min_length} frames is not possible; give 1 or more")
+    if preview is not None:
+        check_film(preview)
     counts = Counts()
     frames = frames_from(source, counts, fps=fps)
     given = None if boxes is None else read_boxes(boxes, classes, first_frame)
-    settings = _settings(source, detector, detector_input)
+    settings = settings_of(source, detector, detector_input)
     if isinstance(detector, str) and given is None:
         detector = open_detector(detector, detector_input)
     known = TrackReport(
@@ -173,7 +174,9 @@ def track(
         else:
             detect = cast(Detector, detector)
             journal = out / UNFINISHED
-            scenes = _followed(frames, _journalled(detect, journal, {**settings, "fps": fps}))
+            scenes = _followed(frames, journalled(detect, journal, {**settings, "fps": fps}))
+        if preview is not None:
+            scenes = filmed(scenes, preview, is_url(source))
 
         def write_list() -> TrackReport:
             report = replace(
@@ -266,73 +269,6 @@ class _Recording:
                 ),
             ],
         }
-
-
-def _settings(
-    source: str | Path, detector: str | Detector, detector_input: str | None
-) -> dict[str, Any]:
-    """What must be the same for what was found before to be used again."""
-
-    def file(path: str | Path) -> list[Any]:
-        known = not is_url(path) and Path(path).exists()
-        return [
-            str(path),
-            *((Path(path).stat().st_size, Path(path).stat().st_mtime_ns) if known else ()),
-        ]
-
-    named = isinstance(detector, str) and not is_url(source)
-    return {
-        "source": file(without_password(source)),
-        "detector": file(detector) if isinstance(detector, str) and named else None,
-        "input": detector_input,
-    }
-
-
-def _journalled(
-    detect: Detector, journal: Path, settings: dict[str, Any]
-) -> Callable[[Frame], Detections]:
-    """Find people, and write down what was found, so that a stopped run need not search again."""
-    before = _found_before(journal, settings) if settings["detector"] else {}
-    replay = getattr(detect, "replay", None)
-
-    def find(frame: Frame) -> Detections:
-        if frame.index in before:
-            found = before.pop(frame.index)
-            if replay is not None:
-                replay(frame.picture, found)
-            return found
-        found = detect(frame.picture)
-        if not isinstance(found, Detections):
-            raise ReseenError(f"the detector gave {type(found).__name__}; it must give Detections")
-        if settings["detector"]:
-            line = [frame.index, found.boxes.tolist(), found.scores.tolist()]
-            with _writing(journal), journal.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        return found
-
-    return find
-
-
-def _found_before(journal: Path, settings: dict[str, Any]) -> dict[int, Detections]:
-    """Detections by frame of a run with the same settings; begins anew where they differ."""
-    found: dict[int, Detections] = {}
-    head, good = json.dumps(settings) + "\n", 0
-    with _writing(journal), journal.open("r+", encoding="utf-8", newline="\n") as file:
-        for number, line in enumerate(file):
-            if not line.endswith("\n") or (number == 0 and line != head):
-                break
-            if number:
-                try:
-                    index, boxes, scores = json.loads(line)
-                    found[index] = Detections.of(boxes, scores)
-                except (ValueError, TypeError, ReseenError):
-                    break
-            good += len(line.encode())
-        file.seek(good)
-        file.truncate()
-        if not good:
-            file.write(head)
-    return found
 
 
 def _given(frames: Iterator[Frame], given: GivenBoxes) -> Iterator[Scene]:
@@ -493,7 +429,7 @@ class TrackletFolder:
         self._folder, self._prefix = folder, prefix
         self._min_length, self._keep_numbers = min_length, keep_numbers
         self._open: dict[int, _Growing] = {}
-        with _writing(folder):
+        with writing(folder):
             _clear(folder, {entry["id"] for entry in kept})
             self._boxes.touch()
 
@@ -538,7 +474,7 @@ class TrackletFolder:
     def _remove(self, tracklet: _Growing) -> None:
         self.still += 1
         self.tracklets.remove(tracklet)
-        with _writing(self._folder):
+        with writing(self._folder):
             shutil.rmtree(self._folder / self.name(tracklet))
             lines = self._boxes.read_text(encoding="utf-8").splitlines(keepends=True)
             others = [line for line in lines if line.split(",")[1] != str(tracklet.number)]
@@ -549,7 +485,7 @@ class TrackletFolder:
         (self._folder / UNFINISHED).unlink(missing_ok=True)
 
     def _flush(self, tracklet: _Growing, person: int) -> None:
-        with _writing(self._folder):
+        with writing(self._folder):
             if tracklet.number is None:
                 self._begun += 1
                 tracklet.number = person if self._keep_numbers else self._begun
@@ -562,15 +498,6 @@ class TrackletFolder:
                 file.writelines(_mot_line(tracklet.number, crop) for crop in tracklet.waiting)
         tracklet.crops += len(tracklet.waiting)
         tracklet.waiting.clear()
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn a full disk or a folder that cannot be written into one clear line."""
-    try:
-        yield
-    except OSError as error:
-        raise cannot_write(path, error) from error
 
 
 def _clear(folder: Path, kept: Set[str]) -> None:

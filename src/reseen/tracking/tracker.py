@@ -7,13 +7,14 @@ as in C-BIoU (Yang et al., WACV 2023). Who looks too different from a person doe
 them: people who cross keep their numbers, and a box that slides to somebody else begins anew.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reseen.tracking.detections import LEAST_SCORE, SURE_SCORE, Boxes, Detections, overlap
-from reseen.tracking.video import Picture
+from reseen.tracking.video import Frame, Picture
 
 BUFFERS = (0.3, 0.5)
 """What is added to each side of a box, as a share of its width and height, one after the other."""
@@ -66,6 +67,10 @@ class Followed:
     person: int
     box: Boxes
     score: float
+
+
+Scene = tuple[Frame, list[Followed], Set[int]]
+"""A frame, the people in sight, and the numbers of all who may be seen later."""
 
 
 @dataclass(eq=False)

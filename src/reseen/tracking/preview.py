@@ -1,0 +1,94 @@
+"""A film that shows what was followed: the video with a box and a number for each person."""
+
+import colorsys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reseen.errors import ReseenError
+from reseen.files import written_aside
+from reseen.tracking.tracker import Followed, Scene
+from reseen.tracking.video import Picture
+
+CODES = {".mp4": "mp4v", ".avi": "MJPG"}
+GOLDEN = 0.618
+"""Share of the colour circle between one number and the next, so that neighbours differ."""
+
+SLOWEST, FASTEST = 1.0, 120.0
+"""Frames per second of a film; the rate is that of the video's first two frames."""
+
+
+def filmed(scenes: Iterator[Scene], path: Path, live: bool) -> Iterator[Scene]:
+    """Pass scenes on, and film them.
+
+    Args:
+        scenes: frames and the people in them.
+        path: the film, .mp4 or .avi; it is there once all scenes have come.
+        live: whether an interruption is the end of the scenes, and no reason to drop the film.
+    """
+    with written_aside(path) as temporary:
+        film: Any = None
+        try:
+            first = None
+            for scene in scenes:
+                frame, people, _ = scene
+                shown = _drawn(frame.picture, people)
+                if first is None:
+                    first = frame.seconds, shown
+                elif film is None:
+                    film = _begin(temporary, path, first[1], frame.seconds - first[0])
+                if film is not None:
+                    film.write(_sized(shown, first[1]))
+                yield scene
+            if first is not None and film is None:
+                film = _begin(temporary, path, first[1], 1.0)
+        except KeyboardInterrupt:
+            if not live:
+                raise
+        finally:
+            if film is not None:
+                film.release()
+
+
+def _begin(temporary: Path, path: Path, first: Picture, step: float) -> Any:
+    """Open a film and write its first picture, (H, W, 3) in blue, green, red."""
+    import cv2
+
+    rate = min(max(1 / step if step > 0 else FASTEST, SLOWEST), FASTEST)
+    code = cv2.VideoWriter.fourcc(*CODES[path.suffix.lower()])
+    film = cv2.VideoWriter(str(temporary), code, rate, (first.shape[1], first.shape[0]))
+    if not film.isOpened():
+        raise ReseenError(f"{path} cannot be written as a film; try .avi instead of .mp4")
+    film.write(first)
+    return film
+
+
+def check_film(path: Path) -> None:
+    """Refuse a name that says no kind of film.
+
+    Raises:
+        ReseenError: names those that there are.
+    """
+    if path.suffix.lower() not in CODES:
+        raise ReseenError(f"{path} is no name for a film; let it end with {' or '.join(CODES)}")
+
+
+def _sized(picture: Picture, like: Picture) -> Any:
+    import cv2
+
+    return picture if picture.shape == like.shape else cv2.resize(picture, like.shape[1::-1])
+
+
+def _drawn(picture: Picture, people: list[Followed]) -> Any:
+    """The picture, blue first, with boxes."""
+    import cv2
+
+    shown: Any = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    for one in people:
+        left, top, right, bottom = (round(side) for side in one.box.tolist())
+        hue = one.person * GOLDEN % 1
+        colour = [round(255 * share) for share in colorsys.hsv_to_rgb(hue, 0.8, 1.0)]
+        cv2.rectangle(shown, (left, top), (right, bottom), colour, 2)
+        place = (left, max(top - 4, 12))
+        cv2.putText(shown, str(one.person), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 2)
+    return shown
