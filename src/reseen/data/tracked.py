@@ -18,8 +18,9 @@ TRACKLETS_FILE = "tracklets.json"
 UNFINISHED = ".reseen-unfinished"
 """Lies in the folder for as long as `track` writes into it."""
 
-LEAST_WHOLE = 4
-"""Crops that must show a whole body before those cut by the picture's edge are left out."""
+LEAST_WHOLE, LEAST_WHOLE_SHARE = 4, 1 / 3
+"""Crops, and share of them, that must show a whole body before those cut by the picture's edge are
+left out: who always stands at the edge, or has loose boxes that touch it, keeps all."""
 
 
 def tracklets_in(root: Path, camera: str | None = None) -> list[Tracklet]:
@@ -91,7 +92,8 @@ def _loaded(out: Path, entry: _Entry, begun: float, camera: str | None) -> Track
         raise ReseenError(f"{folder} holds {len(files)} of {entry.crops} crops")
     cut = {f"{frame:06d}" for frame in entry.cut}
     whole = [name for name in files if Path(name).stem not in cut]
-    files = whole if len(whole) >= LEAST_WHOLE else files
+    if len(whole) >= max(LEAST_WHOLE, LEAST_WHOLE_SHARE * len(files)):
+        files = whole
     return Tracklet(
         id=entry.id,
         camera=camera or entry.camera,
