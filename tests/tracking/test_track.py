@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from reseen.cli import tracking as cli
-from reseen.data.tracked import load_tracks, tracklets_in
+from reseen.data.tracked import boxes_of, load_tracks, tracklets_in
 from reseen.errors import ReseenError
 from reseen.tracking import track as track_module
 from reseen.tracking import video
@@ -294,7 +294,8 @@ def test_a_live_camera_can_be_taken_up_again_into_its_folder(tmp_path, monkeypat
     ]
     assert second.start - first.start == pytest.approx(7200, abs=1)
     assert all(path.exists() for one in (first, second, third) for path in one.paths)
-    assert (out / "tracks-20240501T140000Z.txt").read_text().startswith("1,1,")
+    assert boxes_of(out, second.id) == out / "tracks-20240501T140000Z.txt"
+    assert boxes_of(out, second.id).read_text().startswith("1,1,")
     with pytest.raises(ReseenError, match="holds another camera's tracklets"):
         track("rtsp://camera/2", "yard", out, detector=find_blocks)
     with pytest.raises(ReseenError, match="is not empty"):

@@ -15,6 +15,9 @@ from reseen.files import read_as
 TRACKLETS_FILE = "tracklets.json"
 """What `track` writes at the very end of a folder of tracklets."""
 
+BOXES_FILE = "tracks.txt"
+"""The boxes as MOT text; a live camera has one such file for each recording."""
+
 UNFINISHED = ".reseen-unfinished"
 """Lies in the folder for as long as `track` writes into it."""
 
@@ -66,6 +69,13 @@ def load_tracks(out: Path, camera: str | None = None) -> list[Tracklet]:
     found = read_as(out / TRACKLETS_FILE, _Tracked, "track the video again")
     begun = found.start.timestamp() if found.start else 0.0
     return [_loaded(out, entry, begun, camera) for entry in found.tracklets]
+
+
+def boxes_of(out: Path, tracklet_id: str) -> Path:
+    """The file in which `track` wrote a tracklet's boxes."""
+    recording = tracklet_id.rpartition("-")[0].rpartition("-")[2]
+    own = out / f"tracks-{recording}.txt"
+    return own if own.exists() else out / BOXES_FILE
 
 
 class _Entry(msgspec.Struct):

@@ -3,9 +3,8 @@
 import shutil
 from pathlib import Path
 
-from reseen.data.tracked import TRACKLETS_FILE
+from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED, boxes_of
 from reseen.files import cannot_write, read_json, write_json, write_text
-from reseen.tracking.track import BOXES_FILE, UNFINISHED
 
 
 def delete_crops(crops: Path) -> bool:
@@ -29,11 +28,12 @@ def delete_crops(crops: Path) -> bool:
     if len(kept) == len(document["tracklets"]):
         return False
     number = str(int(crops.name.rpartition("-")[2]))
-    boxes = (folder / BOXES_FILE).read_text(encoding="utf-8").splitlines(keepends=True)
+    file = boxes_of(folder, crops.name)
+    boxes = file.read_text(encoding="utf-8").splitlines(keepends=True)
     try:
         write_json(folder / TRACKLETS_FILE, {**document, "tracklets": kept})
         others = "".join(line for line in boxes if line.split(",")[1] != number)
-        write_text(folder / BOXES_FILE, others)
+        write_text(file, others)
         shutil.rmtree(crops)
     except OSError as error:
         raise cannot_write(crops, error) from error

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED
+from reseen.data.tracked import BOXES_FILE, TRACKLETS_FILE, UNFINISHED
 from reseen.errors import ReseenError
 from reseen.files import claim, locked, read_json, write_json, writing
 from reseen.progress import progress
@@ -51,7 +51,6 @@ LEAST_SIDE = 4
 SHAPE = 0.5
 """Least width of a crop as a share of its height: that of PRID-2011, iLIDS-VID and MARS."""
 
-BOXES_FILE = "tracks.txt"
 TRACKLET_NAME = re.compile(r".+-\d{6,}")
 NOBODY = Detections.of([], [])
 
