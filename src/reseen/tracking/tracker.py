@@ -7,6 +7,7 @@ as in C-BIoU (Yang et al., WACV 2023). Who looks too different from a person doe
 them: people who cross keep their numbers, and a box that slides to somebody else begins anew.
 """
 
+import math
 from collections.abc import Set
 from dataclasses import dataclass, field
 
@@ -262,9 +263,10 @@ def _look(picture: Picture, box: Boxes) -> Look:
     part = picture[rows, first : max(int(right - inset), first) + 1]
     if not part.size:  # the box ends above the picture
         part = picture[:1, :1]
-    small = cv2.resize(part, LOOK_SIZE, interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(cv2.resize(part, LOOK_SIZE, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
     low, high = np.transpose(LOOK_RANGE)
-    stripes = np.split(np.clip(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), low, high), LOOK_STRIPES)
-    counts = [np.histogramdd(stripe.reshape(-1, 3), LOOK_BINS, LOOK_RANGE)[0] for stripe in stripes]
-    shares = np.sqrt(np.ravel(counts))
-    return np.asarray(shares / max(np.linalg.norm(shares), 1e-9))
+    bins = (np.clip(lab, low, high - 1) - low) * LOOK_BINS // (high - low)
+    stripe = np.arange(LOOK_SIZE[1])[:, None] * LOOK_STRIPES // LOOK_SIZE[1]
+    places = np.ravel_multi_index((stripe, *np.moveaxis(bins, 2, 0)), (LOOK_STRIPES, *LOOK_BINS))
+    shares = np.sqrt(np.bincount(places.ravel(), minlength=LOOK_STRIPES * math.prod(LOOK_BINS)))
+    return np.asarray(shares / np.linalg.norm(shares))
