@@ -313,6 +313,13 @@ def write_boxes(folder: Path) -> Path:
     return folder / "boxes.txt"
 
 
+def test_a_live_camera_that_saw_nobody_can_be_taken_up_again(tmp_path, monkeypatch):
+    live(monkeypatch)
+    for detector, people in ((lambda _: Detections.of([], []), 0), (find_blocks, 1)):
+        track("rtsp://camera/1", "yard", tmp_path / "out", detector=detector)
+        assert len(load_tracks(tmp_path / "out")) == people
+
+
 def test_what_a_live_camera_had_not_listed_makes_room(tmp_path, monkeypatch):
     live(monkeypatch)
     out = tmp_path / "out"

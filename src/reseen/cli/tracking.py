@@ -92,7 +92,7 @@ def track(
         "left out because they never stirred": report.still,
     }
     notes = [*report.notes, *(f"{what}: {count:,}" for what, count in counts.items() if count)]
-    if report.tracklets == report.too_short == 0:
+    if report.tracklets == report.too_short == report.still == 0:
         notes.append(
             "nobody was found: is anybody in sight, and as large as this detector needs "
             "(hog: 64 pixels)? An ONNX detector may want other colours (--detector-input)"

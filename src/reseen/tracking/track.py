@@ -214,11 +214,13 @@ class _Recording:
     Attributes:
         prefix: sets the tracklets apart from those of other recordings of the same camera.
         boxes_file: name of the file of boxes.
-        kept: the list's entries for earlier recordings of the same live camera.
+        kept: the list's entries for earlier recordings of the same live camera; None if there
+            was none.
     """
 
     def __init__(self, source: str | Path, camera: str, out: Path, start: datetime | None) -> None:
-        live, self.kept = is_url(source), []
+        live = is_url(source)
+        self.kept: list[dict[str, Any]] | None = None
         self._begun = start.astimezone(UTC) if start else datetime.now(UTC) if live else None
         self._first = self._begun
         if live and (out / TRACKLETS_FILE).exists():
@@ -228,7 +230,7 @@ class _Recording:
                     without_password(source),
                     camera,
                 )
-                self.kept = list(document["tracklets"]) if same else []
+                self.kept = list(document["tracklets"])
                 self._first = datetime.fromisoformat(document["start"])
             except (KeyError, TypeError, ValueError) as error:
                 raise ReseenError(f"{out / TRACKLETS_FILE} is damaged: {error!r}") from error
@@ -251,7 +253,7 @@ class _Recording:
             "start": None if self._first is None else self._first.isoformat(),
             "counts": {**asdict(report), "out": str(report.out)},
             "tracklets": [
-                *self.kept,
+                *(self.kept or ()),
                 *(
                     {
                         "id": folder.name(tracklet),
@@ -407,7 +409,7 @@ class TrackletFolder:
         min_length: int,
         keep_numbers: bool,
         boxes_file: str = BOXES_FILE,
-        kept: Sequence[dict[str, Any]] = (),
+        kept: Sequence[dict[str, Any]] | None = None,
     ) -> None:
         """Begin in an empty or new folder; what a run left there that listed nothing is removed.
 
@@ -417,7 +419,7 @@ class TrackletFolder:
             min_length: the least number of crops of a tracklet.
             keep_numbers: whether tracklets have the people's numbers, or count from 1.
             boxes_file: name of the file of boxes.
-            kept: entries of tracklets that are there and stay.
+            kept: entries of tracklets that are there and stay; None for a new folder.
 
         Raises:
             ReseenError: the folder holds something else, or cannot be written.
@@ -429,7 +431,7 @@ class TrackletFolder:
         self._min_length, self._keep_numbers = min_length, keep_numbers
         self._open: dict[int, _Growing] = {}
         with writing(folder):
-            _clear(folder, {entry["id"] for entry in kept})
+            _clear(folder, None if kept is None else {entry["id"] for entry in kept})
             self._boxes.touch()
 
     @property
@@ -499,16 +501,20 @@ class TrackletFolder:
         tracklet.waiting.clear()
 
 
-def _clear(folder: Path, kept: Set[str]) -> None:
+def _clear(folder: Path, kept: Set[str] | None) -> None:
     """Make room, or remove what a run left that was stopped; what is `kept` stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not kept:
+    if kept is None:
         if (folder / TRACKLETS_FILE).exists():
             raise ReseenError(f"{folder} is not empty; choose another folder or delete it first")
         claim(folder, UNFINISHED)
     (folder / UNFINISHED).touch()
     for entry in folder.iterdir():
-        if entry.is_dir() and TRACKLET_NAME.fullmatch(entry.name) and entry.name not in kept:
+        if (
+            entry.is_dir()
+            and TRACKLET_NAME.fullmatch(entry.name)
+            and entry.name not in (kept or ())
+        ):
             shutil.rmtree(entry)
         elif entry.name == BOXES_FILE:
             entry.unlink()
