@@ -13,6 +13,7 @@ from reseen.data.clips import (
     PeopleSampler,
     clip_rows,
     crop,
+    middle_crop,
     normalise,
     tracklet_clips,
     view_crops,
@@ -367,3 +368,9 @@ def test_vectors_are_chosen_by_part_and_mirror():
     cut = crop(upper, crops_of((1, 1, False), (8, 8, True)), True)
     assert cut[..., 0].tolist() == [[2, 8, 14], [21, 27, 33]]
     assert len(view_crops(16, 1, cut=False)) == 2
+
+
+def test_the_middle_crop_is_the_crop_of_the_only_view():
+    clips = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 5, 64, 48)))
+    (only,) = view_crops(1, 2)
+    torch.testing.assert_close(middle_crop(clips), crop(clips, only, False))
