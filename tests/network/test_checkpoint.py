@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from reseen.data.coding import FRAME_SHAPE
 from reseen.errors import ReseenError
@@ -91,6 +91,32 @@ def test_damaged_weights(run, length):
         run.network("full")
 
 
+def test_settings_cut_after_any_line_are_named(run):
+    path = run.path / "config.toml"
+    lines = path.read_text().splitlines(keepends=True)
+    assert len(lines) > 37
+    for kept in range(len(lines)):
+        path.write_text("".join(lines[:kept]))
+        with pytest.raises(ReseenError, match=r"config\.toml is not as it was written"):
+            Run.open(run.path)
+
+
+@pytest.mark.parametrize("change", [{"seed": 8}, {"people": [1, 3]}, {"digest": "0"}])
+def test_facts_that_were_changed_are_named(run, change):
+    write_json(run.path / "run.json", read_json(run.path / "run.json") | change)
+    with pytest.raises(ReseenError, match=r"run\.json is not as it was written"):
+        Run.open(run.path)
+
+
+@pytest.mark.parametrize("place", [-1, -100_000, -1_000_001])
+def test_a_flipped_bit_of_the_weights_is_named(run, place):
+    content = bytearray(weights_file(run).read_bytes())
+    content[place] ^= 1
+    weights_file(run).write_bytes(content)
+    with pytest.raises(ReseenError, match=r"weights\.safetensors is not as it was written"):
+        run.network("full")
+
+
 class Bomb:
     """Unpickling it makes a file."""
 
@@ -130,9 +156,8 @@ def test_opening_runs_no_code(run, tmp_path, save, load):
 )
 def test_weights_that_do_not_fit(run, change, words):
     tensors = load_file(weights_file(run)) | change
-    save_file(
-        {name: value for name, value in tensors.items() if value is not None}, weights_file(run)
-    )
+    kept = {name: value for name, value in tensors.items() if value is not None}
+    write_tensors(weights_file(run), kept, {})
     with pytest.raises(ReseenError, match=words):
         run.network("full")
 
@@ -183,6 +208,7 @@ def test_part_weights_come_back(run):
         ({"full": 0.5, "upper": 0.5}, "missing required field `lower`"),
         ({"full": 0.5, "upper": 0.5, "lower": "x"}, r"got `str` - at `\$\.lower`"),
         ({"full": 0.5, "upper": 0.5, "lower": 0}, "holds a weight that is not above 0"),
+        ({"full": 0.5, "upper": 0.3, "lower": 0.3}, "weights that do not sum to 1"),
         ([1, 2, 3], r"parts\.json is damaged: Expected `object`, got `array`"),
     ],
 )

@@ -285,6 +285,17 @@ def test_resuming_a_finished_run_changes_nothing(store, tmp_path):
     assert train(store, run.path, config(), resume=True).identity == identity
 
 
+def test_a_finished_run_trained_longer_equals_one_of_that_length(store, tmp_path):
+    whole = train(store, tmp_path / "whole", config(train={"updates": 6}))
+    short = train(store, tmp_path / "run", config())
+    run = train(store, short.path, config(train={"updates": 6}), resume=True)
+    assert_same_weights(run, whole)
+    assert log_of(run) == log_of(whole)
+    assert Run.open(run.path).config.train.updates == 6
+    with pytest.raises(ReseenError, match=r"its train\.updates is 6, now 4"):
+        train(store, run.path, config(), resume=True)
+
+
 TWO_PROCESSES = """
 import sys
 from pathlib import Path

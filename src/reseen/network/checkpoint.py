@@ -12,6 +12,7 @@ Nothing here is ever executed on opening: weights are safetensors, the rest is t
 """
 
 import hashlib
+import json
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -102,26 +103,41 @@ class Run:
         """
         if (path / RUN_FILE).exists():
             raise ReseenError(f"{path} holds a run already; go on with --resume or choose another")
-        write_text(path / CONFIG_FILE, config.to_toml())
-        write_json(path / RUN_FILE, {"format": FORMAT, **asdict(facts)})
-        return cls(path, config, facts)
+        run = cls(path, config, facts)
+        run.write_config()
+        digest = _digest(json.dumps(asdict(facts)))
+        write_json(path / RUN_FILE, {"format": FORMAT, "digest": digest, **asdict(facts)})
+        return run
+
+    def write_config(self) -> None:
+        """Write the settings, under a line with their digest."""
+        text = self.config.to_toml()
+        write_text(self.path / CONFIG_FILE, f"# digest {_digest(text)}\n{text}")
 
     @classmethod
     def open(cls, path: Path) -> "Run":
         """Open a run folder; weights are read when they are asked for.
 
         Raises:
-            ReseenError: there is no run, or it was written by another version.
+            ReseenError: there is no run, it was written by another version, or its settings or
+                facts are not as they were written.
         """
         if not (path / RUN_FILE).is_file():
             raise ReseenError(f"{path} is not a run; make one with: reseen train")
         values = read_json(path / RUN_FILE)
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ReseenError(f"{path} was written by another version of reseen; train it again")
+        digest = values.pop("digest", None)
         facts = converted(values, RunFacts, path / RUN_FILE, "train it again")
         if not facts.parts:
             raise ReseenError(f"{path / RUN_FILE} names no body parts; train it again")
-        return cls(path, Config.load(path / CONFIG_FILE), facts)
+        if digest != _digest(json.dumps(asdict(facts))):
+            raise ReseenError(f"{path / RUN_FILE} is not as it was written; train it again")
+        config = Config.load(path / CONFIG_FILE)
+        head, _, text = (path / CONFIG_FILE).read_text(encoding="utf-8").partition("\n")
+        if head != f"# digest {_digest(text)}":
+            raise ReseenError(f"{path / CONFIG_FILE} is not as it was written; train it again")
+        return cls(path, config, facts)
 
     def network(self, part: BodyPart, weights: str = WEIGHTS_FILE) -> SpatialTemporalFusion:
         """The trained network of a body part, in evaluation mode on the CPU.
@@ -154,6 +170,8 @@ class Run:
         weights = torch.tensor([getattr(found, part) for part in PartFusion.PARTS])
         if not (weights > 0).all():
             raise ReseenError(f"{path} holds a weight that is not above 0")
+        if abs(weights.sum().item() - 1) > 1e-5:  # a softmax; its three roundings are 2e-7
+            raise ReseenError(f"{path} holds weights that do not sum to 1; train it again")
         fusion = PartFusion()
         fusion.logits.data = weights.log()
         return fusion
@@ -231,9 +249,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ReseenError(f"{path} is missing; the training has not finished")
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ReseenError(f"{path} is not a whole safetensors file ({error})") from error
+    if metadata.pop("digest", None) != _tensors_digest(tensors, metadata):
+        raise ReseenError(f"{path} is not as it was written; train it again")
+    return tensors, metadata
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -241,9 +263,22 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with written_aside(path) as temporary:
         try:
-            save_file(contiguous, temporary, metadata)
+            digest = _tensors_digest(contiguous, metadata)
+            save_file(contiguous, temporary, {**metadata, "digest": digest})
         except SafetensorError as error:  # it wraps the system's error, as text only
             raise OSError(_error_number(str(error)), str(error)) from error
+
+
+def _tensors_digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    digest = hashlib.blake2b(repr(sorted(metadata.items())).encode(), digest_size=16)
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _error_number(text: str) -> int:

@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -201,10 +201,26 @@ def _open_run(
         fabric.barrier()
         return Run(out, config, facts)
     run = Run.open(out)
+    fabric.barrier()  # nobody changes it before all have read it
     settings = _settings(config, facts)
+    longer = config.train.updates > run.config.train.updates
     for name, before in _settings(run.config, run.facts).items():
-        if before != settings[name]:
+        if before != settings[name] and not (longer and name == "train.updates"):
             raise ReseenError(f"cannot resume {out}: its {name} is {before}, now {settings[name]}")
+    if longer:
+        run = _longer(fabric, run, config)
+    return run
+
+
+def _longer(fabric: Fabric, run: Run, config: Config) -> Run:
+    """The run with more updates to go: networks that were finished go on from their checkpoints."""
+    run = replace(run, config=config)
+    if fabric.is_global_zero:
+        finished = (run.path / part / WEIGHTS_FILE for part in run.facts.parts)
+        for file in (run.path / PARTS_FILE, *finished):
+            file.unlink(missing_ok=True)
+        run.write_config()
+    fabric.barrier()
     return run
 
 
