@@ -15,6 +15,7 @@ import pytest
 
 from reseen.data import prepare as module
 from reseen.data.coding import pack_frames
+from reseen.data.frame_vectors import open_network
 from reseen.data.pictures import read_picture
 from reseen.data.prepare import prepare
 from reseen.data.store import INDEX_FILE, PLAN_FILE, FrameStore, damaged_shards, shard_file
@@ -351,3 +352,30 @@ def test_too_small_frames_for_a_flow_are_named_with_their_tracklet(benchmark, tm
         cv2.imwrite(str(path), np.zeros((6, 4, 3), np.uint8))
     with pytest.raises(ReseenError, match="tracklet 2/1: frames of 6x4 pixels are too small"):
         prepare(benchmark, tmp_path / "store", flow="dis", processes=1)
+
+
+def test_a_store_of_a_trunk_holds_its_vectors_of_each_half_and_mirror(benchmark, tmp_path):
+    store = prepare(benchmark, tmp_path / "store", processes=2, trunk="lite0")
+    assert store.frame_shape == (6, 3_712)
+    assert (store.frames.dtype, store.trunk, store.flow) == (np.float16, "lite0-57934424", "none")
+    network = open_network("lite0")
+    for index, tracklet in enumerate(benchmark.tracklets):
+        pictures = [read_picture(path) for path in tracklet.paths]
+        for place, part in ((0, slice(0, 40)), (2, slice(0, 20)), (4, slice(20, 40))):
+            halves = [picture[part] for picture in pictures]
+            mirrored = [np.ascontiguousarray(half[:, ::-1]) for half in halves]
+            found = store.tracklet(index)[:, place : place + 2].astype(np.float32)
+            np.testing.assert_allclose(found[:, 0], network.vectors(halves), atol=1e-3)
+            np.testing.assert_allclose(found[:, 1], network.vectors(mirrored), atol=1e-3)
+    assert not list(damaged_shards(store.path))
+
+
+def test_a_store_of_another_trunk_is_not_gone_on_with(benchmark, copied):
+    with pytest.raises(ReseenError, match=r"with the trunk \(none\), not lite0-57934424"):
+        prepare(copied[0], copied[1], trunk="lite0")
+
+
+def test_a_trunk_that_cannot_be_used_leaves_nothing(benchmark, tmp_path):
+    with pytest.raises(ReseenError, match="neither an ONNX file"):
+        prepare(benchmark, tmp_path / "store", trunk="nothing")
+    assert not (tmp_path / "store").exists()

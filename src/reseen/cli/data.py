@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reseen.cli.options import Dataset, DatasetRoot, Json, Seed, save_result, within
+from reseen.cli.options import Dataset, DatasetRoot, Json, Seed, Style, save_result, within
 from reseen.progress import make_table, plain, print_notes, print_table
 
 
@@ -53,6 +53,8 @@ def prepare(
     *,
     out: Path,
     flow: Literal["lucas-kanade", "dis"] = "lucas-kanade",
+    trunk: str = "",
+    style: Style = None,
     json: Json = None,
 ) -> None:
     """Decode a data set, compute its optical flow and pack both for training.
@@ -62,11 +64,13 @@ def prepare(
     Args:
         out: The store to make.
         flow: Lucas-Kanade as in the paper's baseline, or OpenCV's DIS.
+        trunk: Store what a frozen network makes of each picture instead, to train only the head
+            on it: lite0, another trunk of `reseen models list`, or an ONNX file.
     """
     from reseen.data.datasets import load
     from reseen.data.prepare import prepare
 
-    store = prepare(load(dataset, root), out, flow)
+    store = prepare(load(dataset, root), out, flow, trunk=trunk, style=style)
     counts = {
         "frames": len(store.frames),
         "tracklets": len(store),

@@ -1,7 +1,7 @@
 """Networks over single crops, from ONNX files: pictures to vectors of length 1."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -170,6 +170,28 @@ class FrameNetwork:
                 f"{self.path} makes another vector of a crop when others are with it;"
                 " export it in evaluation mode"
             )
+
+
+VIEWS = 6
+
+
+def views_of(network: FrameNetwork, pictures: Iterable[Picture]) -> Iterator[NDArray[np.float16]]:
+    """What a store keeps of each picture for training a head: (6, D) float16.
+
+    The whole picture, its upper and its lower half, each plain and then mirrored.
+    """
+    waiting = iter(pictures)
+    while few := list(islice(waiting, BATCH // VIEWS)):
+        views = [view for picture in few for view in _views(picture)]
+        vectors = network.vectors(views).astype(np.float16)
+        yield from vectors.reshape(len(few), VIEWS, network.dimensions)
+
+
+def _views(picture: Picture) -> Iterator[Picture]:
+    middle = (len(picture) + 1) // 2
+    for part in (picture, picture[:middle], picture[-middle:]):
+        yield part
+        yield np.ascontiguousarray(part[:, ::-1])
 
 
 def open_network(name: str, style: str | None = None) -> FrameNetwork:

@@ -10,13 +10,16 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reseen.data.coding import FRAME_SHAPE, Picture, known_flow, packed
+from reseen.data.frame_vectors import VIEWS, FrameNetwork, open_network, views_of
 from reseen.data.pictures import read_picture
 from reseen.data.store import (
     FORMAT,
@@ -62,8 +65,59 @@ class Packed:
     broken: tuple[tuple[str, ...], ...]
 
 
+@dataclass(frozen=True)
+class Coding:
+    """What a picture becomes in a store: a packed frame with its flow, or vectors of a trunk.
+
+    Attributes:
+        flow: a key of `reseen.data.flow.FLOWS`; "none" with a trunk.
+        trunk, style: what `open_network` takes; no trunk when empty.
+        model_id, dimensions: of the trunk.
+    """
+
+    flow: str
+    trunk: str = ""
+    style: str | None = None
+    model_id: str = ""
+    dimensions: int = 0
+
+    @classmethod
+    def by_trunk(cls, trunk: str, style: str | None) -> "Coding":
+        """Store vectors of a network, which is tried before any work begins."""
+        network = open_network(trunk, style)
+        return cls("none", trunk, style, network.model_id, network.dimensions)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what a picture becomes."""
+        return (VIEWS, self.dimensions) if self.trunk else FRAME_SHAPE
+
+    @property
+    def dtype(self) -> str:
+        """Of what a picture becomes."""
+        return "float16" if self.trunk else "uint8"
+
+    def frames(self, pictures: Iterator[Picture]) -> Iterator[NDArray[Any]]:
+        """What each picture becomes, one by one."""
+        if self.trunk:
+            return views_of(_opened(self.trunk, self.style), pictures)
+        return packed(_a_few_ahead(pictures), self.flow)
+
+
+@cache
+def _opened(trunk: str, style: str | None) -> FrameNetwork:
+    """The trunk, once for each process."""
+    return open_network(trunk, style)
+
+
 def prepare(
-    benchmark: Benchmark, path: str | Path, flow: str = "lucas-kanade", processes: int | None = None
+    benchmark: Benchmark,
+    path: str | Path,
+    flow: str = "lucas-kanade",
+    processes: int | None = None,
+    *,
+    trunk: str = "",
+    style: str | None = None,
 ) -> FrameStore:
     """Decode every picture of a benchmark, compute its flow and pack all into a FrameStore.
 
@@ -76,25 +130,30 @@ def prepare(
         path: the store's folder; made when missing.
         flow: a key of `reseen.data.flow.FLOWS`.
         processes: how many work side by side; as many as there are cores when None.
+        trunk: store what this network makes of each picture, its halves and their mirrors
+            instead: a frozen trunk, run once for each, on which a head trains in minutes. A name
+            that `open_network` takes.
+        style: how the trunk wants its crops, where that cannot be told.
 
     Raises:
-        ReseenError: what lies at `path` is of another source or setting, nobody is left in a
-            split, the disk is full, or a process was killed.
+        ReseenError: the trunk cannot be used, what lies at `path` is of another source or setting,
+            nobody is left in a split, the disk is full, or a process was killed.
     """
     known_flow(flow)
     path = Path(path)
-    recipe = _recipe(benchmark, flow)
+    coding = Coding.by_trunk(trunk, style) if trunk else Coding(flow)
+    recipe = _recipe(benchmark, coding)
     with locked(path):
         if (path / INDEX_FILE).exists():
             _check_unchanged(path, Index.read(path).recipe, recipe)
         else:
             shards = _shards(benchmark.tracklets)
             _begin(path, recipe)
-            _pack_missing(shards, path, flow, processes)
+            _pack_missing(shards, path, coding, processes)
             notes = [
                 read_as(_note_file(path, number), Packed, _ANEW) for number in range(len(shards))
             ]
-            _index(benchmark, recipe, notes).write(path)
+            _index(benchmark, recipe, coding, notes).write(path)
         for file in (*path.glob("frames-*.json"), path / PLAN_FILE):
             file.unlink(missing_ok=True)
     return FrameStore.open(path)
@@ -123,7 +182,7 @@ def _shards(tracklets: Sequence[BenchmarkTracklet]) -> list[list[BenchmarkTrackl
 
 
 def _pack_missing(
-    shards: list[list[BenchmarkTracklet]], path: Path, flow: str, processes: int | None
+    shards: list[list[BenchmarkTracklet]], path: Path, coding: Coding, processes: int | None
 ) -> None:
     """Pack those shards that have no note yet."""
     for left_by_a_kill in path.glob(".frames-*"):
@@ -131,7 +190,7 @@ def _pack_missing(
     missing = [number for number in range(len(shards)) if not _note_file(path, number).exists()]
     pictures = [sum(map(len, shard)) for shard in shards]
     done = sum(pictures) - sum(pictures[number] for number in missing)
-    tasks = ((number, shards[number], path, flow) for number in missing)
+    tasks = ((number, shards[number], path, coding) for number in missing)
     with progress("preparing", sum(pictures), "frames", done) as advance:
         for number in unordered(_pack_shard, tasks, processes):
             advance(pictures[number])
@@ -141,31 +200,32 @@ def _note_file(path: Path, number: int) -> Path:
     return (path / shard_file(number)).with_suffix(".json")
 
 
-def _pack_shard(number: int, tracklets: list[BenchmarkTracklet], path: Path, flow: str) -> int:
+def _pack_shard(number: int, tracklets: list[BenchmarkTracklet], path: Path, coding: Coding) -> int:
     """Write a shard and its note, holding a few pictures at a time; returns its number."""
     lengths: list[int] = []
     broken: list[list[str]] = [[] for _ in tracklets]
     with written_aside(path / shard_file(number)) as temporary:
         with temporary.open("wb") as file:
-            _write_header(file, 0)
+            _write_header(file, 0, coding)
             for tracklet, names in zip(tracklets, broken, strict=True):
-                lengths.append(_write_tracklet(file, tracklet, names, flow))
+                lengths.append(_write_tracklet(file, tracklet, names, coding))
             file.seek(0)
-            _write_header(file, sum(lengths))
+            _write_header(file, sum(lengths), coding)
         digest = digest_of(temporary)
     note = Packed(digest, tuple(lengths), tuple(map(tuple, broken)))
     write_json(_note_file(path, number), asdict(note))
     return number
 
 
-def _write_header(file: BinaryIO, frames: int) -> None:
+def _write_header(file: BinaryIO, frames: int, coding: Coding) -> None:
     """The head of a NumPy file, which leaves room for any number of frames."""
-    head = {"descr": "|u1", "fortran_order": False, "shape": (frames, *FRAME_SHAPE)}
+    kind = np.lib.format.dtype_to_descr(np.dtype(coding.dtype))
+    head = {"descr": kind, "fortran_order": False, "shape": (frames, *coding.shape)}
     np.lib.format.write_array_header_1_0(file, head)
 
 
 def _write_tracklet(
-    file: BinaryIO, tracklet: BenchmarkTracklet, broken: list[str], flow: str
+    file: BinaryIO, tracklet: BenchmarkTracklet, broken: list[str], coding: Coding
 ) -> int:
     """Append a tracklet's frames; the names of unreadable pictures go into `broken`.
 
@@ -174,7 +234,7 @@ def _write_tracklet(
     """
     length = 0
     try:
-        for frame in packed(_a_few_ahead(_readable(tracklet, broken)), flow):
+        for frame in coding.frames(_readable(tracklet, broken)):
             file.write(frame.data)
             length += 1
     except ReseenError as error:
@@ -202,7 +262,7 @@ def _a_few_ahead(pictures: Iterator[Picture]) -> Iterator[Picture]:
         yield from few
 
 
-def _index(benchmark: Benchmark, recipe: Recipe, notes: list[Packed]) -> Index:
+def _index(benchmark: Benchmark, recipe: Recipe, coding: Coding, notes: list[Packed]) -> Index:
     lengths = list(chain.from_iterable(note.lengths for note in notes))
     broken = list(chain.from_iterable(note.broken for note in notes))
     if len(lengths) != len(benchmark.tracklets):
@@ -218,8 +278,8 @@ def _index(benchmark: Benchmark, recipe: Recipe, notes: list[Packed]) -> Index:
             for tracklet, names in zip(benchmark.tracklets, broken, strict=True)
             if names
         ),
-        frame_shape=FRAME_SHAPE,
-        dtype="uint8",
+        frame_shape=coding.shape,
+        dtype=coding.dtype,
         shards=tuple(Shard(sum(note.lengths), note.digest) for note in notes),
         names=tuple(tracklet.name for tracklet in tracklets),
         persons=tuple(tracklet.person for tracklet in tracklets),
@@ -261,10 +321,11 @@ def _remaining(splits: tuple[Split, ...], kept: list[int]) -> tuple[Split, ...]:
     )
 
 
-def _recipe(benchmark: Benchmark, flow: str) -> Recipe:
+def _recipe(benchmark: Benchmark, coding: Coding) -> Recipe:
     return Recipe(
         dataset=benchmark.dataset,
-        flow=flow,
+        flow=coding.flow,
+        trunk=coding.model_id,
         splits=_digest([astuple(split) for split in benchmark.splits]),
         sources={tracklet.name: _source(tracklet) for tracklet in benchmark.tracklets},
     )
@@ -280,6 +341,8 @@ def _check_unchanged(path: Path, written: Recipe, wanted: Recipe) -> None:
 def _first_change(written: Recipe, wanted: Recipe) -> str | None:
     if written.dataset != wanted.dataset:
         return f"with dataset {written.dataset}, not {wanted.dataset}"
+    if written.trunk != wanted.trunk:
+        return f"with the trunk {written.trunk or '(none)'}, not {wanted.trunk or '(none)'}"
     if written.flow != wanted.flow:
         return f"with flow {written.flow}, not {wanted.flow}"
     before, now = written.sources, wanted.sources

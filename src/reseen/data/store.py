@@ -39,12 +39,14 @@ class Recipe:
         splits: a digest of the splits.
         sources: a digest for each tracklet by name: of its person, its camera, and its files'
             names, sizes and times.
+        trunk: the model id of the network whose vectors are stored; empty for pictures.
     """
 
     dataset: str
     flow: str
     splits: str
     sources: dict[str, str]
+    trunk: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ class FrameStore:
     Attributes:
         path: the folder.
         dataset: the data set's name, "prid2011".
-        flow: how the flow channels were computed, a key of `reseen.data.flow.FLOWS`.
+        flow: how the flow channels were computed, a key of `reseen.data.flow.FLOWS`; "none"
+            where vectors are stored.
         fingerprint: changes with the settings and with the pictures' names, sizes and times.
         notes: what the user must know about how the data set was read, a sentence each.
         left_out: the pictures and tracklets that could not be read, a line for each tracklet.
@@ -183,6 +186,7 @@ class FrameStore:
         starts, lengths: (M,) int64; tracklet i has the rows `starts[i]` to
             `starts[i] + lengths[i] - 1`.
         splits: one for each trial, indices into the M tracklets.
+        trunk: the model id of the network whose vectors are stored; empty for pictures.
 
     Raises:
         ReseenError: the arrays do not fit together, or a split is not sound.
@@ -201,6 +205,7 @@ class FrameStore:
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
     splits: tuple[Split, ...]
+    trunk: str = ""
 
     def __post_init__(self) -> None:
         columns = (self.persons, self.cameras, self.starts, self.lengths)
@@ -262,6 +267,7 @@ class FrameStore:
             starts=np.cumsum(lengths) - lengths,
             lengths=lengths,
             splits=index.splits,
+            trunk=index.recipe.trunk,
         )
 
 

@@ -1,5 +1,6 @@
 """ONNX files, opened to be run."""
 
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ def open_session(path: Path) -> Any:
         raise ReseenError(f"the network {path} does not exist")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
+    if parent_process() is not None:  # one of several, each of which has a core
+        options.intra_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(
             str(path), options, providers=onnxruntime.get_available_providers()
