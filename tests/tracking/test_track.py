@@ -355,15 +355,16 @@ def test_a_stopped_run_goes_on_to_the_same_end(shared_data, tmp_path, monkeypatc
         if frame.index >= 50 and frame.index % 2:
             picture = cv2.cvtColor(frame.picture, cv2.COLOR_RGB2BGR)
             cv2.imwrite(str(frames / f"{frame.index}.jpg"), picture)
-    track(frames, "hall", tmp_path / "whole", fps=5)
+    noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    track(frames, "hall", tmp_path / "whole", fps=5, start=noon, min_length=3)
     out, journal = tmp_path / "out", tmp_path / "out" / ".reseen-unfinished"
     stopped, going_on = counting(HogDetector(), 21), counting(HogDetector())
     monkeypatch.setitem(DETECTORS, "hog", stopped)
     with pytest.raises(KeyboardInterrupt):
-        track(frames, "hall", out, fps=5)
+        track(frames, "hall", out, fps=5, start=noon, min_length=3)
     journal.write_bytes(journal.read_bytes() + torn)
     monkeypatch.setitem(DETECTORS, "hog", going_on)
-    track(frames, "hall", out, fps=5)
+    track(frames, "hall", out, fps=5, start=noon, min_length=3)
     assert going_on.calls == 30 - 20
     files = {path.relative_to(out) for path in out.rglob("*") if path.is_file()}
     assert len(files) > 10

@@ -226,19 +226,16 @@ class _Recording:
         if live and (out / TRACKLETS_FILE).exists():
             document = read_json(out / TRACKLETS_FILE)
             try:
-                same = (document["source"], document["camera"]) == (
-                    without_password(source),
-                    camera,
-                )
+                whose = document["source"], document["camera"]
                 self.kept = list(document["tracklets"])
                 self._first = datetime.fromisoformat(document["start"])
             except (KeyError, TypeError, ValueError) as error:
                 raise ReseenError(f"{out / TRACKLETS_FILE} is damaged: {error!r}") from error
-            if not same:
+            if whose != (without_password(source), camera):
                 raise ReseenError(f"{out} is not empty; it holds another camera's tracklets")
         name = Path(source).resolve().stem
         if self._begun is not None:
-            while any(out.glob(f"*-{self._begun:%Y%m%dT%H%M%SZ}-*")):
+            while live and any(out.glob(f"*-{self._begun:%Y%m%dT%H%M%SZ}-*")):
                 self._begun += timedelta(seconds=1)
             name = f"{self._begun:%Y%m%dT%H%M%SZ}"
         self.prefix = f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
