@@ -1,8 +1,11 @@
 """Sharing out work: results, errors, and what happens when processes die."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +88,28 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path):
     assert [parent.stdout.readline() for _ in range(2)] == ["begun\n"] * 2
     parent.kill()
     parent.communicate(timeout=60)
+
+
+def interruptible(folder: Path, number: int) -> None:
+    """The first task is done at once, others when they are interrupted."""
+    if number == 0:
+        return
+    interrupted = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    (folder / f"{number}").touch()
+    report(number)
+    interrupted.wait()
+    raise KeyboardInterrupt
+
+
+def test_work_that_is_given_up_is_interrupted_and_no_further_task_is_begun(tmp_path):
+    begun = threading.Event()
+    tasks = ((tmp_path, number) for number in range(10))
+    results = unordered(interruptible, tasks, 1, lambda _: begun.set())
+    next(results)
+    begun.wait()
+    results.close()  # without an interrupt it would wait for ever
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
 def counted(number: int) -> int:

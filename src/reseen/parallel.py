@@ -37,6 +37,10 @@ _reports: Connection | None = None
 """In a working process: the way to the process that it works for."""
 
 
+_stopped = False
+"""In a working process: whether it is to take no further tasks."""
+
+
 def report(units: int) -> None:
     """Tell the process that this one works for how much of a task has just been done."""
     assert _reports is not None, "only what unordered calls can report"
@@ -53,7 +57,9 @@ def unordered(
 ) -> Iterator[Result]:
     """Call `work(*task)` for every task in several processes.
 
-    The processes end when this one does, however it ends.
+    The processes end when this one does, however it ends. When the work is given up (by an error,
+    Ctrl-C, or because nobody wants more results), tasks that heed SIGINT get it, and no task that
+    waits is begun.
 
     Args:
         work: a function that can be pickled.
@@ -71,14 +77,15 @@ def unordered(
     # Spawned, not forked: a fork beside torch's threads can hang.
     context = multiprocessing.get_context("spawn")
     heard, reports = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(processes, context, _start_process, (reports,))
+    stop_told, stop = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(processes, context, _start_process, (reports, stop_told))
     listener = threading.Thread(target=_listen, args=(heard, advance))
     listener.start()
     waiting: set[Future[Result]] = set()
     try:
         for task in tasks:
             with _script_hidden() if work.__module__ != "__main__" else nullcontext():
-                waiting.add(pool.submit(work, *task))
+                waiting.add(pool.submit(_do, work, task))
             if len(waiting) >= TASKS_PER_PROCESS * processes:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
@@ -88,7 +95,9 @@ def unordered(
             "a working process died; was memory short, start again to continue"
         ) from error
     finally:
+        stop.close()
         pool.shutdown(cancel_futures=True)
+        stop_told.close()
         reports.close()
         listener.join()
 
@@ -114,20 +123,38 @@ def _listen(heard: Connection, advance: Callable[[int], object]) -> None:
             advance(heard.recv())
 
 
-def _start_process(reports: Connection) -> None:
+def _start_process(reports: Connection, stop: Connection) -> None:
     global _reports
     _reports = reports
     cv2.setNumThreads(1)  # the processes share the cores already
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, _take_no_more)  # Ctrl-C is for the parent
+    threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
     _keep_freed_memory()
 
 
-def _end_with_parent() -> None:
-    """End this process when its parent was killed and could not end it."""
+def _take_no_more(*_: object) -> None:
+    global _stopped
+    _stopped = True
+
+
+def _do(work: Callable[..., Result], task: tuple[Any, ...]) -> Result:
+    """In a working process: a task, unless the work was given up since it was handed out."""
+    try:
+        if _stopped:
+            raise KeyboardInterrupt
+        return work(*task)
+    except KeyboardInterrupt:  # of a task that heeds SIGINT itself
+        _take_no_more()
+        raise
+
+
+def _end_with_parent(stop: Connection) -> None:
+    """Interrupt the task when the parent gives the work up; end with a parent that was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    wait_for([parent.sentinel])
+    if parent.sentinel not in wait_for([parent.sentinel, stop]):
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_for([parent.sentinel])
     os._exit(1)
 
 
