@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 import pytest
 from cyclopts import App
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from reseen.cli import app, run
 from reseen.data.store import FrameStore
 from reseen.files import LOCK_FILE
+from reseen.network.checkpoint import write_tensors
 
 HEAVY = {"cv2", "fastapi", "lancedb", "lightning_fabric", "matplotlib", "numpy", "pyarrow",
          "scipy", "torch"}  # fmt: skip
@@ -234,7 +235,7 @@ def test_weights_of_another_shape_are_refused(refused, copied):
     run, store = copied
     path = run / "full" / "weights.safetensors"
     tensors = load_file(path)
-    save_file(tensors | {"network.start": tensors["network.start"][:64].clone()}, path)
+    write_tensors(path, tensors | {"network.start": tensors["network.start"][:64].clone()}, {})
     line = refused("evaluate", run, store)
     assert line == (f"{path} does not fit this network: start is (64,), expected (128,)")
 

@@ -1,4 +1,7 @@
-"""The one exception that a user is meant to read."""
+"""The one exception that a user is meant to read, and how its message names what was meant."""
+
+import difflib
+from collections.abc import Collection
 
 
 class ReseenError(Exception):
@@ -7,3 +10,11 @@ class ReseenError(Exception):
     The message is one line: what is wrong, where, and what to do. The command line prints it
     and ends with exit code 2.
     """
+
+
+def nearest(name: str, known: Collection[str], prefix: str = "") -> str:
+    """The end of a message: which known name was probably meant, or all of them."""
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    if close:
+        return f"; did you mean {prefix + close[0]!r}?"
+    return f"; there are {', '.join(prefix + key for key in known)}"

@@ -123,7 +123,7 @@ def test_a_missing_folder_of_the_data_set_is_a_problem(people: Path):
 
 
 def test_a_wrong_name_or_folder_is_the_users_mistake(people: Path, tmp_path: Path):
-    with pytest.raises(ReseenError, match='did you mean "folder"'):
+    with pytest.raises(ReseenError, match="did you mean 'folder'"):
         check("fodler", people)
     with pytest.raises(ReseenError, match="nowhere: No such file"):
         check("folder", tmp_path / "nowhere")

@@ -130,5 +130,5 @@ def test_precision_is_averaged_as_the_names_say():
 
 
 def test_unknown_protocol_names_the_nearest():
-    with pytest.raises(ReseenError, match="no protocol 'mars-offical', perhaps 'mars-official'"):
+    with pytest.raises(ReseenError, match="'mars-offical'; did you mean 'mars-official'"):
         find_protocol("mars-offical")

@@ -1,13 +1,12 @@
 """Which gallery is searched and how precision is averaged, by the name each benchmark knows."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 
 from reseen.data.embeddings import Embeddings
 from reseen.data.tracklet import JUNK
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, nearest
 from reseen.evaluation.metrics import (
     AveragePrecision,
     Scores,
@@ -92,7 +91,5 @@ def find_protocol(name: str) -> Protocol:
         ReseenError: there is none; the nearest name is given.
     """
     if name not in PROTOCOLS:
-        near = get_close_matches(name, PROTOCOLS, n=1, cutoff=0)[0]
-        names = ", ".join(PROTOCOLS)
-        raise ReseenError(f"no protocol {name!r}, perhaps {near!r}; there are {names}")
+        raise ReseenError(f"there is no protocol {name!r}{nearest(name, PROTOCOLS)}")
     return PROTOCOLS[name]

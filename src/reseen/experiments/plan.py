@@ -10,9 +10,9 @@ import torch
 
 from reseen.data.clips import BodyPart
 from reseen.data.store import FrameStore
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, nearest
 from reseen.network.checkpoint import CHECKPOINT_FILE, RUN_FILE, WEIGHTS_FILE, Run
-from reseen.network.config import Config, nearest
+from reseen.network.config import Config
 from reseen.network.model import PartFusion
 from reseen.network.training import fit, job_of, make_fabric, plan_run, train_part
 from reseen.parallel import report, unordered

@@ -1,6 +1,5 @@
 """Everything about a training that can be set, as dataclasses, and their TOML form."""
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -11,7 +10,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 import tomli_w
 
 from reseen.data.clips import ClipConfig, require_positive
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, nearest
 
 PRESETS = ("paper", "quick", "tuned", "mclaughlin")
 
@@ -233,14 +232,6 @@ def _checked(value: Any, kind: Any, where: str) -> Any:
     if type(value) is not kind:
         raise ReseenError(f"{where} must be {_KINDS[kind]}, not {value!r}")
     return value
-
-
-def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...], prefix: str = "") -> str:
-    """The end of a message: which known name was probably meant, or all of them."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    if close:
-        return f"; did you mean {prefix + close[0]!r}?"
-    return f"; there are {', '.join(prefix + key for key in known)}"
 
 
 def _require_share(name: str, value: float) -> None:

@@ -25,7 +25,7 @@ def test_every_data_set_has_its_loader():
     [("prid", "prid2011"), ("ilids", "ilids-vid"), ("MARS", "mars"), ("folders", "folder")],
 )
 def test_an_unknown_name_gets_the_nearest_known_one(wrong: str, near: str):
-    with pytest.raises(ReseenError, match=f'called "{wrong}"; did you mean "{near}"'):
+    with pytest.raises(ReseenError, match=f"no data set '{wrong}'; did you mean '{near}'"):
         load(wrong, Path())
 
 

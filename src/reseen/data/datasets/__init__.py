@@ -1,6 +1,5 @@
 """Data sets: for each, everything that reseen knows of it."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from reseen.data.datasets import aerial, folder, ls_vid, mars, mevid, two_cameras
 from reseen.data.datasets.facts import Fact, Published, count_people
 from reseen.data.tracklet import Benchmark
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, nearest
 
 
 @dataclass(frozen=True)
@@ -74,11 +73,7 @@ def known_dataset(name: str) -> DataSet:
         ReseenError: there is none; names the nearest one.
     """
     if name not in DATASETS:
-        near = difflib.get_close_matches(name.lower(), DATASETS, n=1, cutoff=0.0)
-        raise ReseenError(
-            f'no data set is called "{name}"; did you mean "{near[0]}"? '
-            f"There are {', '.join(DATASETS)}"
-        )
+        raise ReseenError(f"there is no data set {name!r}{nearest(name, DATASETS)}")
     return DATASETS[name]
 
 
