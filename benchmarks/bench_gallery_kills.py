@@ -41,12 +41,17 @@ def main() -> None:
         for _ in range(kills // 2):
             live_and_die(place, journal, moments.uniform(0, LONGEST_LIFE))
         acknowledged = set(journal.read_text().split())
-        present = Counter(entry.id for entry in Gallery.open(place).entries(model="net"))
+        opened = Gallery.open(place)
+        present = Counter(entry.id for entry in opened.entries())
+        embeddings = Counter(entry.id for entry in opened.entries(model="net"))
     print(ROW.format("what", "measured", "bound", ""))
     print(ROW.format("writers killed", kills // 2 * 2, "", ""))
     print(ROW.format("tracklets acknowledged", len(acknowledged), "", ""))
-    row("acknowledged and lost", len(acknowledged - present.keys()))
-    row("there more than once", sum(times > 1 for times in present.values()))
+    row("acknowledged and lost", len(acknowledged - (present.keys() & embeddings.keys())))
+    row(
+        "there more than once",
+        (present - Counter({*present}) + embeddings - Counter({*embeddings})).total(),
+    )
 
 
 def row(what: str, measured: int) -> None:

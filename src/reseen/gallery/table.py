@@ -126,7 +126,7 @@ class Database:
             if name not in self.names():
                 return None
             with self.explained("opened"):
-                self._tables[name] = Table(self, self._connection.open_table(name))
+                self._tables[name] = Table(self, _reread(lambda: self._connection.open_table(name)))
         return self._tables[name]
 
     def existing(self, name: str) -> "Table":
@@ -254,6 +254,8 @@ class Table:
         self._database.require_writable()
         with self._database.locked(fcntl.LOCK_SH), self._database.explained("written"):
             merge = self._table.merge_insert([self._key]).when_not_matched_insert_all()
+            # With an index over the keys, two processes that insert one at once both succeed.
+            merge = merge.use_index(False)
             merge = merge.when_matched_update_all() if replace else merge
             return int(_retried(lambda: merge.execute(rows)).num_inserted_rows)
 
@@ -418,13 +420,14 @@ def _retried(commit: Callable[[], Result]) -> Result:
 
 
 def _reread(read: Callable[[], Result]) -> Result:
-    """Read again what another process wiped between finding its files and reading them."""
-    for _ in range(READ_ATTEMPTS - 1):
+    """Read again what another process is just making, or wiped between finding and reading it."""
+    for attempt in range(READ_ATTEMPTS - 1):
         try:
             return read()
         except (RuntimeError, OSError, ValueError) as error:
-            if "Not found" not in str(error):
+            if "not found" not in str(error).lower():
                 raise
+            time.sleep(0.05 * (attempt + 1))
     return read()
 
 
