@@ -1,12 +1,17 @@
 """Pictures that can be read, and every way in which one can be broken."""
 
+import io
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from reseen.data.pictures import read_picture
+from reseen.data import pictures as module
+from reseen.data.pictures import encode_jpeg, header_size, read_picture
 from reseen.errors import ReseenError
 
 
@@ -94,7 +99,7 @@ def test_bytes_after_the_end_do_no_harm(tmp_path, colours):
         (b"these are words", "is not a picture"),
         (b"\xff\xd8\xff\xda\xff\xd9", "is not a picture"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xaeB`\x82", "is not a picture"),
-        (b"P6 99999999 99999999 255\n", "is not a picture"),
+        (b"P6 99999999 99999999 255\n", "has more than 50,000,000 pixels"),
     ],
     ids=["empty", "words", "hollow JPEG", "hollow PNG", "a billion pixels"],
 )
@@ -108,3 +113,57 @@ def test_what_is_no_picture_is_named(tmp_path, content, reason):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ReseenError, match=r"gone\.jpg cannot be read: No such file"):
         read_picture(tmp_path / "gone.jpg")
+
+
+# Sizes
+
+
+def huge(suffix: str) -> bytes:
+    """A picture's file that claims 20,000 x 20,000 pixels and holds 8 x 8."""
+    content = bytearray(cv2.imencode(suffix, np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    if suffix == ".png":
+        content[16:24] = struct.pack(">II", 20_000, 20_000)
+        content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    elif suffix == ".jpg":
+        start = content.index(b"\xff\xc0")
+        content[start + 5 : start + 9] = struct.pack(">HH", 20_000, 20_000)
+    elif suffix == ".bmp":
+        content[18:26] = struct.pack("<ii", 20_000, 20_000)
+    elif suffix == ".ppm":
+        content[:] = b"P6\n20000 20000\n255\n" + bytes(192)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".ppm"])
+def test_a_huge_picture_is_refused_by_its_header(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(module, "_decoded", lambda _: pytest.fail("was decoded"))
+    path = tmp_path / f"picture{suffix}"
+    path.write_bytes(huge(suffix))
+    with pytest.raises(ReseenError, match=rf"picture{suffix} has more than 50,000,000 pix"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".ppm", ".webp", ".tiff"])
+def test_a_size_is_read_from_the_header(suffix):
+    content = cv2.imencode(suffix, np.zeros((40, 30, 3), np.uint8))[1].tobytes()
+    assert header_size(content) == (40, 30)
+
+
+def test_a_size_is_found_behind_other_parts_of_a_jpeg():
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x010E] = "a description" * 100
+    Image.new("RGB", (30, 40)).save(buffer, "JPEG", progressive=True, exif=exif)
+    assert header_size(buffer.getvalue()) == (40, 30)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG", b"\xff\xd8\xff\xe0\x00\x00", b"\xff\xd8", b"text"]
+)
+def test_what_has_no_header_has_no_size(content):
+    assert header_size(content) is None
+
+
+def test_a_jpeg_shows_what_was_encoded(colours):
+    decoded = cv2.imdecode(np.frombuffer(encode_jpeg(colours, 95), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert decoded[:, :8].reshape(-1, 3).mean(0) == pytest.approx([254, 0, 0], abs=3)

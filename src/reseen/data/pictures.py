@@ -1,7 +1,10 @@
 """Reading pictures from disk, one or many, and knowing a broken one."""
 
+import struct
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, overload
 
@@ -14,6 +17,12 @@ from reseen.errors import ReseenError
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
 
+MOST_PIXELS = 50_000_000
+"""In a picture that is decoded: more than a frame of 8K video has, and 150 MB."""
+
+JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of JPEG that the picture's height and width follow."""
+
 
 def read_picture(path: Path) -> Picture:
     """Read a picture of any format that OpenCV knows.
@@ -22,7 +31,7 @@ def read_picture(path: Path) -> Picture:
         (H, W, 3) uint8, RGB; gray pictures are repeated, transparency is dropped.
 
     Raises:
-        ReseenError: the file is missing, empty, cut short or not a picture.
+        ReseenError: the file is missing, empty, cut short, too large or not a picture.
     """
     try:
         content = path.read_bytes()
@@ -42,17 +51,59 @@ def decode_picture(content: bytes, name: str) -> Picture:
         (H, W, 3) uint8, RGB; gray pictures are repeated, transparency is dropped.
 
     Raises:
-        ReseenError: it is empty, cut short or not a picture.
+        ReseenError: it is empty, cut short, not a picture, or has more than `MOST_PIXELS`.
     """
     if not content:
         raise ReseenError(f"{name} is empty")
     if _cut_short(content):
         raise ReseenError(f"{name} is cut short")
-    picture = _decoded(content)
+    height, width = header_size(content) or (0, 0)
+    if height * width > MOST_PIXELS:
+        raise ReseenError(f"{name} has more than {MOST_PIXELS:,} pixels")
+    picture = _decoded(content) if height * width else None
     if picture is None:
         raise ReseenError(f"{name} is not a picture")
     rgb: Picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     return rgb
+
+
+def encode_jpeg(picture: Picture, quality: int) -> bytes:
+    """A picture as the content of a JPEG file.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+        quality: 1 to 100.
+    """
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def header_size(content: bytes) -> tuple[int, int] | None:
+    """Height and width as a picture file's header says, nothing decoded; None without a header."""
+    if content.startswith(b"\x89PNG") and len(content) >= 24:
+        width, height = struct.unpack_from(">II", content, 16)
+        return height, width
+    place = 2
+    while content.startswith(b"\xff\xd8") and place + 9 <= len(content) and content[place] == 0xFF:
+        marker, length = struct.unpack_from(">BH", content, place + 1)
+        if marker in JPEG_SIZES:
+            height, width = struct.unpack_from(">HH", content, place + 5)
+            return height, width
+        place += 2 + length
+    return _other_size(content)
+
+
+def _other_size(content: bytes) -> tuple[int, int] | None:
+    """The same by Pillow, which knows every format, in ten times the time."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(BytesIO(content)) as picture:
+            return picture.height, picture.width
+    except Image.DecompressionBombError:
+        return MOST_PIXELS, MOST_PIXELS
+    except Exception:  # Pillow's readers raise many kinds for what is not what it claims
+        return None
 
 
 def _decoded(content: bytes) -> Any:

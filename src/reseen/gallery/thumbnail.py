@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.data.pictures import Picture
-from reseen.errors import ReseenError
+from reseen.data.pictures import Picture, encode_jpeg
 
 FRAMES, HEIGHT, WIDTH = 8, 96, 48
 QUALITY = 80
@@ -28,12 +27,7 @@ def make_thumbnail(pictures: Sequence[Picture], *, pixelate_heads: bool) -> byte
     places = np.linspace(0, len(pictures) - 1, FRAMES).round().astype(int)
     small = {place: _small(pictures[place], pixelate_heads) for place in set(places.tolist())}
     strip = np.hstack([small[place] for place in places.tolist()])
-    written, jpeg = cv2.imencode(
-        ".jpg", cv2.cvtColor(strip, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-    )
-    if not written:
-        raise ReseenError("a thumbnail cannot be packed as JPEG")
-    return bytes(jpeg)
+    return encode_jpeg(strip, QUALITY)
 
 
 def read_thumbnail(jpeg: bytes) -> NDArray[np.uint8]:

@@ -9,11 +9,12 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from reseen.data.pictures import encode_jpeg
 from reseen.data.store import FrameStore
 from reseen.evaluation.report import COLUMNS, FEATURES, Report
 from reseen.evaluation.scoring import Ranking
 from reseen.files import write_text
-from reseen.report.pictures import data_uri, enlarged, jpeg, middle_pictures
+from reseen.report.pictures import data_uri, enlarged, middle_pictures
 from reseen.report.plots import cmc_figure, svg
 from reseen.report.ranked import rows
 
@@ -181,4 +182,4 @@ def _standing(place: int, count: int) -> str:
 def _strip(store: FrameStore, index: int) -> str:
     """Address of a tracklet's frames side by side."""
     pictures = middle_pictures(store, index, STRIP, STRIDE)
-    return data_uri(jpeg(np.hstack([enlarged(picture, 3) for picture in pictures])))
+    return data_uri(encode_jpeg(np.hstack([enlarged(picture, 3) for picture in pictures]), 84))

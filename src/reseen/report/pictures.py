@@ -37,15 +37,6 @@ def enlarged(picture: Picture, times: int) -> Picture:
     return np.asarray(larger, dtype=np.uint8)
 
 
-def jpeg(picture: Picture) -> bytes:
-    """A picture as the content of a JPEG file."""
-    coded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), QUALITY)[1]
-    return coded.tobytes()
-
-
-QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 84]
-
-
 def data_uri(content: bytes) -> str:
     """A JPEG or PNG file's content as an address that needs no file."""
     kind = "png" if content.startswith(b"\x89PNG") else "jpeg"

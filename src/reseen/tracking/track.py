@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from reseen.data.pictures import encode_jpeg
 from reseen.data.tracked import BOXES_FILE, TRACKLETS_FILE, UNFINISHED
 from reseen.errors import ReseenError
 from reseen.files import claim, locked, read_json, write_json, writing
@@ -375,9 +376,7 @@ class _Growing:
         self.last_frame, self.end_seconds = frame.index, frame.seconds
         if box[:2].min() < 1 or box[2] > width - 1 or box[3] > height - 1:
             self.cut.append(frame.index + 1)
-        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-        _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        self.waiting.append(Crop(frame.index, box, score, jpeg.tobytes()))
+        self.waiting.append(Crop(frame.index, box, score, encode_jpeg(picture, QUALITY)))
 
     @property
     def still(self) -> bool:
