@@ -113,3 +113,17 @@ def test_pictures_are_read_only_when_asked_for(tmp_path, write):
     assert len(pictures[:2]) == 2
     with pytest.raises(ReseenError, match=r"missing\.png"):
         pictures[2]
+
+
+def test_what_links_lead_to_a_second_time_is_taken_once(tmp_path):
+    folder = tmp_path / "people" / "ann" / "cam1"
+    folder.mkdir(parents=True)
+    (folder / "1.jpg").touch()
+    (folder / "up").symlink_to(tmp_path / "people")
+    (folder / "itself").symlink_to(folder)
+    other = tmp_path / "people" / "bob" / "cam1"
+    other.mkdir(parents=True)
+    (other / "1.jpg").touch()
+    (other / "ann").symlink_to(folder)
+    first, second = tracklets_in(tmp_path / "people")
+    assert (first.paths, second.paths) == ((folder / "1.jpg",), (other / "1.jpg",))

@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reseen.cli.options import Dataset, DatasetRoot, Json, Seed, Style, save_result, within
+from reseen.cli.options import (
+    Dataset,
+    DatasetRoot,
+    Json,
+    Layout,
+    Seed,
+    Style,
+    save_result,
+    within,
+)
 from reseen.progress import make_table, plain, print_notes, print_table
 
 
@@ -30,14 +39,14 @@ def synthesize(
     synthesize(out, people, cameras, twins, seed, same_gait)
 
 
-def check(dataset: Dataset, root: DatasetRoot, *, json: Json = None) -> int:
+def check(dataset: Dataset, root: DatasetRoot, *, layout: Layout = None, json: Json = None) -> int:
     """Compare a data set's folder with what it must hold; `check store` a prepared store.
 
     Ends with 0 when all is right, with 1 and the list of problems when not.
     """
     from reseen.data.check import check, check_store
 
-    result = check_store(root) if dataset == "store" else check(dataset, root)
+    result = check_store(root) if dataset == "store" else check(dataset, root, layout)
     save_result(json, result)
     rows = [fact.row for fact in result.facts]
     print_table(make_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
@@ -55,6 +64,7 @@ def prepare(
     flow: Literal["lucas-kanade", "dis"] = "lucas-kanade",
     trunk: str = "",
     style: Style = None,
+    layout: Layout = None,
     json: Json = None,
 ) -> None:
     """Decode a data set, compute its optical flow and pack both for training.
@@ -70,7 +80,8 @@ def prepare(
     from reseen.data.datasets import load
     from reseen.data.prepare import prepare
 
-    store = prepare(load(dataset, root), out, flow, trunk=trunk, style=style)
+    benchmark = load(dataset, root, layout)
+    store = prepare(benchmark, out, flow, trunk=trunk, style=style)
     counts = {
         "frames": len(store.frames),
         "tracklets": len(store),

@@ -69,6 +69,10 @@ def save_result(file: Path | None, result: Any) -> None:
 Dataset = Annotated[
     str, Parameter(help="mars or the like; folder for your own; a wrong name is told all names.")
 ]
+Layout = Annotated[
+    Literal["person/camera", "camera/person"] | None,
+    Parameter(help="Which folders lie in which, for folder; person/camera unless said."),
+]
 DatasetRoot = Annotated[Path, Parameter(help="The data set's folder.")]
 Store = Annotated[Path, Parameter(help="What `reseen prepare` made.")]
 RunFolder = Annotated[Path, Parameter(help="What `reseen train` made.")]

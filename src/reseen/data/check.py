@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reseen.data.datasets import known_dataset
+from reseen.data.datasets import known_dataset, load
 from reseen.data.datasets.facts import Fact
 from reseen.data.datasets.splits import cameras_of_people
 from reseen.data.layout import entries, gaps
@@ -36,12 +36,15 @@ class CheckResult:
         return not self.problems and all(fact.ok for fact in self.facts)
 
 
-def check(dataset: str, root: Path, processes: int | None = None) -> CheckResult:
+def check(
+    dataset: str, root: Path, layout: str | None = None, processes: int | None = None
+) -> CheckResult:
     """Compare a data set's folder with what it must hold, and decode every picture in it.
 
     Args:
         dataset: a key of `reseen.data.datasets.DATASETS`.
         root: the data set's folder.
+        layout: as for `reseen.data.datasets.load`.
         processes: how many decode side by side; as many as there are cores when None.
 
     Raises:
@@ -51,7 +54,7 @@ def check(dataset: str, root: Path, processes: int | None = None) -> CheckResult
     if not any(entries(root)):
         raise ReseenError(f"{root} is empty; it must be the data set's folder")
     try:
-        benchmark = known.load(root)
+        benchmark = load(dataset, root, layout)
         facts = known.count(root, benchmark)
     except ReseenError as error:
         return CheckResult(problems=(str(error),))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reseen.data.tracklet import natural_sorted
+from reseen.data.tracklet import natural_sorted, times_of
 from reseen.errors import ReseenError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
@@ -79,8 +79,11 @@ def gaps(files: Sequence[str]) -> list[tuple[str, str]]:
     """Neighbours in a tracklet between whose numbers a frame is missing.
 
     A frame's number is the last one in its name. Where the numbers go up by more than one
-    throughout, that step is taken for the rule. Names without a number have no gaps.
+    throughout, that step is taken for the rule. Names without a number have no gaps, nor have
+    times with a fraction.
     """
+    if times_of(files):
+        return []
     found = [LAST_NUMBER.search(file) for file in files]
     numbers = [int(match[1]) for match in found if match]
     if len(numbers) < len(files):

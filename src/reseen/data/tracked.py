@@ -43,7 +43,9 @@ def tracklets_in(root: Path, camera: str | None = None) -> list[Tracklet]:
     root = root.resolve()
     if (root / TRACKLETS_FILE).exists() or (root / UNFINISHED).exists():
         return load_tracks(root, camera)
-    found = [_in_folder(root, folder, files, camera) for folder, files in _picture_folders(root)]
+    found = [
+        _in_folder(root, folder, files, camera) for folder, files in _picture_folders(root, set())
+    ]
     if not found:
         raise ReseenError(f"no picture in {root} or the folders below it")
     return found
@@ -127,10 +129,13 @@ def _in_folder(root: Path, folder: Path, files: list[str], camera: str | None) -
     )
 
 
-def _picture_folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+def _picture_folders(folder: Path, seen: set[Path]) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder of pictures at or below `folder`; where links lead to a second time, once."""
+    seen.add(folder.resolve())
     folders, files = entries(folder)
     pictures = [file for file in files if is_picture(file)]
     if pictures:
         yield folder, pictures
     for name in folders:
-        yield from _picture_folders(folder / name)
+        if (folder / name).resolve() not in seen:
+            yield from _picture_folders(folder / name, seen)

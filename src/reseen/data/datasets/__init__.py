@@ -77,10 +77,20 @@ def known_dataset(name: str) -> DataSet:
     return DATASETS[name]
 
 
-def load(dataset: str, root: str | Path) -> Benchmark:
+def load(dataset: str, root: str | Path, layout: str | None = None) -> Benchmark:
     """Read the data set called `dataset` from the folder `root`.
+
+    Args:
+        dataset: a key of `DATASETS`.
+        root: its folder.
+        layout: one of `folder.LAYOUTS`, for the data set "folder" only.
 
     Raises:
         ReseenError: there is no such data set, or the folder does not hold it.
     """
-    return known_dataset(dataset).load(Path(root))
+    known, root = known_dataset(dataset), Path(root)
+    if layout is None:
+        return known.load(root)
+    if dataset != "folder":
+        raise ReseenError(f"{dataset} has a layout of its own; --layout is for folder only")
+    return folder.load(root, layout)

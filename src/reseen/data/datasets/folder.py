@@ -1,7 +1,8 @@
 """Anyone's own people: a folder for each person, in it a folder for each camera."""
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reseen.data.datasets.splits import cameras_of_people, random_half_splits, split_by_people
@@ -15,6 +16,13 @@ LAYOUT = (
     "with or without train/ and test/ above the persons"
 )
 HALVES = ("train", "test")
+CAMERA_FIRST = "camera/person"
+LAYOUTS = ("person/camera", CAMERA_FIRST)
+CAMERA_NAME = re.compile(
+    r"(?:c|cam|camera|view|kamera)[ _-]?[0-9]{1,3}|cam[ _-]?[a-z]", re.IGNORECASE
+)
+"""Names that people give to cameras."""
+
 SYNTHETIC_FILE = "synthetic.json"
 """Lies beside people whom the program has drawn, and says how."""
 
@@ -29,13 +37,29 @@ class _Found:
     folder: Path
     files: tuple[str, ...]
 
+    @property
+    def half(self) -> str:
+        """The first folder of its path in small letters, "train" or "test" where these are."""
+        return self.name.partition("/")[0].lower()
+
+    @property
+    def is_below_camera(self) -> bool:
+        """Whether it has a folder of its own in that of its camera."""
+        return self.folder.name not in (self.camera, self.person)
+
 
 @dataclass
 class _LeftOut:
-    """What lies in the folders and is part of no tracklet; grows while they are read."""
+    """What lies in the folders and is part of no tracklet; grows while they are read.
+
+    Attributes:
+        files, folders: their paths below the root.
+        seen: folders of tracklets, links resolved, so that none is read twice.
+    """
 
     files: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    seen: set[Path] = field(default_factory=set)
 
     def notes(self) -> Iterator[str]:
         if self.files:
@@ -44,7 +68,7 @@ class _LeftOut:
             yield f"folders left out, no frames: {len(self.folders)} ({shortened(self.folders)})"
 
 
-def load(root: Path) -> Benchmark:
+def load(root: Path, layout: str = LAYOUTS[0]) -> Benchmark:
     """Read people from the layout in `LAYOUT`, jpg, jpeg, png, bmp or webp.
 
     Persons and cameras are numbered from 1 in the natural order of their folder names; a camera
@@ -53,6 +77,7 @@ def load(root: Path) -> Benchmark:
 
     Args:
         root: the folder that holds the persons, or `train` and `test`.
+        layout: "camera/person" where a folder for each camera holds the persons.
 
     Raises:
         ReseenError: a folder is missing or empty, there are too few people, or one person lies
@@ -63,11 +88,43 @@ def load(root: Path) -> Benchmark:
     found = [tracklet for half in halves for tracklet in _persons(root, half, left_out)]
     if not found:
         raise ReseenError(f"no picture of a person in {root}; the layout must be {LAYOUT}")
+    if layout == CAMERA_FIRST:
+        found = [replace(one, person=one.camera, camera=one.person) for one in found]
+    people = enumerate_names(one.person for one in found)
+    if len(people) == 1:
+        raise ReseenError(
+            f"{root} holds one person only, {found[0].person}; if the persons lie in that folder, "
+            f"name it instead; the layout must be {LAYOUT}"
+        )
     tracklets = _numbered(found)
     splits = random_half_splits(tracklets) if halves == ("",) else _given_split(found, tracklets)
     drawn = _synthetic_note(root, len(tracklets)) if (root / SYNTHETIC_FILE).is_file() else ()
-    notes = (*drawn, *left_out.notes(), *_one_camera_note(tracklets))
+    notes = (*_taken(found, layout), *drawn, *left_out.notes(), *_one_camera_note(tracklets))
     return Benchmark("folder", tracklets, splits, notes)
+
+
+def _taken(found: list[_Found], layout: str) -> Iterator[str]:
+    """Say what was taken for what, and what about it looks wrong."""
+    people = list(enumerate_names(one.person for one in found))
+    cameras = list(enumerate_names(one.camera for one in found))
+    inside = list(enumerate_names(Path(one.name).name for one in found if one.is_below_camera))
+    yield (
+        f"taken for {len(people)} persons: {shortened(people)}; for {len(cameras)} cameras: "
+        f"{shortened(cameras)}; for the frames of one tracklet, in order: "
+        f"{shortened(found[0].files)}"
+    )
+    if layout != CAMERA_FIRST and all(map(CAMERA_NAME.fullmatch, people)):
+        yield (
+            f"the persons {shortened(people)} look like cameras; if they are, read them "
+            f"with --layout {CAMERA_FIRST}"
+        )
+    elif inside and all(map(CAMERA_NAME.fullmatch, inside)):
+        yield (
+            f"the tracklets {shortened(inside)} look like cameras; if they are, the tree is one "
+            "level too deep: name a folder further down"
+        )
+    if len(people) > 1 and len({(one.person, one.camera) for one in found}) == len(cameras):
+        yield "no camera has seen two people; a camera must have one name for everybody"
 
 
 def _synthetic_note(root: Path, found: int) -> Iterator[str]:
@@ -90,13 +147,20 @@ def _synthetic_note(root: Path, found: int) -> Iterator[str]:
 def _halves(root: Path, left_out: _LeftOut) -> tuple[str, ...]:
     """`train` and `test` where they exist, else the root itself."""
     folders, _ = entries(root)
-    present = [half for half in HALVES if half in folders]
+    present = sorted((name for name in folders if name.lower() in HALVES), key=_half_place)
     if not present:
         return ("",)
-    if len(present) == 1:
-        raise ReseenError(f"{root} has only one of train/ and test/; the layout must be {LAYOUT}")
-    left_out.folders.extend(name for name in folders if name not in HALVES)
-    return HALVES
+    if [name.lower() for name in present] != list(HALVES):
+        raise ReseenError(
+            f"{root} must have one of each, train/ and test/, but has {', '.join(present)}; "
+            f"the layout must be {LAYOUT}"
+        )
+    left_out.folders.extend(name for name in folders if name not in present)
+    return tuple(present)
+
+
+def _half_place(name: str) -> int:
+    return HALVES.index(name.lower())
 
 
 def _persons(root: Path, half: str, left_out: _LeftOut) -> Iterator[_Found]:
@@ -123,9 +187,11 @@ def _camera_tracklets(
     for name, files in inside.items():
         frames = tuple(filter(is_picture, files))
         left_out.files.extend(_joined(name, file) for file in files if not is_picture(file))
-        if frames:
+        place = (root / name).resolve()
+        if frames and place not in left_out.seen:
+            left_out.seen.add(place)
             yield name, frames
-        elif name != camera_path or not folders:
+        elif frames or name != camera_path or not folders:
             left_out.folders.append(name)
 
 
@@ -139,17 +205,13 @@ def _numbered(found: list[_Found]) -> tuple[BenchmarkTracklet, ...]:
 
 
 def _given_split(found: list[_Found], tracklets: tuple[BenchmarkTracklet, ...]) -> tuple[Split]:
-    in_half = {half: {one.person for one in found if _is_in(one, half)} for half in HALVES}
+    in_half = {half: {one.person for one in found if one.half == half} for half in HALVES}
     both = sorted(in_half["train"] & in_half["test"])
     if both:
         raise ReseenError(f"people in train/ and in test/, who must be in one: {shortened(both)}")
     pairs = zip(found, tracklets, strict=True)
-    training = {tracklet.person for one, tracklet in pairs if _is_in(one, "train")}
+    training = {tracklet.person for one, tracklet in pairs if one.half == "train"}
     return (split_by_people(tracklets, training),)
-
-
-def _is_in(one: _Found, half: str) -> bool:
-    return one.name.startswith(f"{half}/")
 
 
 def _one_camera_note(tracklets: tuple[BenchmarkTracklet, ...]) -> Iterator[str]:
