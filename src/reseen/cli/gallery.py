@@ -65,12 +65,13 @@ def add(
     import time
 
     from reseen.data.tracked import tracklets_in
+    from reseen.gallery.adapting import convert, latest
     from reseen.gallery.extractors import ColourHistogram
 
     tracklets = [replace(each, id=prefix + each.id) for each in tracklets_in(folder, camera)]
     keep_until = None if keep_days is None else time.time() + keep_days * 86_400
     opened = open_gallery(gallery, create=True)
-    extractors = (_extractor(opened, model, style), ColourHistogram())
+    extractors = (_extractor(opened, model, style, adapted=False), ColourHistogram())
     embedding = {each.model_id: each for each in extractors}
     with progress("adding", len(tracklets), "tracklets") as advance:
         added = opened.add(
@@ -83,6 +84,9 @@ def add(
         )
     save_result(json, added)
     print(f"{gallery}: {added.added:,} added, {added.present:,} were there before")
+    if adaptation := latest(opened, extractors[0].model_id):
+        converted = convert(opened, adaptation)
+        print_notes([f"{converted:,} embeddings adapted to the gallery, {adaptation.model}"])
     print_notes(added.left_out)
     if added.forgotten:
         print_notes(
@@ -103,6 +107,34 @@ def add(
                 "none and are left out wherever a time is asked for; see reseen track --start"
             ]
         )
+
+
+@gallery_app.command
+def adapt(gallery: GalleryPlace, *, model: Extractor = None, style: Style = None) -> None:
+    """Adapt the embeddings to the gallery's own cameras, without labels.
+
+    Each camera's mean is taken off, and what varies within tracklets counts less. It helps lite0
+    much; a network that was trained on people may lose by it. Searches take the newest adaptation
+    unless --model names another; `add` adapts what comes later.
+    """
+    from reseen.gallery import adapting
+    from reseen.gallery.extractors import NetworkExtractor
+
+    opened = open_gallery(gallery)
+    extractor = _extractor(opened, model, style, adapted=False)
+    if not isinstance(extractor, NetworkExtractor):
+        raise ReseenError(
+            f"only networks over single crops can be adapted, not {extractor.model_id}"
+        )
+    made = adapting.adapt(opened, extractor)
+    learned = f"means of {len(made.means.own)} cameras"
+    if made.whitening is None:
+        print_notes(["nothing was learned of what varies within tracklets: their crops are gone"])
+    else:
+        learned += f", whitened to {made.whitening.matrix.shape[1]} numbers"
+    print(
+        f"{gallery}: {opened.count(model=made.model):,} embeddings adapted, {made.model}; {learned}"
+    )
 
 
 @gallery_app.command(name="list")
@@ -371,20 +403,29 @@ def _query(
 
 
 def _extractor(
-    gallery: "Gallery", model: str | None, style: str | None = None
+    gallery: "Gallery", model: str | None, style: str | None = None, *, adapted: bool = True
 ) -> "extractors.Extractor":
-    """The extractor that is named, else the gallery's own, else the best that is here."""
-    from reseen.gallery.extractors import open_extractor
+    """The extractor that is named, else the gallery's own, else the best that is here.
+
+    Where embeddings by it were adapted to the gallery, pictures' are adapted too, if wanted.
+    """
+    from reseen.gallery.adapting import Adaptation, AdaptedExtractor
+    from reseen.gallery.extractors import NetworkExtractor, open_extractor
+    from reseen.gallery.settings import base_of
     from reseen.models.catalogue import best_trunk
 
     own = gallery.model() if model is None and gallery.models() else None
+    chosen = model or own or best_trunk()
     try:
-        extractor = open_extractor(model or own or best_trunk(), style)
+        extractor = open_extractor(base_of(chosen), style)
     except ReseenError as error:
         if own is None:
             raise
         raise ReseenError(f"name what made the gallery's embeddings, --model: {error}") from error
     print_notes([extractor.note] if extractor.note else [])
+    adaptation = Adaptation.load(gallery, chosen) if adapted else None
+    if adaptation is not None and isinstance(extractor, NetworkExtractor):
+        return AdaptedExtractor(extractor, adaptation)
     return extractor
 
 

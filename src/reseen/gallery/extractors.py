@@ -82,8 +82,7 @@ class NetworkExtractor:
 
     def __init__(self, network: FrameNetwork) -> None:
         self.model_id, self.dimensions = network.model_id, network.dimensions
-        self.note = network.note
-        self._network = network
+        self.note, self.vectors = network.note, network.vectors
 
     def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
         """Embeddings (M, D) from at most 16 pictures of each tracklet, evenly spaced.
@@ -98,7 +97,7 @@ class NetworkExtractor:
                 counts.append(len(chosen))
                 yield from chosen
 
-        vectors = self._network.vectors(crops())
+        vectors = self.vectors(crops())
         sums = np.add.reduceat(vectors, np.cumsum([0, *counts[:-1]])) if counts else vectors
         unit: Matrix = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), LEAST_LENGTH)
         return unit

@@ -32,7 +32,7 @@ from reseen.gallery.records import (
     Stats,
     Waiting,
 )
-from reseen.gallery.settings import Settings, checked_model
+from reseen.gallery.settings import Settings, base_of, checked_model, version_of
 from reseen.gallery.table import (
     EMBEDDINGS,
     TRACKLETS,
@@ -203,6 +203,23 @@ class Gallery:
             counts.append(table_.insert(rows))
         return max(counts)
 
+    def add_embeddings(self, model: str, entries: Sequence[Entry], embeddings: Matrix) -> None:
+        """Add a model's embeddings (M, D) of M tracklets that are there already."""
+        ids = [entry.id for entry in entries]
+        columns = {
+            "id": ids,
+            "camera": [entry.camera for entry in entries],
+            "start_time": [entry.start for entry in entries],
+            "end_time": [entry.end for entry in entries],
+            VECTOR: _list_column(embeddings),
+        }
+        found = self._table_for(model, embeddings)
+        found.insert(pyarrow.Table.from_pydict(columns, schema=found.schema))
+        present = self.find(ids)
+        gone = [id for id in ids if id not in present]
+        if gone:  # forgotten meanwhile
+            found.delete(col("id").isin(gone))
+
     def _insert(
         self,
         tracklets: NewTracklets,
@@ -270,6 +287,8 @@ class Gallery:
     def model(self, name: str | None = None) -> str:
         """The model to search with: the one named, or the only one beside the colour histogram.
 
+        Of one that was adapted to the gallery, the newest adaptation is taken.
+
         Raises:
             ReseenError: there is no such model, or there are several, or the gallery is empty.
         """
@@ -281,7 +300,8 @@ class Gallery:
                 f"the gallery {self.uri} has no embeddings of the model {name}; there are "
                 f"those of {', '.join(present)}; add its tracklets again with that model"
             )
-        trained = [model for model in present if model != STRIPES] or present
+        newest = {base_of(model): model for model in sorted(present, key=version_of)}
+        trained = [model for base, model in newest.items() if base != STRIPES] or present
         if name is None and len(trained) > 1:
             raise ReseenError(
                 f"the gallery {self.uri} has embeddings of {', '.join(present)}; name the model"

@@ -85,3 +85,13 @@ def checked_model(model: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", model):
         raise ReseenError(f"{model!r} cannot be a model's id: letters, digits, dots, - and _ only")
     return model
+
+
+def base_of(model: str) -> str:
+    """The model whose embeddings were adapted to the gallery; the model itself where not."""
+    return re.sub(r"\.adapted-\d+$", "", model)
+
+
+def version_of(model: str) -> int:
+    """The number of an adaptation; 0 for a model that is none."""
+    return int(model.rpartition("-")[2]) if model != base_of(model) else 0

@@ -1,0 +1,192 @@
+"""Adapting a gallery's embeddings to its own cameras, without labels.
+
+Each camera's mean is taken off, and what varies within tracklets, which is pose, light and
+background, counts less. A network that was trained for re-identification may lose by it.
+"""
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from lancedb.expr import col
+
+from reseen.data.layout import is_picture
+from reseen.data.pictures import Picture, Pictures, evenly
+from reseen.data.tracklet import natural_sorted
+from reseen.errors import ReseenError
+from reseen.evaluation.adaptation import CameraMeans, Projection, tracklet_whitening
+from reseen.gallery.extractors import FRAMES, Matrix, NetworkExtractor
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Entry
+from reseen.gallery.settings import base_of, version_of
+from reseen.gallery.table import VECTOR
+
+FEWEST_CAMERAS, FEWEST_TRACKLETS = 2, 40
+MOST_LOOKED_AT = 400
+"""Tracklets whose crops are embedded one by one to learn what varies within a tracklet."""
+
+BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What was learned of a gallery's cameras for one model.
+
+    Attributes:
+        model: id of the adapted embeddings.
+        means: each camera's own.
+        whitening: None where no tracklet's crops were there to learn it from.
+    """
+
+    model: str
+    means: CameraMeans
+    whitening: Projection | None
+
+    def apply(self, embeddings: Matrix, cameras: Sequence[str]) -> Matrix:
+        """Embeddings (M, D) of these cameras, adapted and of length 1; unknown cameras may be."""
+        values = self.means.remove(embeddings, np.array(cameras, object))
+        if self.whitening is not None:
+            values = self.whitening.apply(values)
+        lengths = np.linalg.norm(values, axis=1, keepdims=True)
+        return np.asarray(values / np.maximum(lengths, 1e-12), np.float32)
+
+    def save(self, gallery: Gallery) -> None:
+        """Keep it in the gallery, for all who use it."""
+        from safetensors.numpy import save
+
+        cameras = list(self.means.own)
+        tensors = {"overall": self.means.overall}
+        tensors |= {f"camera {place}": self.means.own[one] for place, one in enumerate(cameras)}
+        if self.whitening is not None:
+            tensors |= {"mean": self.whitening.mean, "matrix": self.whitening.matrix}
+        content = save({name: values.astype(np.float32) for name, values in tensors.items()})
+        text = base64.b64encode(content).decode()
+        gallery.settings.set(f"adaptation {self.model}", {"cameras": cameras, "tensors": text})
+
+    @classmethod
+    def load(cls, gallery: Gallery, model: str) -> "Adaptation | None":
+        """The one that a gallery's adapted embeddings were made with."""
+        from safetensors.numpy import load
+
+        kept = gallery.settings.get(f"adaptation {model}")
+        if kept is None:
+            return None
+        tensors = load(base64.b64decode(kept["tensors"]))
+        own = {one: tensors[f"camera {place}"] for place, one in enumerate(kept["cameras"])}
+        whitening = Projection(tensors["mean"], tensors["matrix"]) if "mean" in tensors else None
+        return cls(model, CameraMeans(tensors["overall"], own), whitening)
+
+
+def adapt(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation:
+    """Learn a new version from the tracklets that are there, and convert their embeddings.
+
+    Means and conversion need the embeddings only; whitening needs crops of up to 400 tracklets,
+    where they still lie. The model's id tells the version.
+
+    Raises:
+        ReseenError: there are too few cameras or tracklets to learn from.
+    """
+    base = extractor.model_id
+    entries = gallery.entries(model=base)
+    seen = {entry.camera for entry in entries}
+    if len(seen) < FEWEST_CAMERAS or len(entries) < FEWEST_TRACKLETS:
+        raise ReseenError(
+            f"the gallery {gallery.uri} has {len(entries)} tracklets of {len(seen)} cameras by"
+            f" {base}; there is nothing to adapt to before there are {FEWEST_TRACKLETS} of"
+            f" {FEWEST_CAMERAS}"
+        )
+    vectors = np.concatenate([some for _, some in _stored(gallery, base, entries)])
+    means = CameraMeans.of(vectors, np.array([entry.camera for entry in entries], object))
+    adaptation = Adaptation(
+        f"{base}.adapted-{_latest_version(gallery, base) + 1}",
+        means,
+        _whitening(extractor, entries, means),
+    )
+    adaptation.save(gallery)
+    convert(gallery, adaptation)
+    return adaptation
+
+
+def convert(gallery: Gallery, adaptation: Adaptation) -> int:
+    """Adapt the embeddings that have come since; returns how many those are."""
+    base = base_of(adaptation.model)
+    done = {entry.id for entry in gallery.entries(model=adaptation.model)}
+    new = [entry for entry in gallery.entries(model=base) if entry.id not in done]
+    for some, vectors in _stored(gallery, base, new):
+        adapted = adaptation.apply(vectors, [entry.camera for entry in some])
+        gallery.add_embeddings(adaptation.model, some, adapted)
+    return len(new)
+
+
+def latest(gallery: Gallery, base: str) -> Adaptation | None:
+    """The newest adaptation of a model."""
+    version = _latest_version(gallery, base)
+    return Adaptation.load(gallery, f"{base}.adapted-{version}") if version else None
+
+
+def _latest_version(gallery: Gallery, base: str) -> int:
+    versions = [version_of(model) for model in gallery.models() if base_of(model) == base]
+    return max(versions, default=0)
+
+
+def _stored(
+    gallery: Gallery, model: str, entries: Sequence[Entry]
+) -> Iterator[tuple[list[Entry], Matrix]]:
+    """Some tracklets after others, with their embeddings; those just forgotten are left out."""
+    rest = iter(entries)
+    while some := list(islice(rest, BATCH)):
+        which = col("id").isin([entry.id for entry in some])
+        rows = gallery.rows(["id", VECTOR], which, model)
+        vectors = {row["id"]: row[VECTOR] for row in rows}
+        there = [entry for entry in some if entry.id in vectors]
+        yield there, np.array([vectors[entry.id] for entry in there], np.float32)
+
+
+def _whitening(
+    extractor: NetworkExtractor, entries: Sequence[Entry], means: CameraMeans
+) -> Projection | None:
+    """What varies within tracklets, from crops that are still there."""
+    numbers, cameras, counts = list[Matrix](), list[str](), list[int]()
+    chosen = np.linspace(0, len(entries) - 1, min(len(entries), MOST_LOOKED_AT)).round()
+    for entry in (entries[int(place)] for place in chosen):
+        crops = _crops(entry)
+        if len(crops) > 1:
+            numbers.append(extractor.vectors(evenly(crops, FRAMES)))
+            cameras += [entry.camera] * len(numbers[-1])
+            counts.append(len(numbers[-1]))
+    if len(counts) < FEWEST_TRACKLETS:
+        return None
+    centred = means.remove(np.concatenate(numbers), np.array(cameras, object))
+    return tracklet_whitening(centred, np.repeat(np.arange(len(counts)), counts))
+
+
+def _crops(entry: Entry) -> Pictures:
+    """The crops where they were when the tracklet was added; none where they have gone."""
+    folder = Path(entry.crops or "")
+    if not entry.crops or not folder.is_dir():
+        return Pictures(())
+    names = natural_sorted(file.name for file in folder.iterdir() if is_picture(file.name))
+    return Pictures(tuple(folder / name for name in names))
+
+
+class AdaptedExtractor:
+    """An extractor for pictures that are searched with: their camera is not known.
+
+    Args:
+        extractor: makes the embeddings.
+        adaptation: adapts them.
+    """
+
+    def __init__(self, extractor: NetworkExtractor, adaptation: Adaptation) -> None:
+        self._extractor, self._adaptation = extractor, adaptation
+        self.model_id, self.note = adaptation.model, extractor.note
+        whitening = adaptation.whitening
+        self.dimensions = whitening.matrix.shape[1] if whitening else extractor.dimensions
+
+    def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
+        """Embeddings (M, D) of tracklets of an unknown camera."""
+        embeddings = self._extractor.embed(tracklets)
+        return self._adaptation.apply(embeddings, [""] * len(embeddings))
