@@ -1,5 +1,6 @@
 """Boxes from other tools' files: what is read, and what is refused with its line."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -117,6 +118,10 @@ def test_json_with_ids(tmp_path):
         ({"frame": 1}, "must hold a list of objects like"),
         ([{"box": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}, "track_id": 1}], "it has no frame"),
         ({"annotations": [], "images": [{"id": 1}]}, "is no COCO data set"),
+        (
+            {"annotations": [{"image_id": [1], "category_id": {}, "bbox": [1, 2, 3, 4]}]},
+            r"entry 1: '\[1\]' is not a number",
+        ),
         ([{"frame": 1, "bbox": [1, 2, 3]}], "entry 1 is not like"),
         ([{"bbox": [1, 2, 3, 4]}], "entry 1 is not like"),
         ([7], "entry 1 is not like"),
@@ -292,6 +297,55 @@ def test_any_text_is_read_or_refused(tmp_path_factory, rows):
         return
     assert all(found.boxes.shape[1] == 4 for found in read.frames.values())
     assert min(read.frames, default=0) >= 0
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["1", "x", "person"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["frame", "image_id", "bbox", "box", "category_id", "name", "x1", "id"]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=12,
+)
+ENTRIES = st.lists(
+    st.fixed_dictionaries(
+        {"image_id": ANYTHING, "bbox": st.just([1, 2, 3, 4]) | ANYTHING},
+        optional={"category_id": ANYTHING, "score": ANYTHING, "name": ANYTHING},
+    ),
+    max_size=3,
+)
+DATA_SETS = st.fixed_dictionaries(
+    {"annotations": ENTRIES},
+    optional={"images": ANYTHING | st.just([{"id": 1, "file_name": "a"}]), "categories": ANYTHING},
+)
+
+
+@settings(max_examples=200)
+@given(ANYTHING | ENTRIES | DATA_SETS)
+def test_any_json_is_read_or_refused(tmp_path_factory, document):
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(document))
+    try:
+        read = read_boxes(path)
+    except ReseenError:
+        return
+    assert all(np.isfinite(found.boxes).all() for found in read.frames.values())
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=80) | st.text(max_size=80).map(str.encode))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any"
+    for start in (b"", b"1,1,1,1,9,9\n", b"<annotations>", b"\xff\xfe", b"["):
+        path.write_bytes(start + content)
+        with contextlib.suppress(ReseenError):
+            assert read_boxes(path).frames
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):

@@ -228,9 +228,12 @@ def _entry(where: str, entry: Any, frames: dict[Any, int], named: dict[Any, str]
     given.setdefault("score", 1.0)
     if "frame" not in given:
         raise ReseenError(f"{where} is not like {ENTRY}: it has no frame")
-    name = entry.get("name", named.get(str(given.get("label")), named.get(given.get("label"))))
-    if frames:
-        given["frame"] = frames.get(given["frame"], given["frame"])
+    frame, label = (
+        key if isinstance(key := given.get(field), int | str) else None
+        for field in ("frame", "label")
+    )
+    name = entry.get("name", named.get(label))
+    given["frame"] = frames.get(frame, given["frame"])
     numbers = {
         field: _number(where, value)
         for field, value in {**given, **sides}.items()
