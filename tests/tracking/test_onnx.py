@@ -481,6 +481,21 @@ def test_what_may_mean_something_else_is_refused_with_its_outputs(tmp_path, layo
     assert all(f"{name} {array.shape}" in str(error.value) for name, array in outputs.items())
 
 
+@pytest.mark.parametrize("text", ["640", "[640]", "None", "['a', 'b']", "(((", "{0: {}}", "7"])
+def test_metadata_that_makes_no_sense_does_no_harm(tmp_path, text):
+    path = write(tmp_path / "m.onnx", {"o": end_to_end()}, metadata={"imgsz": text, "names": text})
+    try:
+        assert len(find(path)) <= 1
+    except ReseenError as error:
+        assert "its outputs are" in str(error)  # noqa: PT017
+
+
+def test_a_file_that_gives_text_is_refused(tmp_path):
+    path = write(tmp_path / "m.onnx", {"o": np.array(["a", "b"], object)})
+    with pytest.raises(ReseenError, match="it gives more than numbers"):
+        find(path)
+
+
 def test_an_unknown_second_input_is_refused(tmp_path):
     path = write(tmp_path / "m.onnx", dfine(), inputs=("image", "scale_factor", "im_shape"))
     with pytest.raises(ReseenError, match="scale_factor"):

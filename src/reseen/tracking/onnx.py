@@ -126,11 +126,14 @@ class OnnxDetector:
                 "picture, (1, 3, H, W), and at most the size for which boxes are wanted"
             )
         said = self._session.get_modelmeta().custom_metadata_map
-        free = _literal(said.get("imgsz")) or FREE_SIZE
+        free = _literal(said.get("imgsz"))
+        if not (isinstance(free, list) and [type(side) for side in free] == [int, int]):
+            free = FREE_SIZE
         batch, _, height, width = (side if isinstance(side, int) else 0 for side in shape)
         self._batch, self._size = batch or 1, (width or int(free[1]), height or int(free[0]))
         names = _literal(said.get("names"))
-        self._names = list(names.values()) if isinstance(names, dict) else names
+        names = list(names.values()) if isinstance(names, dict) else names
+        self._names = [str(name) for name in names] if isinstance(names, list) else None
         self._family, self.input_style = self._told(input_style)
 
     @property
@@ -210,6 +213,8 @@ class OnnxDetector:
         except Exception as error:  # onnxruntime's exceptions share no other base
             reason = str(error).splitlines()[0]
             raise ReseenError(f"{self._path} cannot be run as a detector: {reason}") from error
+        if not all(isinstance(one, np.ndarray) and one.dtype.kind in "fiub" for one in found):
+            raise ReseenError(f"{self._path} is no person detector: it gives more than numbers")
         arrays = [np.asarray(one, one.dtype if one.dtype.kind in "iu" else "f4") for one in found]
         return Outputs(arrays, self._size, self._names)
 
