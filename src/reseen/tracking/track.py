@@ -142,12 +142,7 @@ def track(
     Raises:
         ReseenError: bad input, or the folder cannot be written.
     """
-    if not re.fullmatch(r"\w[\w.-]*", camera):
-        raise ReseenError(f"{camera!r} cannot name a camera; use letters, digits, '.', '_' and '-'")
-    if not 0 < fps < math.inf:
-        raise ReseenError(f"{fps} frames per second are not possible; give a number above 0")
-    if min_length < 1:
-        raise ReseenError(f"a tracklet of {min_length} frames is not possible; give 1 or more")
+    _check(camera, fps, min_length)
     if preview is not None:
         check_film(preview)
     counts = Counts()
@@ -179,20 +174,7 @@ def track(
             scenes = filmed(scenes, preview, is_url(source))
 
         def write_list() -> TrackReport:
-            report = replace(
-                known,
-                tracklets=len(folder.ended),
-                crops=sum(tracklet.crops for tracklet in folder.ended),
-                frames=counts.read,
-                cut_off=counts.cut_off,
-                broken_frames=counts.broken,
-                reconnects=counts.reconnects,
-                sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
-                boxes_dropped=folder.dropped,
-                boxes_left_out={} if given is None else _left_out(given, counts),
-                too_short=folder.too_short,
-                still=folder.still,
-            )
+            report = _counted(known, counts, folder, given)
             write_json(out / TRACKLETS_FILE, recording.document(report, folder))
             return report
 
@@ -200,6 +182,34 @@ def track(
         report = write_list()
         folder.finish()
     return report
+
+
+def _check(camera: str, fps: float, min_length: int) -> None:
+    if not re.fullmatch(r"\w[\w.-]*", camera):
+        raise ReseenError(f"{camera!r} cannot name a camera; use letters, digits, '.', '_' and '-'")
+    if not 0 < fps < math.inf:
+        raise ReseenError(f"{fps} frames per second are not possible; give a number above 0")
+    if min_length < 1:
+        raise ReseenError(f"a tracklet of {min_length} frames is not possible; give 1 or more")
+
+
+def _counted(
+    known: TrackReport, counts: Counts, folder: "TrackletFolder", given: GivenBoxes | None
+) -> TrackReport:
+    return replace(
+        known,
+        tracklets=len(folder.ended),
+        crops=sum(tracklet.crops for tracklet in folder.ended),
+        frames=counts.read,
+        cut_off=counts.cut_off,
+        broken_frames=counts.broken,
+        reconnects=counts.reconnects,
+        sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
+        boxes_dropped=folder.dropped,
+        boxes_left_out={} if given is None else _left_out(given, counts),
+        too_short=folder.too_short,
+        still=folder.still,
+    )
 
 
 def _left_out(given: GivenBoxes, counts: Counts) -> dict[str, int]:
