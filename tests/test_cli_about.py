@@ -9,6 +9,7 @@ import pytest
 
 from reseen.cli import about, run
 from reseen.errors import ReseenError
+from reseen.models.catalogue import catalogue
 from reseen.network.config import Config
 from reseen.times import read
 
@@ -142,6 +143,16 @@ def test_a_missing_package_and_a_full_disk_are_found(monkeypatch, tmp_path):
         about._room_in(tmp_path)
     with pytest.raises(FileNotFoundError):
         about._room_in(tmp_path / "absent")
+
+
+def test_a_network_file_that_is_cut_off_is_found(monkeypatch, tmp_path):
+    monkeypatch.setenv("RESEEN_MODELS", str(tmp_path))
+    assert about._models() == "lite0", "which comes with the base install"
+    entry = next(one for one in catalogue().values() if one.path.is_relative_to(tmp_path))
+    entry.path.parent.mkdir(parents=True, exist_ok=True)
+    entry.path.write_bytes(b"half")
+    with pytest.raises(ReseenError, match=f"{entry.name} cut off; see reseen models verify"):
+        about._models()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

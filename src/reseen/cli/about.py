@@ -133,6 +133,17 @@ def _codecs() -> str:
         return f"JPEG, PNG, MP4 through {reader.getBackendName()}"
 
 
+def _models() -> str:
+    """Which network files are here, each of the size that the catalogue says."""
+    from reseen.models.catalogue import catalogue
+
+    here = [entry for entry in catalogue().values() if entry.path.is_file()]
+    cut = [entry.name for entry in here if entry.path.stat().st_size != entry.bytes]
+    if cut:
+        raise ReseenError(f"{', '.join(cut)} cut off; see reseen models verify")
+    return ", ".join(entry.name for entry in here) or "none here; see reseen models list"
+
+
 def _room_in(folder: Path) -> str:
     """Whether a folder can be written to, and how much."""
     with tempfile.TemporaryFile(dir=folder):
@@ -150,6 +161,7 @@ EXAMINATIONS: dict[str, Callable[[], str]] = {
     "ONNX": _onnx,
     "OpenCV": _opencv,
     "codecs": _codecs,
+    "models": _models,
     "this folder": lambda: _room_in(Path()),
     "folder for short-lived files": lambda: _room_in(Path(tempfile.gettempdir())),
 }
