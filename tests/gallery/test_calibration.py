@@ -1,3 +1,4 @@
+import contextlib
 import json
 from dataclasses import asdict
 
@@ -7,7 +8,14 @@ from scipy.stats import norm
 
 from reseen.data.embeddings import Embeddings
 from reseen.errors import ReseenError
-from reseen.gallery.calibration import Calibration, Pairs, calibrate, equal_error_rate, fit
+from reseen.gallery.calibration import (
+    Calibration,
+    Pairs,
+    calibrate,
+    calibrate_on_labels,
+    equal_error_rate,
+    fit,
+)
 
 
 def people(count=40, cameras=3, noise=0.6, seed=0, dimensions=6):
@@ -121,19 +129,61 @@ def test_probabilities_hold_for_people_who_were_not_fitted_on():
     assert held_out.calibration_error < 0.03
 
 
-def test_features_that_know_nobody_are_no_better_than_the_prior():
-    random = np.random.default_rng(3)
-    embeddings = people(60)
-    noise = Embeddings(
+def knowing_nobody(count, seed=3):
+    """People whose features have nothing to do with who they are."""
+    embeddings = people(count)
+    random = np.random.default_rng(seed)
+    return Embeddings(
         random.normal(size=embeddings.features.shape).astype(np.float32),
         embeddings.persons,
         embeddings.cameras,
         embeddings.names,
     )
-    calibration = calibrate(noise, "net")
-    assert calibration.equal_error_rate == pytest.approx(0.5, abs=0.06)
-    assert calibration.held_out.brier == pytest.approx(
-        calibration.held_out.brier_of_prior, rel=0.02
+
+
+@pytest.mark.parametrize("count", [7, 12, 60])
+def test_a_calibration_no_better_than_its_prior_is_refused(count):
+    kept = []
+    for seed in range(20):
+        with contextlib.suppress(ReseenError):
+            kept.append(calibrate(knowing_nobody(count, seed), "net"))
+    assert len(kept) <= 1  # a sure gain is one of more than two standard errors
+    with pytest.raises(ReseenError, match="says no more than their prior"):
+        calibrate(knowing_nobody(count), "net")
+
+
+def test_the_check_is_on_the_other_half():
+    halves = [logistic_pairs(4_000, 3.0, 1.5, seed) for seed in (1, 2)]
+    together = Pairs(
+        *(
+            np.concatenate([getattr(half, name) for half in halves])
+            for name in ("distances", "same")
+        )
+    )
+    found = calibrate_on_labels(together, "net")
+    truth = 1 / (1 + np.exp(1.5 * together.distances - 3.0))
+    noise = float(np.mean((truth - together.same) ** 2))
+    assert found.held_out.brier == pytest.approx(noise, rel=0.01)
+    share = float(together.same.mean())
+    assert found.held_out.brier_of_prior == pytest.approx(share * (1 - share), rel=0.01)
+    assert found.held_out.gain == found.held_out.brier_of_prior - found.held_out.brier
+
+
+def test_labels_chosen_by_their_distance_leave_the_probabilities_as_they_are():
+    pairs = logistic_pairs(200_000, intercept=3.0, slope=1.5)
+    near_the_edge = np.abs(pairs.distances - 2.0) < 1.0
+    chosen = Pairs(pairs.distances[near_the_edge], pairs.same[near_the_edge])
+    found = calibrate_on_labels(chosen, "net")
+    assert (found.intercept, found.slope) == pytest.approx((3.0, 1.5), rel=0.05)
+    assert found.people == 0
+
+
+def test_log_odds_are_those_of_the_probabilities():
+    found = calibrate(people(), "net")
+    distances = np.array([[0.0, 1.0], [2.5, 40.0]])
+    probabilities = found.probabilities(distances)
+    assert found.log_odds(distances) == pytest.approx(
+        np.log(probabilities / (1 - probabilities)), rel=1e-6
     )
 
 
@@ -170,15 +220,16 @@ def test_a_prior_must_be_a_probability(prior):
         calibrate(people(), "net", prior)
 
 
-def test_a_small_set_has_no_held_out_check():
-    assert calibrate(people(6), "net").held_out is None
+def test_people_of_whom_half_are_too_few_are_refused():
+    # Five people in five cameras are enough pairs, but one half holds two of them at most.
+    with pytest.raises(ReseenError, match="too few people to fit a calibration on one half"):
+        calibrate(people(3, cameras=5), "net")
 
 
-@pytest.mark.parametrize(("count", "checked"), [(18, False), (20, True)])
-def test_ten_pairs_in_each_half_are_enough_to_check(count, checked):
-    calibration = calibrate(people(count, cameras=2), "net")
-    assert calibration.same_pairs == count
-    assert (calibration.held_out is not None) == checked
+def test_five_pairs_in_each_half_are_enough_to_check():
+    assert calibrate(people(10, cameras=2, noise=0.2), "net").same_pairs == 10
+    with pytest.raises(ReseenError, match=r"only 9 pairs .* at least 10"):
+        calibrate(people(9, cameras=2, noise=0.2), "net")
 
 
 def test_it_comes_back_whole_from_json():

@@ -94,6 +94,21 @@ def test_human_labels_bind():
     assert group(known).tolist() == [0, 0, 2, 2]
 
 
+def test_who_is_recognised_brings_all_of_theirs():
+    odds = {(0, 1): 5.0, (2, 3): 5.0, (4, 5): 5.0, (0, 2): -9.0}
+    known = evidence(6, odds, same=[(0, 3), (3, 5)])
+    assert group(known).tolist() == [0] * 6
+
+
+def test_who_is_recognised_comes_alone_where_the_others_cannot_be_that_person():
+    odds = {(0, 1): 5.0, (2, 3): 5.0}
+    apart = evidence(4, odds, same=[(0, 3)], different=[(1, 2)])
+    assert group(apart).tolist() == [0, 1, 2, 0]
+    spans = [(0.0, 5.0), (20.0, 25.0), (40.0, 45.0), (22.0, 27.0)]
+    at_once = evidence(4, odds, spans=spans, cameras=["north"] * 4, same=[(0, 2)])
+    assert group(at_once).tolist() == [0, 1, 0, 3]
+
+
 @pytest.mark.parametrize(
     ("same", "different", "says"),
     [

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from reseen.data.clips import ClipConfig, PairSampler, crop, normalise
+from reseen.data.clip_config import ClipConfig
+from reseen.data.clips import PairSampler, crop, normalise
 from reseen.errors import ReseenError
 from reseen.network.batches import BatchSource, Job
 from reseen.network.config import Config

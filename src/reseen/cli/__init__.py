@@ -19,7 +19,8 @@ from cyclopts.config import Dict
 from reseen.cli.about import doctor, presets, version
 from reseen.cli.data import check, prepare, synthesize
 from reseen.cli.experiments import demo, evaluate, reproduce
-from reseen.cli.gallery import calibrate, gallery_app, search
+from reseen.cli.gallery import gallery_app, search
+from reseen.cli.identities import calibrate, identify
 from reseen.cli.models import models_app
 from reseen.cli.network import embed, export, train
 from reseen.cli.tracking import track
@@ -164,6 +165,7 @@ for command in (
     gallery_app,
     search,
     calibrate,
+    identify,
     serve,
     presets,
     doctor,

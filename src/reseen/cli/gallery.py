@@ -1,4 +1,4 @@
-"""The commands about a gallery: fill, list, clean, search, calibrate."""
+"""The commands about a gallery: fill, list, clean, search."""
 
 import os
 from collections.abc import Sequence
@@ -10,8 +10,6 @@ from cyclopts import App, Parameter
 
 from reseen.cli.options import (
     Camera,
-    Dataset,
-    DatasetRoot,
     Extractor,
     GalleryPlace,
     Json,
@@ -71,7 +69,7 @@ def add(
     tracklets = [replace(each, id=prefix + each.id) for each in tracklets_in(folder, camera)]
     keep_until = None if keep_days is None else time.time() + keep_days * 86_400
     opened = open_gallery(gallery, create=True)
-    extractors = (_extractor(opened, model, style, adapted=False), ColourHistogram())
+    extractors = (chosen_extractor(opened, model, style, adapted=False), ColourHistogram())
     embedding = {each.model_id: each for each in extractors}
     with progress("adding", len(tracklets), "tracklets") as advance:
         added = opened.add(
@@ -88,6 +86,7 @@ def add(
         converted = convert(opened, adaptation)
         print_notes([f"{converted:,} embeddings adapted to the gallery, {adaptation.model}"])
     print_notes(added.left_out)
+    print_notes(_identified(opened))
     if added.forgotten:
         print_notes(
             [f"{added.forgotten:,} left out because they were forgotten; see --forgotten-too"]
@@ -121,7 +120,7 @@ def adapt(gallery: GalleryPlace, *, model: Extractor = None, style: Style = None
     from reseen.gallery.extractors import NetworkExtractor
 
     opened = open_gallery(gallery)
-    extractor = _extractor(opened, model, style, adapted=False)
+    extractor = chosen_extractor(opened, model, style, adapted=False)
     if not isinstance(extractor, NetworkExtractor):
         raise ReseenError(
             f"only networks over single crops can be adapted, not {extractor.model_id}"
@@ -135,6 +134,20 @@ def adapt(gallery: GalleryPlace, *, model: Extractor = None, style: Style = None
     print(
         f"{gallery}: {opened.count(model=made.model):,} embeddings adapted, {made.model}; {learned}"
     )
+
+
+def _identified(gallery: "Gallery") -> list[str]:
+    """Where people are identified already, let the new tracklets join them."""
+    from reseen.gallery.identities import Identities
+
+    if not gallery.members.all():
+        return []
+    try:
+        joined = Identities(gallery).catch_up()
+    except ReseenError as error:
+        return [f"the new tracklets belong to nobody yet: {error}"]
+    alone = sum(member.probability is None for member in joined)
+    return [f"looked at {len(joined):,} tracklets to see who is new: {alone:,} of them are alone"]
 
 
 @gallery_app.command(name="list")
@@ -182,6 +195,7 @@ def stats(gallery: GalleryPlace, *, json: Json = None) -> None:
         *([("without a date", f"{found.undated:,}")] if found.undated else []),
         ("megabytes", f"{found.size / 1e6:,.1f}"),
         ("kept", kept),
+        ("calibrated", ", ".join(found.calibrated) or "no model"),
     ]
     if waits := found.waiting:
         which = f"{waits.tracklets:,} tracklets, forgotten since {show(waits.since)}"
@@ -330,47 +344,6 @@ def search(
         )
 
 
-def calibrate(
-    gallery: GalleryPlace,
-    *,
-    model: Extractor = None,
-    style: Style = None,
-    dataset: Dataset = "folder",
-    root: DatasetRoot,
-    prior: Annotated[float | None, within(0, 1)] = None,
-    json: Json = None,
-) -> None:
-    """Fit the probability of being the same person, for one model.
-
-    The data set must show people whom the model was not trained on.
-
-    Args:
-        prior: Share of same-person pairs where the probabilities will be used; by default that
-            of the data.
-    """
-    from reseen.data.datasets import load
-    from reseen.gallery.calibration import calibrate
-    from reseen.gallery.extractors import embed_benchmark
-
-    opened = open_gallery(gallery, create=True)
-    extractor = _extractor(opened, model, style)
-    embeddings = embed_benchmark(load(dataset, root).tracklets, extractor)
-    fitted = calibrate(embeddings, extractor.model_id, prior)
-    opened.settings.keep_calibration(fitted)
-    save_result(json, fitted)
-    rows = [tuple(f"{value:.3f}" for value in asdict(rates).values()) for rates in fitted.rates]
-    title = (
-        f"{extractor.model_id}: {fitted.people} people, {fitted.same_pairs:,} pairs of one person, "
-        f"{fitted.different_pairs:,} of two; equal error rate {fitted.equal_error_rate:.3f}"
-    )
-    columns = [name.replace("_", " ") for name in asdict(fitted.rates[0])]
-    print_table(make_table(title, columns, rows))
-    if fitted.held_out is None:
-        print_notes(["too few people to check the probabilities on others"])
-    else:
-        print(", ".join(f"{key} {value}" for key, value in asdict(fitted.held_out).items()))
-
-
 def _query(
     gallery: "Gallery",
     tracklet: str | None,
@@ -389,7 +362,7 @@ def _query(
     if tracklet is not None:
         chosen = gallery.model(model)
         return gallery.query(tracklet, chosen), gallery.thumbnails([tracklet]).get(tracklet)
-    extractor = _extractor(gallery, model)
+    extractor = chosen_extractor(gallery, model)
     gallery.model(extractor.model_id)
     if crops is not None:
         pictures = list(pictures_in(crops))
@@ -402,7 +375,7 @@ def _query(
     return query_from_pictures(pictures, extractor, name), strip
 
 
-def _extractor(
+def chosen_extractor(
     gallery: "Gallery", model: str | None, style: str | None = None, *, adapted: bool = True
 ) -> "extractors.Extractor":
     """The extractor that is named, else the gallery's own, else the best that is here.

@@ -1,5 +1,6 @@
 """From a distance to the probability of being the same person, fitted on labelled tracklets."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,11 @@ from reseen.errors import ReseenError
 from reseen.evaluation.metrics import euclidean_distances
 from reseen.files import converted
 
-FEWEST_PAIRS = 10
+SURE_GAIN = 2.0
+"""Standard errors by which a calibration must be nearer to the truth than its prior."""
+
+FEWEST_PAIRS = 5
+"""Of the same person and of different people, in each half."""
 FALSE_ACCEPT_RATES = (0.0001, 0.001, 0.01, 0.1)
 MOST_TRACKLETS = 2_000
 GROUPS = 10
@@ -49,11 +54,18 @@ class HeldOut:
         brier_of_prior: the same for someone who always says the prior.
         calibration_error: mean difference, over ten equally filled groups of pairs, between the
             mean probability and the share of pairs that are the same person.
+        gain_error: the standard error, over pairs, of `gain`.
     """
 
     brier: float
     brier_of_prior: float
     calibration_error: float
+    gain_error: float = 0.0
+
+    @property
+    def gain(self) -> float:
+        """How much nearer to the truth the probabilities are than the prior alone."""
+        return self.brier_of_prior - self.brier
 
 
 @dataclass(frozen=True)
@@ -67,11 +79,12 @@ class Calibration:
         model: the model whose distances these are; for no other does this hold.
         intercept, slope: of the fit.
         prior: the share of pairs that show the same person where the probabilities hold.
-        people: persons fitted on.
+        people: persons fitted on; 0 where pairs were labelled one by one.
         same_pairs, different_pairs: pairs fitted on, across cameras.
         equal_error_rate: false accepts and false rejects where both are as many.
         rates: at thresholds of interest, nearest first.
-        held_out: the check on other people; None where half of them make too few pairs.
+        held_out: the check on other people, or on other labels; None in calibrations of versions
+            that did not insist on it.
     """
 
     model: str
@@ -84,6 +97,10 @@ class Calibration:
     equal_error_rate: float
     rates: tuple[Rates, ...]
     held_out: HeldOut | None
+
+    def log_odds(self, distances: NDArray[np.floating[Any]]) -> Numbers:
+        """log(p / (1 - p)) of the distances' probabilities p, in the same shape."""
+        return np.asarray(self.intercept - self.slope * np.asarray(distances, dtype=np.float64))
 
     def probabilities(self, distances: NDArray[np.floating[Any]]) -> Numbers:
         """Probabilities of the distances, in the same shape."""
@@ -131,26 +148,58 @@ def calibrate(embeddings: Embeddings, model: str, prior: float | None = None) ->
             right one has a prior of 0.001.
 
     Raises:
-        ReseenError: there are too few pairs, or the prior is not between 0 and 1.
+        ReseenError: there are too few pairs, the prior is not between 0 and 1, or the fit is no
+            better than its prior.
     """
     labelled = _labelled(embeddings)
-    pairs = _pairs(labelled)
+    people = np.random.default_rng(1).permutation(np.unique(labelled.persons))
+    halves = (
+        _pairs(labelled.take(np.flatnonzero(np.isin(labelled.persons, half))))
+        for half in (people[::2], people[1::2])
+    )
+    return _calibrated(model, _pairs(labelled), halves, prior, len(people))
+
+
+def calibrate_on_labels(pairs: Pairs, model: str) -> Calibration:
+    """Fit the probability of being the same person on pairs that humans have labelled.
+
+    Pairs that were chosen for labelling by nothing but their distance leave the probability of
+    each distance as it is in the gallery, so that no prior has to be known.
+
+    Raises:
+        ReseenError: there are too few pairs, or the fit is no better than its prior.
+    """
+    order = np.random.default_rng(1).permutation(len(pairs.same))
+    halves = (Pairs(pairs.distances[half], pairs.same[half]) for half in (order[::2], order[1::2]))
+    return _calibrated(model, pairs, halves, None, 0)
+
+
+def _calibrated(
+    model: str, pairs: Pairs, halves: Iterable[Pairs], prior: float | None, people: int
+) -> Calibration:
     _require_enough(pairs)
     prior = float(pairs.same.mean()) if prior is None else prior
     if not 0 < prior < 1:
         raise ReseenError(f"the prior must lie between 0 and 1, not at {prior}")
+    held_out = _held_out(*halves)
+    if not held_out.gain > SURE_GAIN * held_out.gain_error:
+        raise ReseenError(
+            f"a calibration of {model} on these pairs says no more than their prior (mean squared "
+            f"error {held_out.brier:.4f} on others, {held_out.brier_of_prior:.4f} without looking "
+            "at anybody), so it is not kept; is every person one person, in two cameras or more?"
+        )
     intercept, slope = fit(pairs, prior)
     return Calibration(
         model=model,
         intercept=intercept,
         slope=slope,
         prior=prior,
-        people=len(np.unique(labelled.persons)),
+        people=people,
         same_pairs=int(pairs.same.sum()),
         different_pairs=int((~pairs.same).sum()),
         equal_error_rate=equal_error_rate(pairs),
         rates=_rates(pairs, intercept, slope),
-        held_out=_held_out(labelled),
+        held_out=held_out,
     )
 
 
@@ -176,10 +225,11 @@ def _pairs(labelled: Embeddings) -> Pairs:
 
 def _require_enough(pairs: Pairs) -> None:
     for found, what in ((pairs.same, "the same person"), (~pairs.same, "different people")):
-        if found.sum() < FEWEST_PAIRS:
+        if found.sum() < 2 * FEWEST_PAIRS:
             raise ReseenError(
                 f"only {found.sum()} pairs of tracklets show {what} in two cameras; a calibration "
-                f"needs at least {FEWEST_PAIRS}, and some hundreds to be worth something"
+                f"needs at least {2 * FEWEST_PAIRS}, half of them to be checked on the others, and "
+                "some hundreds to be worth something"
             )
 
 
@@ -236,23 +286,23 @@ def _rates(pairs: Pairs, intercept: float, slope: float) -> tuple[Rates, ...]:
     return tuple(Rates(*map(float, row)) for row in zip(*columns, strict=True))
 
 
-def _held_out(labelled: Embeddings) -> HeldOut | None:
-    people = np.random.default_rng(1).permutation(np.unique(labelled.persons))
-    halves = [
-        _pairs(labelled.take(np.flatnonzero(np.isin(labelled.persons, half))))
-        for half in (people[::2], people[1::2])
-    ]
+def _held_out(*halves: Pairs) -> HeldOut:
     if any(min(half.same.sum(), (~half.same).sum()) < FEWEST_PAIRS for half in halves):
-        return None
+        raise ReseenError(
+            "too few people to fit a calibration on one half of them and check it on the other; "
+            "take more people"
+        )
     checks = []
     for fitted, checked in (halves, halves[::-1]):
         prior = float(fitted.same.mean())
         probabilities = _probabilities(checked.distances, *fit(fitted, prior))
         checks.append((probabilities, np.full(len(probabilities), prior), checked.same))
     probabilities, priors, truths = (np.concatenate(column) for column in zip(*checks, strict=True))
+    errors, errors_of_prior = (probabilities - truths) ** 2, (priors - truths) ** 2
     return HeldOut(
-        brier=float(np.mean((probabilities - truths) ** 2)),
-        brier_of_prior=float(np.mean((priors - truths) ** 2)),
+        brier=float(errors.mean()),
+        brier_of_prior=float(errors_of_prior.mean()),
+        gain_error=float(np.std(errors_of_prior - errors, ddof=1) / np.sqrt(len(errors))),
         calibration_error=_calibration_error(probabilities, truths),
     )
 

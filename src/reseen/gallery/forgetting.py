@@ -12,6 +12,7 @@ from lancedb.expr import Expr, col
 
 from reseen.gallery import table as tables
 from reseen.gallery.labels import NAME as LABELS
+from reseen.gallery.members import NAME as MEMBERS
 from reseen.gallery.records import Waiting
 from reseen.gallery.settings import Settings
 from reseen.gallery.table import EMBEDDINGS, TRACKLETS, Database, Table, schema_of
@@ -119,7 +120,11 @@ class Forgetting:
         which, chosen = col("id").isin(list(ids)), list(ids)
         every = [
             TRACKLETS,
-            *(name for name in self._database.names() if name.startswith(EMBEDDINGS)),
+            *(
+                name
+                for name in self._database.names()
+                if name.startswith(EMBEDDINGS) or name == MEMBERS
+            ),
         ]
         found = [(name, self._database.existing(name), which) for name in every]
         labels = self._database.find(LABELS)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
 from reseen.files import cannot_write
 from reseen.gallery import intake
+from reseen.gallery.calibration import Pairs
 from reseen.gallery.extractors import STRIPES, Extractor
 from reseen.gallery.forgetting import Forgetting
 from reseen.gallery.labels import Labels
 from reseen.gallery.log import append_line
+from reseen.gallery.members import Members
 from reseen.gallery.records import (
     EVERYTHING,
     Added,
@@ -74,6 +76,7 @@ class Gallery:
         uri: the folder, or the URL in an object store.
         settings: what all who use it agree on: retention and calibrations.
         labels: what people said about pairs.
+        members: which tracklet belongs to which identity.
         writable: whether more than reading is possible; where not, nothing is logged either.
     """
 
@@ -83,6 +86,7 @@ class Gallery:
         self._database = Database(uri, notes)
         self.settings, self.labels = Settings(self._database), Labels(self._database)
         self._forgetting = Forgetting(self._database, self.settings)
+        self.members = Members(self._database)
         self.writable = self._database.writable
 
     @classmethod
@@ -415,6 +419,7 @@ class Gallery:
             undated=int((~dated[0]).sum()) if dated.any() else 0,
             size=sum(self._database.existing(name).size for name in self._database.names()),
             retention_days=self.settings.retention_days,
+            calibrated=tuple(each.model for each in self.settings.calibrations()),
             waiting=self.waiting(),
         )
 
@@ -610,6 +615,24 @@ class Gallery:
         """Columns of the tracklets, or of a model's embeddings."""
         found = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
         return [] if found is None else found.read(names, where).to_pylist()
+
+    def embeddings(self, model: str, where: Filter = EVERYTHING) -> Iterator[pyarrow.RecordBatch]:
+        """Ids, cameras, times and vectors by a model, batch after batch."""
+        found = self._database.existing(EMBEDDINGS + self.model(model))
+        yield from found.batches(["id", *PLACED, VECTOR], conditions(where))
+
+    def labelled_pairs(self, model: str) -> Pairs:
+        """Distances of the pairs that people have labelled, where both have an embedding."""
+        labels = self.labels.all()
+        ids = {id for label in labels for id in (label.query, label.match)}
+        vectors = {
+            id: vector
+            for batch in (self.embeddings(model, Filter(ids=tuple(ids))) if ids else ())
+            for id, vector in zip(batch["id"].to_pylist(), matrix(batch[VECTOR]), strict=True)
+        }
+        known = [label for label in labels if {label.query, label.match} <= vectors.keys()]
+        gaps = [np.linalg.norm(vectors[each.query] - vectors[each.match]) for each in known]
+        return Pairs(np.array(gaps, np.float64), np.array([each.same for each in known], np.bool_))
 
     def _unknown(self, id: str) -> ReseenError:
         some = [entry.id for entry in self.entries(limit=3)]

@@ -7,6 +7,7 @@ agglomerative clustering and Leiden know must-links at most. The rest is a heap.
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ Pairs = NDArray[np.int64]
 Numbers = NDArray[np.float64]
 
 Span = tuple[float, float]
+"""First and last second in which somebody was seen."""
+
+Travel = Mapping[tuple[str, str], float]
+"""Shortest possible seconds between two cameras, by their names in sorted order."""
 
 BLOCK = 512
 """Vectors compared with all others at once."""
@@ -35,7 +40,7 @@ class Evidence:
         log_odds: (P,) log(p / (1 - p)) of the calibrated probability that they show one person.
         unlisted: log odds of every other pair; negative.
         same, different: pairs on which a human has decided.
-        travel: shortest possible seconds between two cameras, by their names in sorted order.
+        travel: nobody is faster from camera to camera.
     """
 
     ids: Sequence[str]
@@ -46,18 +51,23 @@ class Evidence:
     unlisted: float
     same: Sequence[tuple[int, int]] = ()
     different: Sequence[tuple[int, int]] = ()
-    travel: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    travel: Travel = field(default_factory=dict)
 
     def impossible(self, one: int, other: int) -> bool:
         """Whether nobody can be in both: seen twice at once, or too far apart for the time."""
         first, second = self.spans[one], self.spans[other]
         if first is None or second is None:
             return False
-        gap = max(first[0], second[0]) - min(first[1], second[1])
-        here, there = self.cameras[one], self.cameras[other]
-        if here == there:
+        cameras = sorted((self.cameras[one], self.cameras[other]))
+        gap = seconds_between(first, second)
+        if cameras[0] == cameras[1]:
             return gap < 0
-        return gap < self.travel.get((min(here, there), max(here, there)), -np.inf)
+        return gap < self.travel.get((cameras[0], cameras[1]), -np.inf)
+
+
+def seconds_between(one: Span, other: Span) -> float:
+    """From the end of the earlier to the start of the later; negative while both last."""
+    return max(one[0], other[0]) - min(one[1], other[1])
 
 
 @dataclass
@@ -80,7 +90,8 @@ def group(evidence: Evidence) -> NDArray[np.int64]:
 
     The two groups with the highest mean log odds over all pairs between them are joined, again
     and again, until no mean is above 0. Groups that a human has told apart, or in which somebody
-    would be in two places at once, are never joined.
+    would be in two places at once, are never joined. Then those whom a human has recognised are
+    brought together with all their groups, or where these cannot be one person, alone.
 
     Returns:
         (N,) the place of the first tracklet of each one's identity.
@@ -88,6 +99,7 @@ def group(evidence: Evidence) -> NDArray[np.int64]:
     Raises:
         ReseenError: the human decisions contradict each other, or what is possible.
     """
+    recognised = _recognised(evidence)
     groups = _start(evidence)
     heap = [
         entry for number, one in groups.items() for entry in _joins(evidence, groups, number, one)
@@ -99,7 +111,7 @@ def group(evidence: Evidence) -> NDArray[np.int64]:
             continue
         one, two = groups[number], groups[other]
         grown = len(one.members) + len(two.members) != size  # a newer entry stands for the pair
-        if grown or not _may_join(evidence, one, other, two):
+        if grown or other in one.apart or not _possible(evidence, one.members, two.members):
             continue
         _join(groups, number, other)
         for entry in _joins(evidence, groups, number, one):
@@ -107,7 +119,51 @@ def group(evidence: Evidence) -> NDArray[np.int64]:
     identities = np.empty(len(evidence.ids), np.int64)
     for one in groups.values():
         identities[one.members] = min(one.members)
+    for people in recognised:
+        _bring_together(evidence, identities, people)
     return identities
+
+
+def _recognised(evidence: Evidence) -> list[list[int]]:
+    """Tracklets that a human has said show one person, in groups of all who are linked so."""
+    home = {place: [place] for pair in evidence.same for place in pair}
+    for one, other in evidence.same:
+        if home[one] is not home[other]:
+            home[one] += home[other]
+            for place in home[other]:
+                home[place] = home[one]
+    found = list({id(people): people for people in home.values()}.values())
+    for one, other in evidence.different:
+        if one in home and home[one] is home.get(other):
+            raise ReseenError(
+                f"the labels contradict each other: {evidence.ids[one]} and {evidence.ids[other]} "
+                "are labelled different, and the same through others; take one of the labels back"
+            )
+    for people in found:
+        for one, other in combinations(sorted(people), 2):
+            if evidence.impossible(one, other):
+                raise ReseenError(
+                    f"{evidence.ids[one]} and {evidence.ids[other]} are labelled the same person, "
+                    "who would be in two places at once; take the label back"
+                )
+    return found
+
+
+def _bring_together(
+    evidence: Evidence, identities: NDArray[np.int64], people: Sequence[int]
+) -> None:
+    """Make one identity of tracklets with all of theirs, or of them alone if it cannot be."""
+    parts = [np.flatnonzero(identities == one).tolist() for one in np.unique(identities[people])]
+    every = {place for part in parts for place in part}
+    told_apart = any(one in every and other in every for one, other in evidence.different)
+    fit = all(_possible(evidence, one, other) for one, other in combinations(parts, 2))
+    alone = told_apart or not fit
+    if alone:
+        for part in parts:
+            left = [place for place in part if place not in people]
+            identities[left] = min(left, default=0)
+    together = sorted(people if alone else every)
+    identities[together] = together[0]
 
 
 def memberships(evidence: Evidence, identities: NDArray[np.int64]) -> Numbers:
@@ -160,37 +216,18 @@ def nearest_pairs(vectors: NDArray[np.float32], count: int) -> tuple[Pairs, NDAr
 
 
 def _start(evidence: Evidence) -> dict[int, _Group]:
-    """Every tracklet alone, but for those that a human has put together."""
+    """Every tracklet alone, with what is known of it and others."""
     groups = {place: _Group([place]) for place in range(len(evidence.ids))}
-    home = list(range(len(evidence.ids)))
     for (one, other), odds in zip(evidence.pairs.tolist(), evidence.log_odds.tolist(), strict=True):
         groups[one].links[other] = groups[other].links[one] = (odds, 1)
-    for one, other in evidence.same:
-        number, gone = sorted((home[one], home[other]))
-        if number != gone:
-            _check_possible(evidence, groups[number].members, groups[gone].members)
-            for place in groups[gone].members:
-                home[place] = number
-            _join(groups, number, gone)
     for one, other in evidence.different:
-        if home[one] == home[other]:
-            raise ReseenError(
-                f"the labels contradict each other: {evidence.ids[one]} and {evidence.ids[other]} "
-                "are labelled different, and the same through others; take one of the labels back"
-            )
-        groups[home[one]].apart.add(home[other])
-        groups[home[other]].apart.add(home[one])
+        groups[one].apart.add(other)
+        groups[other].apart.add(one)
     return groups
 
 
-def _check_possible(evidence: Evidence, some: Iterable[int], others: Sequence[int]) -> None:
-    for one in some:
-        for other in others:
-            if evidence.impossible(one, other):
-                raise ReseenError(
-                    f"{evidence.ids[one]} and {evidence.ids[other]} are labelled the same person, "
-                    "who would be in two places at once; take the label back"
-                )
+def _possible(evidence: Evidence, some: Sequence[int], others: Sequence[int]) -> bool:
+    return not any(evidence.impossible(one, other) for one in some for other in others)
 
 
 def _mean(evidence: Evidence, one: _Group, two: _Group, other: int) -> float:
@@ -208,12 +245,6 @@ def _joins(
         if mean > 0:
             first, second = sorted((number, other))
             yield -mean, first, second, len(one.members) + len(groups[other].members)
-
-
-def _may_join(evidence: Evidence, one: _Group, other: int, two: _Group) -> bool:
-    return other not in one.apart and not any(
-        evidence.impossible(here, there) for here in one.members for there in two.members
-    )
 
 
 def _join(groups: dict[int, _Group], number: int, gone: int) -> None:

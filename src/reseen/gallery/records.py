@@ -165,6 +165,7 @@ class Stats:
         undated: tracklets without a date, where others have one.
         size: bytes on disk.
         retention_days: how long tracklets are kept; None for ever.
+        calibrated: models whose matches have probabilities.
         waiting: what is forgotten but not wiped from the disk yet; None for nothing.
     """
 
@@ -176,4 +177,5 @@ class Stats:
     undated: int
     size: int
     retention_days: float | None
+    calibrated: tuple[str, ...]
     waiting: Waiting | None

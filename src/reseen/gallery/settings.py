@@ -66,6 +66,27 @@ class Settings:
         """Give probabilities to this model's distances from now on."""
         self.set(f"calibration {checked_model(calibration.model)}", asdict(calibration))
 
+    def calibrations(self) -> list[Calibration]:
+        """Every model's calibration."""
+        table = self._database.find(NAME)
+        names = [] if table is None else table.read(["name"])["name"].to_pylist()
+        models = [
+            name.split(" ", 1)[1] for name in sorted(names) if name.startswith("calibration ")
+        ]
+        found = [self.calibration(model) for model in models]
+        return [calibration for calibration in found if calibration is not None]
+
+    def drop_calibration(self, model: str) -> None:
+        """Give this model's distances no probabilities any more.
+
+        Raises:
+            ReseenError: it has no calibration.
+        """
+        if self.calibration(model) is None:
+            listed = ", ".join(one.model for one in self.calibrations()) or "none"
+            raise ReseenError(f"{model} has no calibration here; calibrated: {listed}")
+        self.set(f"calibration {model}", None)
+
     def digest(self, text: str) -> str:
         """What a text comes down to here and in no other gallery."""
         self._salt = self._salt or self.get("salt")

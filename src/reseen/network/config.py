@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 import tomli_w
 
-from reseen.data.clips import ClipConfig, require_positive
+from reseen.data.clip_config import ClipConfig, require_positive
 from reseen.errors import ReseenError, nearest
 
 PRESETS = ("paper", "quick", "tuned", "mclaughlin")

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reseen.data.clip_config import ClipConfig
 from reseen.data.clips import (
     BodyPart,
-    ClipConfig,
     Crops,
     FrameReader,
     Integers,

@@ -1,0 +1,218 @@
+"""Who is who: the tracklets of a gallery put together as people, and kept so as more come in."""
+
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.errors import ReseenError
+from reseen.gallery.gallery import Gallery, matrix
+from reseen.gallery.grouping import (
+    Evidence,
+    Numbers,
+    Pairs,
+    Span,
+    Travel,
+    group,
+    memberships,
+    nearest_pairs,
+    seconds_between,
+)
+from reseen.gallery.members import Member
+from reseen.gallery.records import EVERYTHING, Filter
+from reseen.gallery.table import VECTOR
+
+NEIGHBOURS = 20
+"""Nearest tracklets of each one that are looked at; all other pairs count as unlikely."""
+
+FAR = 0.05
+"""Share of the pairs of neighbours that are less likely than a pair of no neighbours is taken."""
+
+LIKELIEST_UNLISTED = -1.0
+"""Log odds above which no pair of no neighbours counts, however few there are to look at."""
+
+FEWEST_WAYS = 3
+"""People whom a human has recognised in two cameras before their shortest way is learned."""
+
+SETTING = "identities"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """N tracklets with what grouping needs of them.
+
+    Attributes:
+        ids, cameras: (N,) texts.
+        spans: (N,) first and last second; None where unknown.
+        vectors: (N, D) float32.
+    """
+
+    ids: Sequence[str]
+    cameras: Sequence[str]
+    spans: Sequence[Span | None]
+    vectors: NDArray[np.float32]
+
+
+class Identities:
+    """The people of a gallery, by one model's embeddings and its calibration.
+
+    Args:
+        gallery: the gallery.
+        model: id of the model; None takes the one that the present identities were made by, else
+            the only one.
+        travel: shortest possible seconds between two cameras, by their names in sorted order;
+            what humans have confirmed adds to it.
+
+    Raises:
+        ReseenError: the model has no calibration, so nothing can be said about anybody.
+    """
+
+    def __init__(
+        self, gallery: Gallery, model: str | None = None, travel: Travel | None = None
+    ) -> None:
+        made = gallery.settings.get(SETTING) or {}
+        self.gallery, self.model = gallery, gallery.model(model or made.get("model"))
+        self.travel = travel or {}
+        self._made = made if made.get("model") == self.model else {}
+        found = gallery.settings.calibration(self.model)
+        if found is None:
+            raise ReseenError(
+                f"the gallery {gallery.uri} has no calibration of {self.model}, and without one "
+                "nobody can be said to be the same person; run reseen calibrate, on labelled "
+                "people or with --from-labels"
+            )
+        self.calibration = found
+
+    def identify(self) -> list[Member]:
+        """Group all tracklets anew, and keep the result in place of the one before."""
+        seen = self._seen(None)
+        if len(seen.ids) < 2:
+            raise ReseenError(f"{self.gallery.uri} holds {len(seen.ids)} tracklet; add more first")
+        pairs, distances = nearest_pairs(seen.vectors, NEIGHBOURS)
+        log_odds = self.calibration.log_odds(distances)
+        # Whoever is not among anybody's nearest is no nearer than the far ones of these.
+        unlisted = min(float(np.quantile(log_odds, FAR)), LIKELIEST_UNLISTED)
+        members = self._grouped(seen, pairs, log_odds, unlisted)
+        self._made = {"model": self.model, "unlisted": unlisted}
+        self.gallery.settings.set(SETTING, self._made)
+        self.gallery.members.put(members)
+        self.gallery.members.keep_only(seen.ids)
+        return members
+
+    def catch_up(self) -> list[Member]:
+        """Let tracklets that are new join, looking at nothing but the people most like them."""
+        known, near = {member.id for member in self.gallery.members.all()}, set[str]()
+        for batch in self.gallery.embeddings(self.model):
+            for id in set(batch["id"].to_pylist()) - known:
+                found = self.gallery.search(self.gallery.query(id, self.model), NEIGHBOURS)
+                near |= {id, *(match.entry.id for match in found)}
+        return self.regroup(near) if near else []
+
+    def regroup(self, ids: Iterable[str]) -> list[Member]:
+        """Group these tracklets and all who belong to their identities anew, after a label.
+
+        Raises:
+            ReseenError: nobody was identified by this model yet, or labels contradict each other.
+        """
+        if not self._made:
+            raise ReseenError(
+                f"nobody is identified by {self.model} in {self.gallery.uri}; run reseen identify"
+            )
+        ids, known = set(ids), self.gallery.members
+        touched = {member.identity for member in known.of(ids)}
+        seen = self._seen(ids | {member.id for member in known.belonging_to(touched)})
+        pairs, distances = nearest_pairs(seen.vectors, NEIGHBOURS)
+        log_odds = self.calibration.log_odds(distances)
+        members = self._grouped(seen, pairs, log_odds, self._made["unlisted"])
+        known.put(members)
+        return members
+
+    def _seen(self, chosen: Iterable[str] | None) -> Seen:
+        """The tracklets that have an embedding by the model: all, or these."""
+        where = EVERYTHING if chosen is None else Filter(ids=tuple(chosen))
+        ids, cameras = list[str](), list[str]()
+        spans, vectors = list[Span | None](), list[NDArray[np.float32]]()
+        for batch in self.gallery.embeddings(self.model, where):
+            ids += batch["id"].to_pylist()
+            cameras += batch["camera"].to_pylist()
+            starts, ends = batch["start_time"].to_pylist(), batch["end_time"].to_pylist()
+            spans += [
+                None if start is None or end is None else (start, end)
+                for start, end in zip(starts, ends, strict=True)
+            ]
+            vectors.append(matrix(batch[VECTOR]))
+        order = np.argsort(ids)  # so that the same gallery gives the same identities
+        return Seen(
+            [ids[place] for place in order],
+            [cameras[place] for place in order],
+            [spans[place] for place in order],
+            np.concatenate(vectors)[order] if vectors else np.zeros((0, 0), np.float32),
+        )
+
+    def _grouped(
+        self, seen: Seen, pairs: Pairs, log_odds: Numbers, unlisted: float
+    ) -> list[Member]:
+        place = {id: number for number, id in enumerate(seen.ids)}
+        labels = [
+            ((place[label.query], place[label.match]), label.same)
+            for label in self.gallery.labels.all()
+            if label.query in place and label.match in place
+        ]
+        same = [pair for pair, is_same in labels if is_same]
+        evidence = Evidence(
+            seen.ids,
+            seen.cameras,
+            seen.spans,
+            pairs,
+            log_odds,
+            unlisted,
+            same=same,
+            different=[pair for pair, is_same in labels if not is_same],
+            travel={**_learned_travel(seen, same), **self.travel},
+        )
+        identities = group(evidence)
+        names = self._names(seen, identities)
+        return [
+            Member(id, names[identity], None if np.isnan(probability) else probability)
+            for id, identity, probability in zip(
+                seen.ids,
+                identities.tolist(),
+                memberships(evidence, identities).tolist(),
+                strict=True,
+            )
+        ]
+
+    def _names(self, seen: Seen, identities: NDArray[np.int64]) -> dict[int, str]:
+        """Every identity's name: the one that most of its tracklets had, else a new one.
+
+        No name tells anything of a tracklet, which may be forgotten while the others stay.
+        """
+        before = {member.id: member.identity for member in self.gallery.members.of(seen.ids)}
+        pairs = zip(identities.tolist(), seen.ids, strict=True)
+        votes = Counter((number, before[id]) for number, id in pairs if id in before)
+        names = dict[int, str]()
+        for (number, name), _ in sorted(votes.items(), key=lambda vote: (-vote[1], vote[0])):
+            if number not in names and name not in names.values():
+                names[number] = name
+        return {
+            int(number): names.get(int(number)) or f"person-{secrets.token_hex(5)}"
+            for number in np.unique(identities)
+        }
+
+
+def _learned_travel(seen: Seen, same: Sequence[tuple[int, int]]) -> Travel:
+    """Half of the shortest time that somebody whom a human recognised took between cameras."""
+    gaps = defaultdict[tuple[str, str], list[float]](list)
+    for one, other in same:
+        first, second = sorted((seen.cameras[one], seen.cameras[other]))
+        spans = seen.spans[one], seen.spans[other]
+        if first != second and spans[0] is not None and spans[1] is not None:
+            gaps[first, second].append(seconds_between(spans[0], spans[1]))
+    return {
+        cameras: min(found) / 2 if min(found) > 0 else min(found)
+        for cameras, found in gaps.items()
+        if len(found) >= FEWEST_WAYS
+    }
