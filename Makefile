@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 NUMERIC := $(addprefix tests/,network/test_model.py network/test_losses.py network/test_learner.py \
-	network/test_embed.py network/test_training.py::test_two_processes_learn_what_one_learns \
+	network/test_inference.py network/test_training.py::test_two_processes_learn_what_one_learns \
 	data/test_clips.py data/test_coding.py data/test_flow.py \
 	evaluation/test_metrics.py evaluation/test_metric_learning.py evaluation/test_reranking.py \
 	report/test_frame_influence.py synthetic/test_synthesize.py::test_pixels_follow_from_the_seed)
