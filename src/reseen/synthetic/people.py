@@ -130,76 +130,75 @@ def random_person(seed: int, number: int, colours: int, twin: bool, same_gait: b
         twin: whether only the tempo of the walk is the person's own.
         same_gait: whether only the look is the person's own.
     """
-    person, model = (_random_person(seed, source, colours) for source in (number, 0))
+    sources = (np.random.default_rng([seed, PEOPLE, source]) for source in (number, 0))
+    person, model = (anybody(rng, colours) for rng in sources)
     if twin:
         return replace(model, tempo=person.tempo)
     return replace(model, look=person.look) if same_gait else person
 
 
-def _random_person(seed: int, number: int, colours: int) -> Person:
-    rng = np.random.default_rng([seed, PEOPLE, number])
+def anybody(rng: np.random.Generator, colours: int) -> Person:
+    """Invent somebody, dressed in the first `colours` colours of `CLOTH`."""
     return Person(
-        random_look(rng, colours), random_build(rng), random_posture(rng), random_tempo(rng)
+        look=_look(rng, CLOTH[:colours]),
+        build=Build(
+            leg=between(rng, 0.46, 0.51),
+            shoulder=between(rng, 0.105, 0.130),
+            girth=between(rng, 0.85, 1.25),
+            head=between(rng, 0.062, 0.072),
+        ),
+        posture=Posture(
+            stride=between(rng, 0.30, 0.46),
+            knee_lift=between(rng, 0.75, 1.20),
+            arm_swing=between(rng, 0.12, 0.60),
+            elbow=between(rng, 0.10, 0.80),
+            lean=between(rng, -0.02, 0.16),
+            sway=between(rng, 0.0, 0.016),
+        ),
+        tempo=Tempo(
+            cadence=between(rng, 0.55, 1.35),
+            rocking=between(rng, 0.3, 2.2),
+            springing=between(rng, 0.6, 3.6),
+        ),
     )
 
 
-def random_look(rng: np.random.Generator, colours: int) -> Look:
-    """Dress somebody in the first `colours` colours of `CLOTH`."""
-    cloth = CLOTH[:colours]
+def _look(rng: np.random.Generator, cloth: Sequence[Colour]) -> Look:
     return Look(
-        top=shade(rng, choice(rng, cloth)),
-        top_detail=shade(rng, choice(rng, cloth)),
+        top=_shade(rng, choice(rng, cloth)),
+        top_detail=_shade(rng, choice(rng, cloth)),
         top_pattern=choice(rng, TOPS),
         coat=bool(rng.random() < 0.2),
         short_sleeves=bool(rng.random() < 0.35),
-        bottom=shade(rng, choice(rng, cloth)),
-        bottom_detail=shade(rng, choice(rng, cloth)),
+        bottom=_shade(rng, choice(rng, cloth)),
+        bottom_detail=_shade(rng, choice(rng, cloth)),
         bottom_pattern=choice(rng, BOTTOMS),
         cut=choice(rng, CUTS),
         shoes=choice(rng, SHOES),
-        skin=shade(rng, choice(rng, SKIN)),
-        hair=shade(rng, choice(rng, HAIR)),
+        skin=_shade(rng, choice(rng, SKIN)),
+        hair=_shade(rng, choice(rng, HAIR)),
         long_hair=bool(rng.random() < 0.4),
         bag=choice(rng, BAGS),
-        bag_colour=shade(rng, choice(rng, cloth)),
+        bag_colour=_shade(rng, choice(rng, cloth)),
         bag_side=choice(rng, (-1, 1)),
     )
 
 
-def random_build(rng: np.random.Generator) -> Build:
-    """Give somebody a body."""
-    return Build(
-        leg=between(rng, 0.46, 0.51),
-        shoulder=between(rng, 0.105, 0.130),
-        girth=between(rng, 0.85, 1.25),
-        head=between(rng, 0.062, 0.072),
-    )
-
-
-def random_posture(rng: np.random.Generator) -> Posture:
-    """Choose the poses of somebody's walk."""
-    return Posture(
-        stride=between(rng, 0.30, 0.46),
-        knee_lift=between(rng, 0.75, 1.20),
-        arm_swing=between(rng, 0.12, 0.60),
-        elbow=between(rng, 0.10, 0.80),
-        lean=between(rng, -0.02, 0.16),
-        sway=between(rng, 0.0, 0.016),
-    )
-
-
-def random_tempo(rng: np.random.Generator) -> Tempo:
-    """Choose the timing of somebody's walk."""
-    return Tempo(
-        cadence=between(rng, 0.55, 1.35),
-        rocking=between(rng, 0.3, 2.2),
-        springing=between(rng, 0.6, 3.6),
-    )
-
-
-def shade(rng: np.random.Generator, colour: Colour) -> Colour:
+def _shade(rng: np.random.Generator, colour: Colour) -> Colour:
     """A colour a little lighter or darker: two black coats are never quite the same."""
     red, green, blue = (min(255, max(0, part + int(rng.integers(-8, 9)))) for part in colour)
+    return red, green, blue
+
+
+def darker(colour: Sequence[int], by: int = 72, of: int = 100) -> Colour:
+    """A colour in the shade."""
+    red, green, blue = (part * by // of for part in colour)
+    return red, green, blue
+
+
+def lighter(colour: Colour) -> Colour:
+    """A colour washed out."""
+    red, green, blue = (part + (255 - part) // 4 for part in colour)
     return red, green, blue
 
 

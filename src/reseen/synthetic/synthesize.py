@@ -5,7 +5,7 @@ noise and background; people in clothes, hair, skin and bags, in build, and in h
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from shutil import rmtree
 
@@ -18,16 +18,33 @@ from reseen.errors import ReseenError
 from reseen.files import cannot_write, claim, locked, write_json
 from reseen.parallel import unordered
 from reseen.progress import progress
-from reseen.synthetic.camera import Difficulty, random_camera
-from reseen.synthetic.film import draw_walk
-from reseen.synthetic.outlines import Picture
-from reseen.synthetic.people import random_person
+from reseen.synthetic.figure import Figure, Picture, Placement, View, draw, figure
+from reseen.synthetic.people import Person, between, random_person
+from reseen.synthetic.scene import (
+    BOX_HEIGHT,
+    BOX_WIDTH,
+    PANORAMA_WIDTH,
+    Camera,
+    Difficulty,
+    occluder,
+    random_camera,
+    random_sensor,
+    stranger,
+    wander,
+)
+from reseen.synthetic.walking import Array, Walk, random_walk, stride_length
 
 DRAWING = 1
 """Number of the way of drawing; raised whenever the same seed gives other pixels."""
 
 FILM = 3
 """Stream of random numbers for the course of a tracklet."""
+
+SHORTEST, LONGEST = 23, 192
+"""Frames of a tracklet, as in iLIDS-VID."""
+
+BODY_HEIGHT = 0.86 * BOX_HEIGHT
+GROUND = 0.945 * BOX_HEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +127,7 @@ def tracklet(settings: Settings, person: int, view: int) -> Iterator[Picture]:
     twin = person <= round(settings.twins * settings.people)
     somebody = random_person(seed, person, difficulty.colours, twin, settings.same_gait)
     course = np.random.default_rng([seed, FILM, person, view])
-    return draw_walk(somebody, random_camera(seed, view, difficulty), difficulty, course)
+    return _draw_walk(somebody, random_camera(seed, view, difficulty), difficulty, course)
 
 
 def _draw(root: Path, settings: Settings, processes: int | None) -> None:
@@ -131,3 +148,59 @@ def _draw_tracklet(root: Path, settings: Settings, person: int, view: int) -> No
         picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         png = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
         (home / f"{number:04}.png").write_bytes(png.data)
+
+
+def _draw_walk(
+    person: Person, camera: Camera, difficulty: Difficulty, rng: np.random.Generator
+) -> Iterator[Picture]:
+    """Draw one tracklet; `rng` decides all that is not the person's or the camera's.
+
+    Yields:
+        Frames, (HEIGHT, WIDTH, 3) uint8, red, green, blue.
+    """
+    # Short tracklets are more frequent; the mean is 65 frames.
+    frames = SHORTEST + int((LONGEST - SHORTEST + 1) * rng.random() ** 3)
+    view = replace(camera.view, azimuth=camera.view.azimuth + between(rng, -0.12, 0.12))
+    walk = random_walk(person.tempo, frames, rng)
+    placement, place = _course(person, walk, view, difficulty, rng)
+    behind: Figure = ()
+    if rng.random() < difficulty.clutter:
+        behind = stranger(view, frames, difficulty, between(rng, 0.72, 0.82), rng)
+    walker = figure(person, walk, view, placement)
+    before = occluder(view, frames, difficulty, rng) if rng.random() < difficulty.occlusion else ()
+    light = 1 + 0.4 * difficulty.light * between(rng, -1, 1)
+    sensor = random_sensor(camera, light, frames, rng)
+    for frame in range(frames):
+        columns = np.arange(BOX_WIDTH) + int(np.rint(place[frame]))
+        picture = camera.panorama.take(columns, axis=1, mode="wrap")
+        draw(picture, behind, frame)
+        _draw_shadow(picture, placement, frame)
+        draw(picture, walker, frame)
+        draw(picture, before, frame)
+        yield sensor.expose(picture, frame)
+
+
+def _course(
+    person: Person, walk: Walk, view: View, difficulty: Difficulty, rng: np.random.Generator
+) -> tuple[Placement, Array]:
+    """Keep the walker in the box as well as a detector does; the place moves past behind.
+
+    Returns:
+        The walker in the box; the column of the panorama at the box's left edge, (frames,).
+    """
+    frames = len(walk.stride)
+    spread = difficulty.jitter * BOX_HEIGHT
+    aside, up, zoom = (wander(frames, spread, rng) for _ in range(3))
+    drift = between(rng, -0.05, 0.03) + between(rng, -0.06, 0.06) * np.linspace(-1, 1, frames)
+    height = BODY_HEIGHT * (1 + drift) + zoom
+    ground = GROUND + 0.5 * (height - BODY_HEIGHT) + up
+    travelled = stride_length(person) * walk.stride / (2 * np.pi)
+    place = between(rng, 0, PANORAMA_WIDTH) + BODY_HEIGHT * view.rightward * travelled - aside
+    return Placement(BOX_WIDTH / 2 + aside, ground, height), place
+
+
+def _draw_shadow(picture: Picture, placement: Placement, frame: int) -> None:
+    shadow = np.zeros_like(picture)
+    centre = int(placement.across[frame]), int(placement.ground[frame]) + 2
+    cv2.ellipse(shadow, centre, (34, 8), 0, 0, 360, (40, 40, 40), -1, cv2.LINE_AA)
+    cv2.subtract(picture, shadow, dst=picture)
