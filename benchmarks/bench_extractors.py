@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from reseen.data.frame_vectors import open_network
 from reseen.data.pictures import evenly, read_picture
 from reseen.evaluation.adaptation import CameraMeans, tracklet_whitening
-from reseen.evaluation.intervals import effective_people, wilson_interval
+from reseen.evaluation.intervals import effective_queries, wilson_interval
 from reseen.evaluation.metrics import euclidean_distances, score
 from reseen.gallery.extractors import FRAMES, ColourHistogram
 
@@ -89,7 +89,7 @@ def show(what: str, features: Features, persons: Features, cameras: Features) ->
     distances = euclidean_distances(features[asked], features)
     distances[cameras[asked, None] == cameras] += BEHIND_ALL
     scores = score(distances, persons[asked], cameras[asked], persons, cameras)
-    people = effective_people(persons[asked][scores.scored])
+    people = effective_queries(persons[asked][scores.scored])
     low, high = wilson_interval(scores.cmc[0], people)
     print(
         f"    {what:18} rank-1 {scores.cmc[0]:5.1%} [{low:.0%}, {high:.0%}],"

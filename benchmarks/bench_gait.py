@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.coding import unpack_flow
+from reseen.data.datasets.folder import load
 from reseen.data.prepare import prepare
 from reseen.data.store import FrameStore
 from reseen.evaluation.metrics import euclidean_distances, plain_average_precision, score
 from reseen.synthetic.people import random_person
-from reseen.synthetic.synthesize import Difficulty, load, synthesize
+from reseen.synthetic.synthesize import Difficulty, synthesize
 
 SEED, RIDGE, PATCH = 0, 30.0, 8
 ROW = "{:32} {:>7} {:>7} {:>7} {:>7} {:>7}"
