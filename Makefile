@@ -9,7 +9,7 @@ NUMERIC := $(addprefix tests/,network/test_model.py network/test_losses.py netwo
 	evaluation/test_metrics.py evaluation/test_metric_learning.py evaluation/test_reranking.py \
 	report/test_frame_influence.py synthetic/test_synthesize.py::test_pixels_follow_from_the_seed)
 
-.PHONY: demo test test-numeric lint bench clean
+.PHONY: demo test test-numeric lint docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/reseen demo
@@ -34,6 +34,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The site, in build/site; a broken link or a docstring that cannot be read is an error.
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 # Ratios measured in one run each; needs a quiet machine.
 bench: $(VENV)/.installed-dev
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
@@ -50,5 +54,5 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.installed-dev: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV); the first time this takes some minutes."
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(PIP) '.[onnx,tensorboard,dev]'
+	$(PIP) '.[onnx,tensorboard,docs,dev]'
 	touch $(VENV)/.installed $@

@@ -58,7 +58,8 @@ class CameraMeans:
         """The means of features (M, D), M at least 1, seen by cameras (M,).
 
         Args:
-            features, cameras: one for each tracklet.
+            features: one for each tracklet.
+            cameras: the camera of each.
             fewest: cameras with fewer tracklets get no mean of their own.
         """
         seen, counts = np.unique(cameras, return_counts=True)

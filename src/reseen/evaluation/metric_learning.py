@@ -170,7 +170,8 @@ def kissme(features: Matrix, same: Indices, different: Indices) -> Matrix:
 
     Args:
         features: (M, D).
-        same, different: (P, 2), indices of pairs of one person and of two people.
+        same: (P, 2), indices of pairs of one person.
+        different: (P, 2), of pairs of two people.
     """
     within, between = (_second_moment(features, pairs) for pairs in (same, different))
     return _positive(_inverse(within) - _inverse(between))

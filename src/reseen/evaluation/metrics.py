@@ -136,8 +136,10 @@ def score(
     Args:
         distances: Q rows of (G,), smaller is more alike, may be negative: a matrix, or an
             iterator where a matrix would be too large.
-        query_persons, query_cameras: (Q,).
-        gallery_persons, gallery_cameras: (G,).
+        query_persons: (Q,).
+        query_cameras: (Q,).
+        gallery_persons: (G,).
+        gallery_cameras: (G,).
         average_precision: `plain_average_precision` or `trapezoid_average_precision`.
 
     Raises:

@@ -342,7 +342,8 @@ class Gallery:
         Args:
             where: which of them.
             model: only those that have its embedding.
-            limit, offset: how many, after how many others.
+            limit: how many at most.
+            offset: after how many others.
         """
         listed = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
         if listed is None:

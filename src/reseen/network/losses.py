@@ -92,7 +92,9 @@ def all_pairs_loss(
 
     Args:
         features: of all clips, (N, D).
-        scores, labels, config: as in `pair_loss`, of N clips.
+        scores: of all clips, (N, people).
+        labels: who they show, (N,).
+        config: which losses, and how they are weighted.
     """
     first, second = torch.triu_indices(len(labels), len(labels), 1, device=labels.device)
     same = labels[first] == labels[second]

@@ -125,14 +125,14 @@ def track(
 
     Args:
         source: a video file, a folder of pictures, or the URL of a camera or video.
-        camera: a name for the view, of letters, digits, ".", "_" and "-".
+        camera: its name, of letters, digits, ".", "_" and "-".
         out: an empty or new folder.
         detector: a name for `open_detector`, or a function from a picture to `Detections`.
         detector_input: colours and scale that an ONNX detector wants; None takes its family's.
         boxes: a file with the people's boxes, as `read_boxes` reads it, instead of a detector.
             Where the boxes have ids, people are not followed anew.
-        classes, first_frame: what `read_boxes` cannot know: the classes that are people, and the
-            number of the first frame.
+        classes: those of `boxes` that are people, where the file does not say it.
+        first_frame: the number that `boxes` gives the first frame.
         start: when the recording began, so that times can be compared between cameras; local
             time unless it says otherwise. A live camera starts now.
         fps: frames per second of a source that has no times of its own.

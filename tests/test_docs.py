@@ -1,0 +1,80 @@
+"""The site from docs/ builds, loads nothing from elsewhere, and shows commands that exist."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from reseen.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+class _Loaded(HTMLParser):
+    """Addresses that a browser loads without being asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in ("script", "img", "iframe", "source", "video"):
+            self.addresses.append(given.get("src") or "")
+        if tag == "link":
+            self.addresses.append(given.get("href") or "")
+
+
+def loaded_from_elsewhere(html: str) -> list[str]:
+    parser = _Loaded()
+    parser.feed(html)
+    return [address for address in parser.addresses if re.match(r"(\w+:)?//", address)]
+
+
+def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    built = subprocess.run(
+        [*command, "--site-dir", str(tmp_path / "site")], cwd=ROOT, capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stderr
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > len(PAGES)  # and the page for what is not found
+    assert {page: loaded_from_elsewhere(page.read_text("utf-8")) for page in pages} == {
+        page: [] for page in pages
+    }
+    styles = list((tmp_path / "site").rglob("*.css"))
+    assert styles
+    assert not [style for style in styles if re.search(r"url\(.?https?:", style.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ('<script src="https://a.example/x.js"></script>', ["https://a.example/x.js"]),
+        ('<link rel=stylesheet href="//b.example/x.css">', ["//b.example/x.css"]),
+        ('<a href="https://c.example">read</a><img src="../found.png">', []),
+    ],
+)
+def test_what_is_loaded_from_elsewhere_is_seen(html, expected):
+    assert loaded_from_elsewhere(html) == expected
+
+
+def commands(page: Path) -> list[str]:
+    """The page's own command lines, joined where they go on in the next line."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    return re.findall(r"^\$ (reseen .*?)(?:\s+#.*)?$", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", sorted({line for page in PAGES for line in commands(page)}))
+def test_every_command_of_the_docs_parses(line):
+    for part in line.split(" && "):
+        tokens = part.split()[1:]
+        command, _, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        assert not ignored
+        assert command.__name__.rstrip("_") in part.replace("-", "_")
