@@ -3,21 +3,18 @@
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from reseen.data.pictures import encode_jpeg
 from reseen.data.tracked import BOXES_FILE, TRACKLETS_FILE, UNFINISHED
 from reseen.errors import ReseenError
 from reseen.files import claim, locked, read_json, write_json, writing
 from reseen.progress import progress
-from reseen.tracking.detections import Boxes, Detections, Detector
+from reseen.tracking.cutting import MIN_LENGTH, Crop, Cutter, Growing
+from reseen.tracking.detections import Detections, Detector
 from reseen.tracking.detectors import open_detector
 from reseen.tracking.journal import journalled, settings_of
 from reseen.tracking.mot import GivenBoxes, read_boxes
@@ -26,7 +23,6 @@ from reseen.tracking.tracker import Followed, Scene, Tracker
 from reseen.tracking.video import (
     Counts,
     Frame,
-    Picture,
     expected_frames,
     frames_from,
     is_url,
@@ -35,22 +31,6 @@ from reseen.tracking.video import (
 
 SECONDS_BETWEEN_LISTS = 60.0
 """A live camera has no end to wait for, so its finished tracklets are listed this often."""
-
-MIN_LENGTH = 8
-"""Frames in which a person must be seen to become a tracklet: half a clip of the paper."""
-
-QUALITY = 95
-"""JPEG quality of the crops."""
-
-STILL_SECONDS, STILL_MOVE, STILL_CHANGE = 5.0, 0.05, 4.0
-"""What stays this long, moves by less than this share of its height and changes by fewer grey
-levels is a poster, a dummy or bare background."""
-
-LEAST_SIDE = 4
-"""Pixels of a box's width and height that must lie in the picture; otherwise it is dropped."""
-
-SHAPE = 0.5
-"""Least width of a crop as a share of its height: that of PRID-2011, iLIDS-VID and MARS."""
 
 TRACKLET_NAME = re.compile(r".+-\d{6,}")
 NOBODY = Detections.of([], [])
@@ -159,23 +139,24 @@ def track(
         notes=() if given is None else given.notes,
     )
     with locked(out):
-        recording = _Recording(source, camera, out, start)
+        recording = Recording(source, camera, out, start)
         keep_numbers = given is not None and given.people is not None
-        folder = TrackletFolder(
-            out, recording.prefix, min_length, keep_numbers, recording.boxes_file, recording.kept
-        )
+        cutter = Cutter(min_length, keep_numbers=keep_numbers)
+        folder = TrackletFolder(out, recording.prefix, cutter, recording.boxes_file, recording.kept)
         if given is not None:
             scenes = _given(frames, given)
         else:
             detect = cast(Detector, detector)
             journal = out / UNFINISHED
-            scenes = _followed(frames, journalled(detect, journal, {**settings, "fps": fps}))
+            scenes = followed(frames, journalled(detect, journal, {**settings, "fps": fps}))
         if preview is not None:
             scenes = filmed(scenes, preview, is_url(source))
 
         def write_list() -> TrackReport:
-            report = _counted(known, counts, folder, given)
-            write_json(out / TRACKLETS_FILE, recording.document(report, folder))
+            report = counted(known, counts, cutter, folder.ended)
+            if given is not None:
+                report = replace(report, boxes_left_out=_left_out(given, counts))
+            write_json(out / TRACKLETS_FILE, recording.document(report, folder.ended))
             return report
 
         _cut_out(scenes, known.expected_frames, folder, write_list if is_url(source) else None)
@@ -193,22 +174,22 @@ def _check(camera: str, fps: float, min_length: int) -> None:
         raise ReseenError(f"a tracklet of {min_length} frames is not possible; give 1 or more")
 
 
-def _counted(
-    known: TrackReport, counts: Counts, folder: "TrackletFolder", given: GivenBoxes | None
+def counted(
+    known: TrackReport, counts: Counts, cutter: Cutter, ended: Sequence[Growing]
 ) -> TrackReport:
+    """A report with what was counted on the way and the tracklets that have ended."""
     return replace(
         known,
-        tracklets=len(folder.ended),
-        crops=sum(tracklet.crops for tracklet in folder.ended),
+        tracklets=len(ended),
+        crops=sum(tracklet.given for tracklet in ended),
         frames=counts.read,
         cut_off=counts.cut_off,
         broken_frames=counts.broken,
         reconnects=counts.reconnects,
         sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
-        boxes_dropped=folder.dropped,
-        boxes_left_out={} if given is None else _left_out(given, counts),
-        too_short=folder.too_short,
-        still=folder.still,
+        boxes_dropped=cutter.dropped,
+        too_short=cutter.too_short,
+        still=cutter.still,
     )
 
 
@@ -219,7 +200,7 @@ def _left_out(given: GivenBoxes, counts: Counts) -> dict[str, int]:
     return {**given.left_out, **({"beyond the video's end": beyond} if beyond else {})}
 
 
-class _Recording:
+class Recording:
     """What a video is called in its folder, and what the folder holds of earlier ones.
 
     Attributes:
@@ -252,7 +233,7 @@ class _Recording:
         self.prefix = f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
         self.boxes_file = f"tracks-{name}.txt" if live else BOXES_FILE
 
-    def document(self, report: TrackReport, folder: "TrackletFolder") -> dict[str, Any]:
+    def document(self, report: TrackReport, ended: Iterable[Growing]) -> dict[str, Any]:
         """What stands in the list of tracklets; times count from the first recording's start."""
         shift = (self._begun - self._first).total_seconds() if self._begun and self._first else 0.0
         return {
@@ -264,17 +245,17 @@ class _Recording:
                 *(self.kept or ()),
                 *(
                     {
-                        "id": folder.name(tracklet),
+                        "id": tracklet.name(self.prefix),
                         "camera": report.camera,
                         "source": report.source,
                         "start_seconds": tracklet.start_seconds + shift,
                         "end_seconds": tracklet.end_seconds + shift,
                         "first_frame": tracklet.first_frame + 1,
                         "last_frame": tracklet.last_frame + 1,
-                        "crops": tracklet.crops,
+                        "crops": tracklet.given,
                         "cut": tracklet.cut,
                     }
-                    for tracklet in folder.ended
+                    for tracklet in ended
                 ),
             ],
         }
@@ -284,10 +265,16 @@ def _given(frames: Iterator[Frame], given: GivenBoxes) -> Iterator[Scene]:
     """Follow the people in given boxes; those who have numbers keep them."""
     if given.people is not None:
         return _numbered(frames, given)
-    return _followed(frames, lambda frame: given.frames.get(frame.index, NOBODY))
+    return followed(frames, lambda frame: given.frames.get(frame.index, NOBODY))
 
 
-def _followed(frames: Iterator[Frame], find: Callable[[Frame], Detections]) -> Iterator[Scene]:
+def followed(frames: Iterator[Frame], find: Callable[[Frame], Detections]) -> Iterator[Scene]:
+    """Follow people from frame to frame.
+
+    Args:
+        frames: the video.
+        find: finds the people in a frame.
+    """
     tracker = Tracker()
     for frame in frames:
         yield frame, tracker.update(frame.seconds, find(frame), frame.picture), tracker.people
@@ -333,87 +320,21 @@ def _cut_out(
     folder.end_all_but(set())
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Crop:
-    """One picture of one person: its frame, the box in the picture, and the encoded crop."""
-
-    frame: int
-    box: Boxes
-    score: float
-    jpeg: bytes
-
-
-@dataclass
-class _Growing:
-    """A tracklet in the making.
-
-    Attributes:
-        first_frame, last_frame: indices of the frames between which the person was seen.
-        start_seconds, end_seconds: their times in the video.
-        number: the tracklet's number; None until there are enough crops.
-        crops: how many are on disk.
-        waiting: the crops that are not on disk because there are too few yet.
-        ended: whether the person is gone.
-        cut: numbers of the frames in which the picture's edge cuts the body.
-        moved, changed: by how much the box has moved, as a share of its height, and what is in it
-            has changed, in grey levels, since the first crop.
-    """
-
-    first_frame: int
-    last_frame: int
-    start_seconds: float
-    end_seconds: float
-    number: int | None = None
-    crops: int = 0
-    waiting: list[Crop] = field(default_factory=list)
-    ended: bool = False
-    cut: list[int] = field(default_factory=list)
-    moved: float = 0.0
-    changed: float = 0.0
-    _first: tuple[Boxes, NDArray[np.int16]] | None = None
-
-    def take(self, frame: Frame, box: Boxes, score: float) -> None:
-        """Take the next crop, the part of a picture in a box (4,)."""
-        import cv2
-
-        height, width = frame.picture.shape[:2]
-        picture = _cut(frame.picture, box)
-        grey = cv2.cvtColor(cv2.resize(picture, (16, 32)), cv2.COLOR_RGB2GRAY).astype(np.int16)
-        first_box, first_grey = self._first = self._first or (box, grey)
-        moved = np.abs(box - first_box).max() / (first_box[3] - first_box[1])
-        self.moved, changed = max(self.moved, float(moved)), np.abs(grey - first_grey).mean()
-        self.changed = max(self.changed, float(changed))
-        self.last_frame, self.end_seconds = frame.index, frame.seconds
-        if box[:2].min() < 1 or box[2] > width - 1 or box[3] > height - 1:
-            self.cut.append(frame.index + 1)
-        self.waiting.append(Crop(frame.index, box, score, encode_jpeg(picture, QUALITY)))
-
-    @property
-    def still(self) -> bool:
-        """Whether this is no person, because it never stirred for long."""
-        lasted = self.end_seconds - self.start_seconds >= STILL_SECONDS
-        return lasted and self.moved < STILL_MOVE and self.changed < STILL_CHANGE
-
-
 class TrackletFolder:
     """Writes crops and boxes into a folder while people are followed.
 
-    A person's crops wait in memory until there are `min_length` of them: who is seen in fewer
-    frames leaves nothing on disk, and memory is bounded by the people in sight.
+    Who is seen in too few frames leaves nothing on disk.
 
     Attributes:
+        cutter: cuts the people out.
         tracklets: those that are on disk, in the order in which they became long enough.
-        dropped: boxes that lay outside the picture.
-        too_short: people seen in fewer than `min_length` frames.
-        still: what was taken for people and never stirred; its tracklets are removed again.
     """
 
     def __init__(
         self,
         folder: Path,
         prefix: str,
-        min_length: int,
-        keep_numbers: bool,
+        cutter: Cutter,
         boxes_file: str = BOXES_FILE,
         kept: Sequence[dict[str, Any]] | None = None,
     ) -> None:
@@ -422,89 +343,65 @@ class TrackletFolder:
         Args:
             folder: where the tracklets' folders and their boxes go.
             prefix: what the tracklets' names begin with.
-            min_length: the least number of crops of a tracklet.
-            keep_numbers: whether tracklets have the people's numbers, or count from 1.
+            cutter: cuts the people out.
             boxes_file: name of the file of boxes.
             kept: entries of tracklets that are there and stay; None for a new folder.
 
         Raises:
             ReseenError: the folder holds something else, or cannot be written.
         """
-        self.tracklets: list[_Growing] = []
-        self.dropped = self.too_short = self.still = 0
-        self._boxes, self._begun = folder / boxes_file, 0
-        self._folder, self._prefix = folder, prefix
-        self._min_length, self._keep_numbers = min_length, keep_numbers
-        self._open: dict[int, _Growing] = {}
+        self.cutter, self.tracklets = cutter, list[Growing]()
+        self._boxes, self._folder, self._prefix = folder / boxes_file, folder, prefix
         with writing(folder):
             _clear(folder, None if kept is None else {entry["id"] for entry in kept})
             self._boxes.touch()
 
     @property
-    def ended(self) -> list[_Growing]:
+    def ended(self) -> list[Growing]:
         """Those of the tracklets on disk whose person is gone."""
         return [tracklet for tracklet in self.tracklets if tracklet.ended]
 
-    def name(self, tracklet: _Growing) -> str:
-        """The tracklet's id, which is its folder's name too."""
-        return f"{self._prefix}-{tracklet.number:06d}"
-
     def add(self, frame: Frame, people: list[Followed]) -> None:
-        """Cut the people out of a frame.
+        """Cut the people out of a frame, and write the crops of those seen often enough.
 
         Raises:
             ReseenError: the folder cannot be written.
         """
-        height, width = frame.picture.shape[:2]
-        for seen in people:
-            box = np.clip(seen.box, 0, np.array([width, height] * 2, np.float32))
-            if (box[2:] - box[:2]).min() < LEAST_SIDE:
-                self.dropped += 1
-                continue
-            tracklet = self._open.get(seen.person)
-            if tracklet is None:
-                tracklet = _Growing(frame.index, frame.index, frame.seconds, frame.seconds)
-                self._open[seen.person] = tracklet
-            tracklet.take(frame, box, seen.score)
-            if tracklet.number is not None or len(tracklet.waiting) >= self._min_length:
-                self._flush(tracklet, seen.person)
+        for tracklet in self.cutter.add(frame, people):
+            self.write(tracklet)
 
     def end_all_but(self, people: Set[int]) -> None:
-        """End the tracklets of everybody else."""
-        for person in self._open.keys() - people:
-            tracklet = self._open.pop(person)
-            tracklet.ended = True
-            self.too_short += tracklet.number is None
-            if tracklet.number is not None and tracklet.still and not self._keep_numbers:
-                self._remove(tracklet)
-
-    def _remove(self, tracklet: _Growing) -> None:
-        self.still += 1
-        self.tracklets.remove(tracklet)
-        with writing(self._folder):
-            shutil.rmtree(self._folder / self.name(tracklet))
-            lines = self._boxes.read_text(encoding="utf-8").splitlines(keepends=True)
-            others = [line for line in lines if line.split(",")[1] != str(tracklet.number)]
-            self._boxes.write_text("".join(others), encoding="utf-8")
+        """End the tracklets of everybody else; what never stirred was nobody, and is removed."""
+        _, nobody = self.cutter.end_all_but(people)
+        for tracklet in nobody:
+            self.tracklets.remove(tracklet)
+            with writing(self._folder):
+                shutil.rmtree(self._folder / tracklet.name(self._prefix))
+                lines = self._boxes.read_text(encoding="utf-8").splitlines(keepends=True)
+                others = [line for line in lines if line.split(",")[1] != str(tracklet.number)]
+                self._boxes.write_text("".join(others), encoding="utf-8")
 
     def finish(self) -> None:
         """Say that everything is written; before, the folder counts as unfinished."""
         (self._folder / UNFINISHED).unlink(missing_ok=True)
 
-    def _flush(self, tracklet: _Growing, person: int) -> None:
+    def write(self, tracklet: Growing) -> list[Path]:
+        """Write a tracklet's crops that wait in memory; returns their files.
+
+        Raises:
+            ReseenError: the folder cannot be written.
+        """
+        folder, crops, files = self._folder / tracklet.name(self._prefix), tracklet.give(), []
         with writing(self._folder):
-            if tracklet.number is None:
-                self._begun += 1
-                tracklet.number = person if self._keep_numbers else self._begun
+            if len(crops) == tracklet.given:  # the first ones
                 self.tracklets.append(tracklet)
-                (self._folder / self.name(tracklet)).mkdir()
-            for crop in tracklet.waiting:
-                path = self._folder / self.name(tracklet) / f"{crop.frame + 1:06d}.jpg"
-                path.write_bytes(crop.jpeg)
+                folder.mkdir()
+            for crop in crops:
+                files.append(folder / f"{crop.frame + 1:06d}.jpg")
+                files[-1].write_bytes(crop.jpeg)
             with self._boxes.open("a", encoding="utf-8") as file:
-                file.writelines(_mot_line(tracklet.number, crop) for crop in tracklet.waiting)
-        tracklet.crops += len(tracklet.waiting)
-        tracklet.waiting.clear()
+                file.writelines(_mot_line(tracklet.number, crop) for crop in crops)
+        return files
 
 
 def _clear(folder: Path, kept: Set[str] | None) -> None:
@@ -526,19 +423,7 @@ def _clear(folder: Path, kept: Set[str] | None) -> None:
             entry.unlink()
 
 
-def _cut(picture: Picture, box: Boxes) -> Picture:
-    """Cut a box out of a picture.
-
-    A box narrower than the data sets' shape is widened to it about its middle, so that nobody is
-    stretched; wider ones stay as they are. The picture's border cuts off what lies beyond.
-    """
-    left, top, right, bottom = box.tolist()
-    missing = max(SHAPE * (bottom - top) - (right - left), 0) / 2
-    columns = slice(max(round(left - missing), 0), max(round(right + missing), 1))
-    return picture[round(top) : max(round(bottom), 1), columns]
-
-
-def _mot_line(number: int, crop: Crop) -> str:
+def _mot_line(number: int | None, crop: Crop) -> str:
     left, top, right, bottom = crop.box.tolist()
     box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
     return f"{crop.frame + 1},{number},{box},{crop.score:.4f},-1,-1,-1\n"

@@ -1,0 +1,187 @@
+"""Cutting followed people out of the frames: crops wait in memory until somebody takes them."""
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reseen.data.pictures import encode_jpeg
+from reseen.tracking.detections import Boxes
+from reseen.tracking.tracker import Followed
+from reseen.tracking.video import Frame, Picture
+
+MIN_LENGTH = 8
+"""Frames in which a person must be seen to become a tracklet: half a clip of the paper."""
+
+QUALITY = 95
+"""JPEG quality of the crops."""
+
+STILL_SECONDS, STILL_MOVE, STILL_CHANGE = 5.0, 0.05, 4.0
+"""What stays this long, moves by less than this share of its height and changes by fewer grey
+levels is a poster, a dummy or bare background."""
+
+LEAST_SIDE = 4
+"""Pixels of a box's width and height that must lie in the picture; otherwise it is dropped."""
+
+SHAPE = 0.5
+"""Least width of a crop as a share of its height: that of PRID-2011, iLIDS-VID and MARS."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Crop:
+    """One picture of one person: its frame, the box in the picture, and the encoded crop."""
+
+    frame: int
+    box: Boxes
+    score: float
+    jpeg: bytes
+
+
+@dataclass
+class Growing:
+    """A tracklet in the making.
+
+    Attributes:
+        first_frame, last_frame: indices of the frames between which the person was seen.
+        start_seconds, end_seconds: their times in the video.
+        number: the tracklet's number; None until the person was seen often enough.
+        seen: in how many frames the person was seen.
+        waiting: the crops that are in memory.
+        given: how many were given away.
+        ended: whether the person is gone.
+        cut: numbers of the frames in which the picture's edge cuts the body.
+        moved, changed: by how much the box has moved, as a share of its height, and what is in it
+            has changed, in grey levels, since the first crop.
+    """
+
+    first_frame: int
+    last_frame: int
+    start_seconds: float
+    end_seconds: float
+    number: int | None = None
+    seen: int = 0
+    waiting: list[Crop] = field(default_factory=list)
+    given: int = 0
+    ended: bool = False
+    cut: list[int] = field(default_factory=list)
+    moved: float = 0.0
+    changed: float = 0.0
+    _every: int = 1
+    _first: tuple[Boxes, NDArray[np.int16]] | None = None
+
+    def take(self, frame: Frame, box: Boxes, score: float) -> None:
+        """Take the next crop, the part of a picture in a box (4,)."""
+        import cv2
+
+        height, width = frame.picture.shape[:2]
+        picture = _cut(frame.picture, box)
+        grey = cv2.cvtColor(cv2.resize(picture, (16, 32)), cv2.COLOR_RGB2GRAY).astype(np.int16)
+        first_box, first_grey = self._first = self._first or (box, grey)
+        moved = np.abs(box - first_box).max() / (first_box[3] - first_box[1])
+        self.moved, changed = max(self.moved, float(moved)), np.abs(grey - first_grey).mean()
+        self.changed = max(self.changed, float(changed))
+        self.last_frame, self.end_seconds = frame.index, frame.seconds
+        if box[:2].min() < 1 or box[2] > width - 1 or box[3] > height - 1:
+            self.cut.append(frame.index + 1)
+        if self.seen % self._every == 0:
+            self.waiting.append(Crop(frame.index, box, score, encode_jpeg(picture, QUALITY)))
+        self.seen += 1
+
+    def name(self, prefix: str) -> str:
+        """The tracklet's id, which is its folder's name too."""
+        return f"{prefix}-{self.number:06d}"
+
+    def give(self) -> list[Crop]:
+        """The crops that wait; they are the caller's now."""
+        crops, self.waiting = self.waiting, []
+        self.given += len(crops)
+        return crops
+
+    def thin_out(self) -> None:
+        """Let go every second of the crops that wait, and of those to come."""
+        del self.waiting[1::2]
+        self._every *= 2
+
+    @property
+    def still(self) -> bool:
+        """Whether this is no person, because it never stirred for long."""
+        lasted = self.end_seconds - self.start_seconds >= STILL_SECONDS
+        return lasted and self.moved < STILL_MOVE and self.changed < STILL_CHANGE
+
+
+class Cutter:
+    """Cuts people out of the frames in which they are followed.
+
+    Attributes:
+        dropped: boxes that lay outside the picture.
+        too_short: people seen in fewer than `min_length` frames.
+        still: what was taken for people and never stirred.
+    """
+
+    def __init__(
+        self, min_length: int, *, keep_numbers: bool = False, most: int | None = None
+    ) -> None:
+        """Begin with nobody.
+
+        Args:
+            min_length: the least number of frames of a tracklet.
+            keep_numbers: whether tracklets have the people's numbers, or count from 1. Who has a
+                number from elsewhere is a person even without stirring.
+            most: crops of a person that may wait; when there are more, every second one is let
+                go, so that memory is bounded by the people in sight. None for no bound.
+        """
+        self.dropped = self.too_short = self.still = 0
+        self._min_length, self._keep_numbers, self._most = min_length, keep_numbers, most
+        self._open: dict[int, Growing] = {}
+        self._begun = 0
+
+    def add(self, frame: Frame, people: list[Followed]) -> list[Growing]:
+        """Cut the people out of a frame; returns those seen often enough to be tracklets."""
+        height, width = frame.picture.shape[:2]
+        long_enough = []
+        for seen in people:
+            box = np.clip(seen.box, 0, np.array([width, height] * 2, np.float32))
+            if (box[2:] - box[:2]).min() < LEAST_SIDE:
+                self.dropped += 1
+                continue
+            tracklet = self._open.get(seen.person)
+            if tracklet is None:
+                tracklet = Growing(frame.index, frame.index, frame.seconds, frame.seconds)
+                self._open[seen.person] = tracklet
+            tracklet.take(frame, box, seen.score)
+            if self._most is not None and len(tracklet.waiting) > self._most:
+                tracklet.thin_out()
+            if tracklet.number is None and tracklet.seen >= self._min_length:
+                self._begun += 1
+                tracklet.number = seen.person if self._keep_numbers else self._begun
+            if tracklet.number is not None:
+                long_enough.append(tracklet)
+        return long_enough
+
+    def end_all_but(self, people: Set[int]) -> tuple[list[Growing], list[Growing]]:
+        """End the tracklets of everybody else.
+
+        Returns:
+            Those of people, and those of what never stirred, by the follower's numbers.
+        """
+        gone = [self._open.pop(person) for person in sorted(self._open.keys() - people)]
+        for tracklet in gone:
+            tracklet.ended = True
+        long_enough = [tracklet for tracklet in gone if tracklet.number is not None]
+        nobody = [each for each in long_enough if each.still and not self._keep_numbers]
+        self.too_short += len(gone) - len(long_enough)
+        self.still += len(nobody)
+        return [each for each in long_enough if each not in nobody], nobody
+
+
+def _cut(picture: Picture, box: Boxes) -> Picture:
+    """Cut a box out of a picture.
+
+    A box narrower than the data sets' shape is widened to it about its middle, so that nobody is
+    stretched; wider ones stay as they are. The picture's border cuts off what lies beyond.
+    """
+    left, top, right, bottom = box.tolist()
+    missing = max(SHAPE * (bottom - top) - (right - left), 0) / 2
+    columns = slice(max(round(left - missing), 0), max(round(right + missing), 1))
+    return picture[round(top) : max(round(bottom), 1), columns]
