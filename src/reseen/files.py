@@ -181,11 +181,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON document.
-
-    Raises:
-        ReseenError: the file is missing or is not JSON.
-    """
+    """Read a JSON document."""
     try:
         return msgspec.json.decode(path.read_bytes())
     except FileNotFoundError as error:

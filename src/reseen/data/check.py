@@ -46,9 +46,6 @@ def check(
         root: the data set's folder.
         layout: as for `reseen.data.datasets.load`.
         processes: how many decode side by side; as many as there are cores when None.
-
-    Raises:
-        ReseenError: there is no such data set, or the folder is missing or empty.
     """
     known = known_dataset(dataset)
     if not any(entries(root)):
@@ -66,11 +63,7 @@ def check(
 
 
 def check_store(path: Path) -> CheckResult:
-    """Read a prepared store whole, and compare every file with its checksum.
-
-    Raises:
-        ReseenError: there is no finished store, or it does not even open.
-    """
+    """Read a prepared store whole, and compare every file with its checksum."""
     store = FrameStore.open(path)
     facts = (
         Fact("people", None, len({person for person in store.persons.tolist() if person > 0})),

@@ -97,9 +97,6 @@ class PairSampler:
         frames: T.
         start: "chunk": clips start at multiples of T; "random": anywhere.
         seed: every number drawn follows from it and the step.
-
-    Raises:
-        ReseenError: fewer than two people, or nobody is seen by two cameras.
     """
 
     def __init__(
@@ -179,10 +176,6 @@ class PeopleSampler(PairSampler):
         people: P, people a step.
         clips: K, clips of each.
         frames, start, seed: as in `PairSampler`.
-
-    Raises:
-        ReseenError: there are fewer people, somebody is seen by one camera only, or has fewer
-            clips.
     """
 
     def __init__(
@@ -336,9 +329,6 @@ def normalise(frames: Tensor, part: BodyPart, config: ClipConfig) -> Tensor:
     Returns:
         (..., 5, 64, 48), torch's default float type. A channel without any contrast becomes zero.
         Vectors are left as they are: (..., 2, D), plain and mirrored, of the body part.
-
-    Raises:
-        ReseenError: the store holds no vectors of this body part.
     """
     if frames.is_floating_point():
         return _part_vectors(frames, part)

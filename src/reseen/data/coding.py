@@ -40,9 +40,6 @@ def pack_frames(pictures: Sequence[Picture], flow: str = "lucas-kanade") -> NDAr
 
     Returns:
         (L, 5, 64, 48) uint8, channels as in `CHANNELS`.
-
-    Raises:
-        ReseenError: there is no picture, or no flow of that name.
     """
     if not pictures:
         raise ReseenError("there is no picture to pack; a tracklet needs one at least")
@@ -52,7 +49,7 @@ def pack_frames(pictures: Sequence[Picture], flow: str = "lucas-kanade") -> NDAr
 def packed(pictures: Iterable[Picture], flow: str = "lucas-kanade") -> Iterator[NDArray[np.uint8]]:
     """Pack pictures one by one as they come, holding no more than two of them.
 
-    Args and Raises: as for `pack_frames`.
+    Args: as for `pack_frames`.
 
     Yields:
         (5, 64, 48) uint8 for each picture.
@@ -72,11 +69,7 @@ def packed(pictures: Iterable[Picture], flow: str = "lucas-kanade") -> Iterator[
 
 
 def known_flow(name: str) -> Flow:
-    """The flow function of that name.
-
-    Raises:
-        ReseenError: naming the flows there are.
-    """
+    """The flow function of that name."""
     if name not in FLOWS:
         raise ReseenError(f"there is no flow called {name}; choose one of {', '.join(FLOWS)}")
     return FLOWS[name]

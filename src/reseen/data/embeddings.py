@@ -20,9 +20,6 @@ class Embeddings:
         persons: (M,) int64, identities.
         cameras: (M,) int64, views.
         names: the M tracklets' names.
-
-    Raises:
-        ReseenError: the lengths differ, or a feature is not finite.
     """
 
     features: NDArray[np.float32]
@@ -75,12 +72,7 @@ class Embeddings:
 
     @classmethod
     def load(cls, path: Path) -> "Embeddings":
-        """Read what `save` wrote.
-
-        Raises:
-            ReseenError: the file is missing, is not Parquet, lacks a column, or holds features
-                of no fixed length or that are not finite.
-        """
+        """Read what `save` wrote."""
         import pyarrow
         from pyarrow import parquet
 

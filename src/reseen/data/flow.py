@@ -102,9 +102,6 @@ def dis(previous: Gray, current: Gray) -> tuple[Field, Field]:
 
     Returns:
         Vertical and horizontal flow, each (H, W) float32, in pixels per frame.
-
-    Raises:
-        ReseenError: the frames are too small for its pyramid, which wants some 16 pixels a side.
     """
     # Searched from the current frame backwards, so that it belongs to the current pixels.
     try:

@@ -54,9 +54,6 @@ class FrameNetwork:
             path: the ONNX file.
             style: a name in `STYLES`. None reads a file beside the network, else knows the
                 network by its SHA-256, else by its shapes.
-
-        Raises:
-            ReseenError: it is no such network, its vectors are no good, or its style is unclear.
         """
         self.path, self.note = path, ""
         self._session = open_session(path)
@@ -201,9 +198,6 @@ def open_network(name: str, style: str | None = None) -> FrameNetwork:
         name: "lite0", the name of a trunk in the catalogue that was loaded, the model id of one
             of these, or the path of an ONNX file.
         style: as in `FrameNetwork`, for a file.
-
-    Raises:
-        ReseenError: it is none of them, or cannot be used.
     """
     if name in ("lite0", lite0.NAME):
         return FrameNetwork.lite0()

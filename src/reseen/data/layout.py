@@ -23,9 +23,6 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
     """Names of the subfolders and of the files of `folder`, in natural order.
 
     Hidden entries, whose names start with a dot, are left out.
-
-    Raises:
-        ReseenError: the folder is missing, is a file or may not be read.
     """
     try:
         with os.scandir(folder) as listing:
@@ -50,9 +47,6 @@ def folder_with(root: Path, wanted: Sequence[str], below: Sequence[str], layout:
         wanted: names of the folders that must be there.
         below: paths under `root` where they may lie instead.
         layout: the folder tree that was expected, for the message.
-
-    Raises:
-        ReseenError: no such folder; says where it was looked for.
     """
     if not root.is_dir():
         raise ReseenError(f"{root} is not a folder; expected the data set as {layout}")
@@ -98,9 +92,6 @@ def read_table(path: Path, key: str) -> np.ndarray[Any, np.dtype[np.int64]]:
 
     The published tables are unsigned and 16 bits wide in part; here they are int64, so that
     subtracting 1 cannot wrap around.
-
-    Raises:
-        ReseenError: the file is missing, is not a MATLAB file, or lacks the table or its numbers.
     """
     try:
         numbers = np.atleast_2d(np.asarray(_matlab_table(path, key)).astype(np.int64))

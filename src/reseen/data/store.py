@@ -87,11 +87,7 @@ class Index:
 
     @classmethod
     def read(cls, path: Path) -> "Index":
-        """Read the index of the finished store in the folder `path`.
-
-        Raises:
-            ReseenError: as `FrameStore.open`.
-        """
+        """Read the index of the finished store in the folder `path`."""
         if not (path / INDEX_FILE).is_file():
             if (path / PLAN_FILE).exists():
                 raise ReseenError(f"the store {path} is not finished; run prepare again")
@@ -187,9 +183,6 @@ class FrameStore:
             `starts[i] + lengths[i] - 1`.
         splits: one for each trial, indices into the M tracklets.
         trunk: the model id of the network whose vectors are stored; empty for pictures.
-
-    Raises:
-        ReseenError: the arrays do not fit together, or a split is not sound.
     """
 
     path: Path
@@ -227,9 +220,6 @@ class FrameStore:
         """The split of a trial.
 
         A data set with one published split has the same in every trial; only seeds differ.
-
-        Raises:
-            ReseenError: there is no such trial.
         """
         if trial < 0 or 1 < len(self.splits) <= trial:
             raise ReseenError(f"{self.path} has {len(self.splits)} trials, from 0; not {trial}")
@@ -276,9 +266,6 @@ def damaged_shards(path: Path) -> Iterator[str]:
 
     Yields:
         A line for each shard that is not as it was written.
-
-    Raises:
-        ReseenError: as `FrameStore.open`.
     """
     for number, shard in enumerate(Index.read(path).shards):
         file = path / shard_file(number)

@@ -36,9 +36,6 @@ def tracklets_in(root: Path, camera: str | None = None) -> list[Tracklet]:
         root: what `track` wrote, a folder of one person's pictures, or
             `ROOT/<person>/<camera>[/<tracklet>]`.
         camera: the view's name; None takes what `track` was told, or the second folder's name.
-
-    Raises:
-        ReseenError: there is no picture, or the camera cannot be told from the folders.
     """
     root = root.resolve()
     if (root / TRACKLETS_FILE).exists() or (root / UNFINISHED).exists():

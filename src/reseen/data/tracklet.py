@@ -35,9 +35,6 @@ class Tracklet:
             start is known, else since its beginning. None where nothing is known.
         source: the video or folder that it comes from.
         paths: the crops' files; never empty.
-
-    Raises:
-        ReseenError: there is no picture, no id or no camera, or the end lies before the start.
     """
 
     id: str
@@ -71,9 +68,6 @@ class BenchmarkTracklet:
         camera: number of the view, 1 and up.
         folder: where the pictures lie.
         files: file names inside `folder`, in time order; never empty.
-
-    Raises:
-        ReseenError: there is no frame.
     """
 
     name: str
@@ -118,10 +112,6 @@ class Benchmark:
         tracklets: every tracklet that any split needs.
         splits: one for each trial.
         notes: what the user must know about how this was read, a sentence each.
-
-    Raises:
-        ReseenError: two tracklets share a name, a split points outside the tracklets, or a
-            person is both trained on and scored.
     """
 
     dataset: str
@@ -138,11 +128,7 @@ class Benchmark:
 
 
 def check_splits(names: list[str], persons: list[int], splits: tuple[Split, ...]) -> None:
-    """Check that names are unique and that no person is both trained on and scored.
-
-    Raises:
-        ReseenError: naming the first fault.
-    """
+    """Check that names are unique and that no person is both trained on and scored."""
     for name, count in Counter(names).items():
         if count > 1:
             raise ReseenError(f"{count} tracklets are called {name}; names must be unique")

@@ -89,9 +89,6 @@ def tracklet_whitening(
         tracklets: (P,), which tracklet each is of.
         dimensions: principal components to keep; fewer where the pictures span fewer.
         shrinkage: share of `shrunk`.
-
-    Raises:
-        ReseenError: no tracklet has two pictures that differ.
     """
     mean = pictures.mean(axis=0, dtype=np.float64)
     components = principal_components(pictures.astype(np.float64), dimensions)
@@ -126,9 +123,6 @@ def principal_components(features: Matrix, dimensions: int) -> Matrix:
     """Directions (D, d) of greatest variance of features (M, D), at most `dimensions` of them.
 
     Directions without variance are left out.
-
-    Raises:
-        ReseenError: the features are all the same.
     """
     if not np.ptp(features, axis=0).any():
         raise ReseenError("the training features are all the same")

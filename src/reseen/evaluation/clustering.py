@@ -44,9 +44,6 @@ def score_clustering(identities: Labels, persons: Labels) -> ClusteringScores:
     Args:
         identities: (M,) one number for each identity.
         persons: (M,) one number for each true person.
-
-    Raises:
-        ReseenError: the lengths differ, or there is nothing to score.
     """
     if len(identities) != len(persons) or not len(persons):
         raise ReseenError(

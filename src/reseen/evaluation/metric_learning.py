@@ -143,9 +143,6 @@ def lda(
         persons: (M,), whose they are.
         dimensions: how many coordinates; one less than there are people, 96 at most, where None.
         shrinkage: share of `shrunk`.
-
-    Raises:
-        ReseenError: there are fewer than two people, or none with two features that differ.
     """
     people = len(np.unique(persons))
     if not 1 < people < len(persons):

@@ -62,9 +62,6 @@ def score_by_protocol(
         protocol: a key of `PROTOCOLS`.
         distance: `euclidean_distances`, or the `distances` of a learned metric.
         reranked: use `reranked_distances` instead, which start from Euclidean ones.
-
-    Raises:
-        ReseenError: no such protocol, or what `score_features` raises.
     """
     rules = find_protocol(protocol)
     wanted = as_views(query)[0]
@@ -85,11 +82,7 @@ def searched_gallery(protocol: Protocol, query: Views, gallery: Views) -> tuple[
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of this name.
-
-    Raises:
-        ReseenError: there is none; the nearest name is given.
-    """
+    """The protocol of this name."""
     if name not in PROTOCOLS:
         raise ReseenError(f"there is no protocol {name!r}{nearest(name, PROTOCOLS)}")
     return PROTOCOLS[name]

@@ -107,9 +107,6 @@ class Report(msgspec.Struct, frozen=True):
         dataset: the data set's name.
         protocol: a key of `PROTOCOLS`.
         trials: at least one; all hold the same feature kinds.
-
-    Raises:
-        ReseenError: there is no trial, or trials differ in their feature kinds.
     """
 
     dataset: str
@@ -176,20 +173,12 @@ class Report(msgspec.Struct, frozen=True):
         }
 
     def save(self, path: Path) -> None:
-        """Write the report as JSON.
-
-        Raises:
-            ReseenError: the file cannot be written; an older one stays whole.
-        """
+        """Write the report as JSON."""
         write_json(path, self.document())
 
     @classmethod
     def load(cls, path: Path) -> "Report":
-        """Read what `save` wrote; means, deviations and intervals are found anew from the trials.
-
-        Raises:
-            ReseenError: the file is missing or is not a report.
-        """
+        """Read what `save` wrote; means, deviations and intervals follow anew from the trials."""
         return read_as(path, cls, "score the run again")
 
     def rows(self) -> list[tuple[str, ...]]:

@@ -32,9 +32,6 @@ def reranked_distances(
         k1: how many neighbours a tracklet has besides itself.
         k2: over how many nearest tracklets, itself included, neighbourhoods are averaged.
         original_share: the weight of the original distance, λ in the paper.
-
-    Raises:
-        ReseenError: the views differ in their tracklets.
     """
     pairs = paired_views(query, gallery)
     every = [joined(wanted, searched) for wanted, searched in pairs]

@@ -40,10 +40,6 @@ def score_features(
         query, gallery: who is searched for and what is searched.
         average_precision: `plain_average_precision` or `trapezoid_average_precision`.
         distance: `euclidean_distances`, or the `distances` of a learned metric.
-
-    Raises:
-        ReseenError: views differ in their tracklets, a distance is not finite, or no query has
-            a match.
     """
     wanted, searched = as_views(query)[0], as_views(gallery)[0]
     step = max(1, DISTANCES_AT_ONCE // len(searched))
@@ -56,11 +52,7 @@ def score_features(
 
 
 def as_views(views: Views) -> tuple[Embeddings, ...]:
-    """One or several views as a tuple, checked to be of the same tracklets.
-
-    Raises:
-        ReseenError: there is no view, no tracklet, or the views' tracklets differ.
-    """
+    """One or several views as a tuple, checked to be of the same tracklets."""
     every = (views,) if isinstance(views, Embeddings) else tuple(views)
     if not every or not len(every[0]):
         raise ReseenError("there is no tracklet to search for or to search in")
@@ -83,9 +75,6 @@ def view_distances(
 
     Features are compared within a view only: "the same data augmentation is done on the probe
     and gallery data" (section 3.2 of the paper).
-
-    Raises:
-        ReseenError: what `paired_views` raises.
     """
     (wanted, searched), *others = paired_views(query, gallery)
     total = distance(wanted.features[queries], searched.features)
@@ -95,12 +84,7 @@ def view_distances(
 
 
 def paired_views(query: Views, gallery: Views) -> list[tuple[Embeddings, Embeddings]]:
-    """Query and gallery, view by view.
-
-    Raises:
-        ReseenError: they differ in their number of views, views in their tracklets, or
-            features in their length.
-    """
+    """Query and gallery, view by view."""
     wanted, searched = as_views(query), as_views(gallery)
     if len(wanted) != len(searched):
         raise ReseenError(f"the query has {len(wanted)} views but the gallery {len(searched)}")

@@ -66,11 +66,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 def known_variants(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, with the paper's own first.
-
-    Raises:
-        ReseenError: there is no such variant; the nearest is named.
-    """
+    """The names, with the paper's own first."""
     for name in names:
         if name not in VARIANTS:
             raise ReseenError(f"there is no variant {name!r}{nearest(name, VARIANTS)}")
@@ -95,9 +91,6 @@ def plan_runs(
     All variants of a trial are trained on the same people: those whom the paper's networks see,
     without the ones held out for the parts' weights. Where parts are not asked for and the people
     too few to hold any out, they are all people.
-
-    Raises:
-        ReseenError: the store has too few trials or people, or a folder holds another run.
     """
     store.split(trials - 1)  # raises before anything is made
     chosen = {name: VARIANTS[name] for name in variants}

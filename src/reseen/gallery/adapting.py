@@ -85,9 +85,6 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation:
 
     Means and conversion need the embeddings only; whitening needs crops of up to 400 tracklets,
     where they still lie. The model's id tells the version.
-
-    Raises:
-        ReseenError: there are too few cameras or tracklets to learn from.
     """
     base = extractor.model_id
     entries = gallery.entries(model=base)

@@ -113,9 +113,6 @@ class Calibration:
         Args:
             document: as JSON gives it back.
             name: what to call it in an error.
-
-        Raises:
-            ReseenError: it is damaged or of another version.
         """
         return converted(document, cls, name, "calibrate again")
 
@@ -146,10 +143,6 @@ def calibrate(embeddings: Embeddings, model: str, prior: float | None = None) ->
         prior: the share of same-person pairs where the probabilities will be used; None takes the
             share among the labelled pairs. A gallery in which one tracklet in a thousand is the
             right one has a prior of 0.001.
-
-    Raises:
-        ReseenError: there are too few pairs, the prior is not between 0 and 1, or the fit is no
-            better than its prior.
     """
     labelled = _labelled(embeddings)
     people = np.random.default_rng(1).permutation(np.unique(labelled.persons))
@@ -165,9 +158,6 @@ def calibrate_on_labels(pairs: Pairs, model: str) -> Calibration:
 
     Pairs that were chosen for labelling by nothing but their distance leave the probability of
     each distance as it is in the gallery, so that no prior has to be known.
-
-    Raises:
-        ReseenError: there are too few pairs, or the fit is no better than its prior.
     """
     order = np.random.default_rng(1).permutation(len(pairs.same))
     halves = (Pairs(pairs.distances[half], pairs.same[half]) for half in (order[::2], order[1::2]))

@@ -33,9 +33,6 @@ def contact_sheet(
         matches: who was found, nearest first.
         thumbnails: of the matches, by id.
         path: the file.
-
-    Raises:
-        ReseenError: the file cannot be written.
     """
     row = HEIGHT + GAP
     across, down = STRIP + TEXT + 3 * GAP, row * (len(matches) + 1) + 3 * GAP

@@ -16,9 +16,6 @@ def delete_crops(crops: Path) -> bool:
     Returns:
         Whether it did. Pictures that somebody else put there stay, and so do those of a recording
         that is still going on, whose list would name them again.
-
-    Raises:
-        ReseenError: they cannot be deleted.
     """
     folder = crops.parent
     if not (folder / TRACKLETS_FILE).is_file() or (folder / UNFINISHED).exists():

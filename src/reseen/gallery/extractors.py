@@ -124,11 +124,7 @@ class ColourHistogram:
 
 
 def embed_benchmark(tracklets: Sequence[BenchmarkTracklet], extractor: Extractor) -> Embeddings:
-    """Features of a data set's tracklets, to calibrate or score an extractor on.
-
-    Raises:
-        ReseenError: a picture is broken; names the file.
-    """
+    """Features of a data set's tracklets, to calibrate or score an extractor on."""
     features = extractor.embed(Pictures(tuple(one.paths)) for one in tracklets)
     persons = np.array([one.person for one in tracklets], dtype=np.int64)
     cameras = np.array([one.camera for one in tracklets], dtype=np.int64)

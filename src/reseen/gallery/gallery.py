@@ -181,9 +181,6 @@ class Gallery:
             embeddings: (M, D) float32, finite, by model.
             keep_until: when to forget all, or each, in seconds since 1970.
             added: when each was added, in seconds since 1970; None for now.
-
-        Raises:
-            ReseenError: the embeddings do not fit the gallery, or the disk is full.
         """
         count = len(tracklets.ids)
         if not count:
@@ -292,9 +289,6 @@ class Gallery:
         """The model to search with: the one named, or the only one beside the colour histogram.
 
         Of one that was adapted to the gallery, the newest adaptation is taken.
-
-        Raises:
-            ReseenError: there is no such model, or there are several, or the gallery is empty.
         """
         present = self.models()
         if not present:
@@ -313,11 +307,7 @@ class Gallery:
         return name or trained[0]
 
     def require(self, where: Filter) -> None:
-        """Check that the cameras and tracklets that a filter names exist.
-
-        Raises:
-            ReseenError: one does not; says which there are.
-        """
+        """Check that the cameras and tracklets that a filter names exist."""
         for camera in (where.camera, where.not_camera):
             if camera is not None and not self.count(Filter(camera=camera)):
                 cameras = sorted(self.stats().cameras)
@@ -362,11 +352,7 @@ class Gallery:
         return 0 if found is None else found.count(conditions(where))
 
     def entry(self, id: str) -> Entry:
-        """One tracklet.
-
-        Raises:
-            ReseenError: it is not in the gallery.
-        """
+        """One tracklet."""
         found = self.find([id])
         if id not in found:
             raise self._unknown(id)
@@ -447,9 +433,6 @@ class Gallery:
         Where up to 10,000 tracklets pass the filter this is exact. Of more, an index proposes
         candidates and the full vectors order them; `benchmarks/bench_gallery.py` measures how
         many it misses.
-
-        Raises:
-            ReseenError: the gallery has no embeddings of the query's model, or k is not positive.
         """
         if k < 1:
             raise ReseenError(f"k must be 1 or more, not {k}")
@@ -463,11 +446,7 @@ class Gallery:
         return matches
 
     def alike(self, query: Query, distance: float, where: Filter = EVERYTHING) -> list[Match]:
-        """Every tracklet up to a distance, nearest first: exact, and slower than a search.
-
-        Raises:
-            ReseenError: the gallery has no embeddings of the query's model.
-        """
+        """Every tracklet up to a distance, nearest first: exact, and slower than a search."""
         self._logged("alike", where, query, distance=distance)
         near = [
             batch.filter(pyarrow.array(_distances(query.embedding, batch) <= distance))
@@ -544,11 +523,7 @@ class Gallery:
         return ids
 
     def set_retention_days(self, days: float | None) -> None:
-        """Change for how long tracklets are kept; None keeps them for ever.
-
-        Raises:
-            ReseenError: the period is not positive.
-        """
+        """Change for how long tracklets are kept; None keeps them for ever."""
         self.settings.set_retention_days(days)
         self._logged("retention", days=days)
 

@@ -18,9 +18,6 @@ def append_line(path: Path, entry: dict[str, Any]) -> None:
     """Append an entry with the present time to a file of JSON lines, and wait for the disk.
 
     Several processes may append at once: lines never mix.
-
-    Raises:
-        ReseenError: the file cannot be written.
     """
     stamped = {"time": round(time.time(), 3), **entry}
     line = json.dumps(stamped, ensure_ascii=False, allow_nan=False).encode() + b"\n"
@@ -50,9 +47,6 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The entries of a file of JSON lines; none when there is no file.
 
     A line cut short by a crash is passed over, since it was never acknowledged.
-
-    Raises:
-        ReseenError: the file cannot be read.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []

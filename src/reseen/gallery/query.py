@@ -46,11 +46,7 @@ def query_from_pictures(pictures: Sequence[Picture], extractor: Extractor, name:
 
 
 def pictures_in(folder: Path) -> Pictures:
-    """The pictures of one person in a folder.
-
-    Raises:
-        ReseenError: there is none.
-    """
+    """The pictures of one person in a folder."""
     files = [name for name in entries(folder)[1] if is_picture(name)]
     if not files:
         raise ReseenError(f"no picture in {folder}")
@@ -68,9 +64,6 @@ def pictures_in_video(video: Path, seconds: float, box: Box) -> list[Picture]:
         video: the file.
         seconds: time of the first picture.
         box: where the person is in it.
-
-    Raises:
-        ReseenError: the video ends before, or the box is not in the picture.
     """
     later = (frame for frame in frames_from(video) if frame.seconds >= seconds)
     first = next(later, None)

@@ -44,21 +44,13 @@ class Settings:
         return None if days is None else float(days)
 
     def set_retention_days(self, days: float | None) -> None:
-        """Change the retention period; None keeps tracklets for ever.
-
-        Raises:
-            ReseenError: the period is not positive.
-        """
+        """Change the retention period; None keeps tracklets for ever."""
         if days is not None and not 0 < days < 1e6:
             raise ReseenError(f"a retention period must be more than 0 days, not {days}")
         self.set("retention_days", days)
 
     def calibration(self, model: str) -> Calibration | None:
-        """The model's calibration; None where there is none, so that no probability may be shown.
-
-        Raises:
-            ReseenError: it is damaged or another model's.
-        """
+        """The model's calibration; None where there is none: no probability may then be shown."""
         found = self.get(f"calibration {model}")
         return None if found is None else Calibration.from_document(found, f"the one of {model}")
 
@@ -77,11 +69,7 @@ class Settings:
         return [calibration for calibration in found if calibration is not None]
 
     def drop_calibration(self, model: str) -> None:
-        """Give this model's distances no probabilities any more.
-
-        Raises:
-            ReseenError: it has no calibration.
-        """
+        """Give this model's distances no probabilities any more."""
         if self.calibration(model) is None:
             listed = ", ".join(one.model for one in self.calibrations()) or "none"
             raise ReseenError(f"{model} has no calibration here; calibrated: {listed}")
@@ -98,11 +86,7 @@ class Settings:
 
 
 def checked_model(model: str) -> str:
-    """The model id, which must be fit for a table's name.
-
-    Raises:
-        ReseenError: it is not.
-    """
+    """The model id, which must be fit for a table's name."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", model):
         raise ReseenError(f"{model!r} cannot be a model's id: letters, digits, dots, - and _ only")
     return model

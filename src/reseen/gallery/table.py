@@ -117,11 +117,7 @@ class Database:
             return sorted(self._connection.list_tables().tables)
 
     def find(self, name: str) -> "Table | None":
-        """A table; None where there is no such one.
-
-        Raises:
-            ReseenError: it is damaged, or of another format.
-        """
+        """A table; None where there is no such one."""
         if name not in self._tables:
             if name not in self.names():
                 return None
@@ -130,11 +126,7 @@ class Database:
         return self._tables[name]
 
     def existing(self, name: str) -> "Table":
-        """A table that must be there.
-
-        Raises:
-            ReseenError: it is not.
-        """
+        """A table that must be there."""
         found = self.find(name)
         if found is None:
             raise ReseenError(f"the gallery {self.uri} is damaged: it has no {name}")
@@ -151,11 +143,7 @@ class Database:
             return self._tables.setdefault(name, Table(self, table))
 
     def require_writable(self) -> None:
-        """Refuse to write where it may only be read.
-
-        Raises:
-            ReseenError: the folder of notes cannot be written.
-        """
+        """Refuse to write where it may only be read."""
         if not self.writable:
             raise ReseenError(
                 f"the gallery {self.uri} may only be read; see who owns {self._notes}"

@@ -34,9 +34,6 @@ def upgrade(place: Path) -> int:
 
     Args:
         place: the gallery's folder.
-
-    Raises:
-        ReseenError: there is no gallery of the earlier format, or it is damaged.
     """
     if not place.is_dir():
         raise ReseenError(f"there is no gallery at {place}; one in an object store must be copied")

@@ -60,11 +60,7 @@ def catalogue() -> dict[str, Entry]:
 
 
 def entry_named(name: str) -> Entry:
-    """An entry by its name.
-
-    Raises:
-        ReseenError: there is none of that name.
-    """
+    """An entry by its name."""
     if name not in catalogue():
         raise ReseenError(f"there is no model {name}; reseen models list shows what there is")
     return catalogue()[name]

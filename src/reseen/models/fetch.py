@@ -23,11 +23,7 @@ PARTIAL, NOTHING_LEFT = 206, 416
 
 
 def address_of(entry: Entry) -> str:
-    """Where a file is loaded from: the mirror that is set, else where it was published.
-
-    Raises:
-        ReseenError: it is published nowhere as a file, or the address is none of the web.
-    """
+    """Where a file is loaded from: the mirror that is set, else where it was published."""
     mirror = os.environ.get(MIRROR_SETTING)
     address = f"{mirror.rstrip('/')}/{entry.name}.onnx" if mirror else entry.address
     if not address:

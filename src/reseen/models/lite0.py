@@ -54,11 +54,7 @@ def lite0_file() -> Path:
 
 
 def weights_file() -> Path:
-    """The weights, where the package has put them.
-
-    Raises:
-        ReseenError: the package is not installed.
-    """
+    """The weights, where the package has put them."""
     try:
         found = [file for file in files(PACKAGE) or () if file.suffix == ".pth"]
     except PackageNotFoundError as error:

@@ -12,11 +12,7 @@ ERRORS_ONLY = 3
 
 
 def open_session(path: Path) -> Any:
-    """Open an ONNX file with onnxruntime, on the fastest device that it finds.
-
-    Raises:
-        ReseenError: there is no such file, or it cannot be opened.
-    """
+    """Open an ONNX file with onnxruntime, on the fastest device that it finds."""
     import onnxruntime
 
     if not path.is_file():

@@ -69,11 +69,7 @@ BY_SHAPE = {
 
 
 def named_style(name: str) -> Style:
-    """A style by its name.
-
-    Raises:
-        ReseenError: there is none of that name.
-    """
+    """A style by its name."""
     if name not in STYLES:
         raise ReseenError(f"there is no style {name}; there are {', '.join(STYLES)}")
     return STYLES[name]
@@ -107,9 +103,6 @@ def style_beside(path: Path, digest: str, size: Size) -> Style | None:
 
     BoxMOT writes FILE.metadata.json, with the statistics of ImageNet understood; Roboflow's
     trackers write reid_config.json.
-
-    Raises:
-        ReseenError: it cannot be understood, or is about another network.
     """
     boxmot, config = (
         path.with_name(path.name + ".metadata.json"),

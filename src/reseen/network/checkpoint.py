@@ -96,11 +96,7 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, config: Config, facts: RunFacts) -> "Run":
-        """Make a run folder.
-
-        Raises:
-            ReseenError: there is a run already, or the folder cannot be written.
-        """
+        """Make a run folder."""
         if (path / RUN_FILE).exists():
             raise ReseenError(f"{path} holds a run already; go on with --resume or choose another")
         run = cls(path, config, facts)
@@ -145,9 +141,6 @@ class Run:
         Args:
             part: the body part.
             weights: the file's name; a snapshot's for a smaller budget.
-
-        Raises:
-            ReseenError: its weights are missing, damaged or of another shape.
         """
         path = self.path / part / weights
         network = SpatialTemporalFusion(self.config.network, self.facts.frame_shape)
@@ -160,11 +153,7 @@ class Run:
         return network.eval()
 
     def part_fusion(self) -> PartFusion:
-        """Eq. (10) with its learned weights.
-
-        Raises:
-            ReseenError: the run has none.
-        """
+        """Eq. (10) with its learned weights."""
         path = self.path / PARTS_FILE
         found = read_as(path, _PartWeights, "train it again")
         weights = torch.tensor([getattr(found, part) for part in PartFusion.PARTS])
@@ -186,9 +175,6 @@ class Run:
 
         Args:
             tracklets: M of them, each RGB pictures (H, W, 3) uint8 of one person in time order.
-
-        Raises:
-            ReseenError: weights are missing or do not fit, or the run is not over pictures.
         """
         return self._extractor.embed(tracklets)
 
@@ -200,11 +186,7 @@ class Run:
 
     @property
     def identity(self) -> str:
-        """Twelve hexadecimal digits that stand for exactly these weights and settings.
-
-        Raises:
-            ReseenError: weights are missing.
-        """
+        """Twelve hexadecimal digits that stand for exactly these weights and settings."""
         digest = hashlib.sha256(self.config.to_toml().encode())
         for part in self.facts.parts:
             path = self.path / part / WEIGHTS_FILE
@@ -240,11 +222,7 @@ def versions() -> dict[str, str]:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors of a safetensors file, and its metadata.
-
-    Raises:
-        ReseenError: the file is missing or damaged.
-    """
+    """All tensors of a safetensors file, and its metadata."""
     if not path.is_file():
         raise ReseenError(f"{path} is missing; the training has not finished")
     try:
@@ -288,11 +266,7 @@ def _error_number(text: str) -> int:
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """Put tensors into a module of the same names and shapes.
-
-    Raises:
-        ReseenError: naming the first tensor that is missing, unknown or of another shape.
-    """
+    """Put tensors into a module of the same names and shapes."""
     expected: dict[str, Any] = module.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):
         wanted = tuple(expected[name].shape) if name in expected else None

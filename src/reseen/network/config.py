@@ -155,11 +155,7 @@ class Config:
 
     @classmethod
     def preset(cls, name: str) -> Self:
-        """The settings of a named preset.
-
-        Raises:
-            ReseenError: there is no such preset.
-        """
+        """The settings of a named preset."""
         if name not in PRESETS:
             raise ReseenError(f"there is no preset {name!r}{nearest(name, PRESETS)}")
         text = (files("reseen.network") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
@@ -167,11 +163,7 @@ class Config:
 
     @classmethod
     def load(cls, path: Path, base: Self | None = None) -> Self:
-        """Read a TOML file over the settings of `base` (default: the paper's).
-
-        Raises:
-            ReseenError: no such file, not TOML, an unknown key or a value of the wrong kind.
-        """
+        """Read a TOML file over the settings of `base` (default: the paper's)."""
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
@@ -188,9 +180,6 @@ class Config:
             values: `{"train": {"updates": 100}}`.
             where: what the values come from, for messages.
             base: settings that `values` leaves alone.
-
-        Raises:
-            ReseenError: an unknown key (the nearest known one is named) or a wrong value.
         """
         merged: Self = _merge(base if base is not None else cls(), values, where, "")
         return merged

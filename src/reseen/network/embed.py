@@ -58,10 +58,6 @@ def embed(
         By kind: "spatial", "temporal" and "fused" of the whole body or of the only part trained;
         with all parts also "upper" and "lower", the feature that these were trained on, and
         "parts", eq. (10).
-
-    Raises:
-        ReseenError: weights are missing or do not fit, or the store's frames are of another shape
-            than those trained on.
     """
     if store.frame_shape != run.facts.frame_shape:
         raise ReseenError(
@@ -98,9 +94,6 @@ def embed_all(run: Run, store: FrameStore, kind: str | None = None) -> Embedding
         run: a finished run.
         store: where the tracklets lie.
         kind: which feature; by default the run's final one.
-
-    Raises:
-        ReseenError: the run has no such feature.
     """
     features = embed(run, store, range(len(store)))
     wanted = kind or final_kind(run)
@@ -239,9 +232,6 @@ class RunExtractor:
 
     Args:
         run: a finished run.
-
-    Raises:
-        ReseenError: weights are missing or do not fit, or the run is not over pictures.
     """
 
     dimensions = FEATURE

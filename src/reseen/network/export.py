@@ -32,9 +32,6 @@ class ClipToFeature(nn.Module):
 
     Args:
         run: a finished run.
-
-    Raises:
-        ReseenError: weights are missing or do not fit.
     """
 
     def __init__(self, run: Run) -> None:

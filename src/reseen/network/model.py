@@ -94,9 +94,6 @@ class SpatialTemporalFusion(nn.Module):
         Args:
             projection: (K, C), K at most 128, what LDA has learned on the trunk's vectors; C is
                 the trunk's width. Numbers of the feature after the K-th begin as zero.
-
-        Raises:
-            ReseenError: the projection is of other vectors, or has too many rows.
         """
         rows = len(projection)
         if projection.shape != (rows, self.trunk.width) or rows > FEATURE:

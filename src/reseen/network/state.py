@@ -29,11 +29,7 @@ class TrainingState:
         self.trained = [name for name, value in learner.named_parameters() if value.requires_grad]
 
     def save(self, updates: int) -> None:
-        """Write a checkpoint, unless a weight has stopped being finite.
-
-        Raises:
-            ReseenError: a weight is not finite.
-        """
+        """Write a checkpoint, unless a weight has stopped being finite."""
         tensors = {f"learner.{name}": value for name, value in self.learner.state_dict().items()}
         for name, value in tensors.items():
             if not value.isfinite().all():
@@ -51,9 +47,6 @@ class TrainingState:
 
         Returns:
             The number of updates done.
-
-        Raises:
-            ReseenError: the checkpoint is damaged or of another network.
         """
         if not self.path.exists():
             return 0
@@ -115,11 +108,7 @@ class LossLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is pending.
-
-        Raises:
-            ReseenError: a loss is not finite; names the update and the terms.
-        """
+        """Write what is pending."""
         if not self.pending:
             return
         values = torch.stack(self.pending).to(torch.get_default_dtype())

@@ -36,9 +36,6 @@ def map_figure(embeddings: Embeddings) -> Figure:
     Args:
         embeddings: of the gallery, or of query and gallery together, so that people who are in
             the gallery once have something to be joined to.
-
-    Raises:
-        ReseenError: there are fewer than three tracklets.
     """
     if len(embeddings) < 3:
         raise ReseenError(f"a map needs three tracklets or more, not {len(embeddings)}")

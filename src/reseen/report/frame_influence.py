@@ -40,9 +40,6 @@ def strip_figure(run: Run, store: FrameStore, index: int) -> Figure:
         run: a finished run; its whole-body network where it has one.
         store: where the tracklet lies.
         index: which tracklet.
-
-    Raises:
-        ReseenError: the run has no weights, or its clips have one frame only.
     """
     clips = tracklet_clips(0, int(store.lengths[index]), run.config.clips.frames, "drop")
     frames = store.tracklet(index)[clips[len(clips) // 2]]

@@ -95,9 +95,6 @@ def write_page(
         rankings: of `headline_kind`, from `chosen_rankings`.
         sections: further tables and pictures.
         notes: what a reader of the numbers must know, a sentence each.
-
-    Raises:
-        ReseenError: the rankings are of another store, or the file cannot be written.
     """
     environment = Environment(
         loader=PackageLoader("reseen.report", "template"),

@@ -47,11 +47,7 @@ Numbers = NDArray[np.float64]
 
 
 def plot_cmc(report: Report, path: Path) -> None:
-    """Draw `cmc_figure` to a PNG file.
-
-    Raises:
-        ReseenError: the file cannot be written; an older one stays whole.
-    """
+    """Draw `cmc_figure` to a PNG file."""
     save(cmc_figure(report), path)
 
 
@@ -150,11 +146,7 @@ def spread_out(values: Sequence[float], gap: float) -> Numbers:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure to a PNG file.
-
-    Raises:
-        ReseenError: the file cannot be written; an older one stays whole.
-    """
+    """Write a figure to a PNG file."""
     with written_aside(path) as temporary:
         temporary.write_bytes(png(figure))
 

@@ -86,11 +86,7 @@ def chosen_rankings(query: Views, gallery: Views, scores: Scores, count: int = 5
 
 
 def rows(store: FrameStore, rankings: Sequence[Ranking]) -> list[RankedList]:
-    """Look up the rankings' tracklets in the store that they are of.
-
-    Raises:
-        ReseenError: the store has no tracklet of such a name.
-    """
+    """Look up the rankings' tracklets in the store that they are of."""
     index = {name: place for place, name in enumerate(store.names)}
     for each in rankings:
         for name in (each.query, *each.names):
@@ -125,9 +121,6 @@ def ranked_lists(store: FrameStore, rankings: Sequence[Ranking], path: Path) -> 
         store: where the tracklets lie.
         rankings: one or more, of that store.
         path: the file.
-
-    Raises:
-        ReseenError: the rankings are of another store, or the file cannot be written.
     """
     save(ranked_figure(store, rankings), path)
 

@@ -28,9 +28,6 @@ class Detections:
     Attributes:
         boxes: (n, 4) float32: left, top, right, bottom in pixels.
         scores: (n,) float32: how sure each one is, from 0 to 1.
-
-    Raises:
-        ReseenError: the shapes do not fit each other, or a number is not finite.
     """
 
     boxes: Boxes

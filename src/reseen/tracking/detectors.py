@@ -18,9 +18,6 @@ def open_detector(name: str, input_style: str | None = None) -> Detector:
         name: "hog", the path of an ONNX file, or "package.module:function" for any function that
             takes a picture and gives `Detections`.
         input_style: the colours and scale that an ONNX file wants; None takes its family's.
-
-    Raises:
-        ReseenError: there is no such detector, or the file is not one.
     """
     if name in DETECTORS:
         return DETECTORS[name]()

@@ -84,10 +84,6 @@ def read_boxes(
         path: the file.
         classes: numbers of the classes that are people, where it is not as above.
         first_frame: number of the first frame; None takes 0 where that occurs, else 1.
-
-    Raises:
-        ReseenError: the file cannot be read, a number is missing or makes no sense, only some
-            boxes have an id, or none is left. The message names the line or entry.
     """
     text = _text(path)
     if text.lstrip()[:1] in ("[", "{"):

@@ -64,11 +64,7 @@ def _begin(temporary: Path, path: Path, first: Picture, step: float) -> Any:
 
 
 def check_film(path: Path) -> None:
-    """Refuse a name that says no kind of film.
-
-    Raises:
-        ReseenError: names those that there are.
-    """
+    """Refuse a name that says no kind of film."""
     if path.suffix.lower() not in CODES:
         raise ReseenError(f"{path} is no name for a film; let it end with {' or '.join(CODES)}")
 

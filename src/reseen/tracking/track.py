@@ -346,9 +346,6 @@ class TrackletFolder:
             cutter: cuts the people out.
             boxes_file: name of the file of boxes.
             kept: entries of tracklets that are there and stay; None for a new folder.
-
-        Raises:
-            ReseenError: the folder holds something else, or cannot be written.
         """
         self.cutter, self.tracklets = cutter, list[Growing]()
         self._boxes, self._folder, self._prefix = folder / boxes_file, folder, prefix
@@ -362,11 +359,7 @@ class TrackletFolder:
         return [tracklet for tracklet in self.tracklets if tracklet.ended]
 
     def add(self, frame: Frame, people: list[Followed]) -> None:
-        """Cut the people out of a frame, and write the crops of those seen often enough.
-
-        Raises:
-            ReseenError: the folder cannot be written.
-        """
+        """Cut the people out of a frame, and write the crops of those seen often enough."""
         for tracklet in self.cutter.add(frame, people):
             self.write(tracklet)
 
@@ -386,11 +379,7 @@ class TrackletFolder:
         (self._folder / UNFINISHED).unlink(missing_ok=True)
 
     def write(self, tracklet: Growing) -> list[Path]:
-        """Write a tracklet's crops that wait in memory; returns their files.
-
-        Raises:
-            ReseenError: the folder cannot be written.
-        """
+        """Write a tracklet's crops that wait in memory; returns their files."""
         folder, crops, files = self._folder / tracklet.name(self._prefix), tracklet.give(), []
         with writing(self._folder):
             if len(crops) == tracklet.given:  # the first ones

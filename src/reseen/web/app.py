@@ -47,9 +47,6 @@ def create_app(
         host: the address that it will be served at.
         token: what everybody who asks must know; at least 16 characters.
         extractors: for searches by pictures, one for each model that can be searched with.
-
-    Raises:
-        ReseenError: others can reach the address and there is no token, or it is too short.
     """
     token = checked_token(token, host)
     app = FastAPI(

@@ -185,11 +185,7 @@ def _with_headers(send: Send) -> Send:
 
 
 def checked_token(token: str | None, host: str) -> str | None:
-    """The token, which any address but the machine's own needs.
-
-    Raises:
-        ReseenError: there is none where one is needed, or it could be guessed.
-    """
+    """The token, which any address but the machine's own needs."""
     such_as = f"such as --token {secrets.token_urlsafe(24)}"
     if token is None and host not in LOOPBACK:
         raise ReseenError(f"others can reach {host}, so the gallery needs a token there, {such_as}")

@@ -67,11 +67,7 @@ DATASETS = {
 
 
 def known_dataset(name: str) -> DataSet:
-    """What is known of the data set of this name.
-
-    Raises:
-        ReseenError: there is none; names the nearest one.
-    """
+    """What is known of the data set of this name."""
     if name not in DATASETS:
         raise ReseenError(f"there is no data set {name!r}{nearest(name, DATASETS)}")
     return DATASETS[name]

@@ -23,11 +23,7 @@ AG_CAMERA = re.compile(r"C([0-5])(?=\D)")
 
 
 def load_ag_vpreid(root: Path) -> Benchmark:
-    """Read AG-VPReID: trial 0 searches the ground for people seen from the air, trial 1 the air.
-
-    Raises:
-        ReseenError: the folder does not hold the data set.
-    """
+    """Read AG-VPReID: trial 0 searches the ground for people seen from the air, trial 1 the air."""
     home = folder_with(root, ("train", *CASES), ("AG-VPReID",), AG_LAYOUT)
     parts = ["train", *(f"{case}/{part}" for case in CASES for part in ("query", "gallery"))]
     found = {part: list(_tracklets_below(home, part)) for part in parts}
@@ -65,11 +61,7 @@ def _tracklets_below(home: Path, part: str) -> Iterator[tuple[str, int, Path, tu
 
 
 def load_g2a_vreid(root: Path) -> Benchmark:
-    """Read G2A-VReID by its tables; the gallery is every test tracklet that is no query.
-
-    Raises:
-        ReseenError: the folder does not hold the data set, or its tables are damaged.
-    """
+    """Read G2A-VReID by its tables; the gallery is every test tracklet that is no query."""
     home = folder_with(root, ("bbox_train", "bbox_test", "info"), ("G2A-VReID",), G2A_LAYOUT)
     train, test, query = tracklets_and_queries(home)
     split = published_split(len(train), len(test), [place - len(train) for place in query])

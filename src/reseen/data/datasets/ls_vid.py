@@ -18,9 +18,6 @@ def load(root: Path) -> Benchmark:
     """Read LS-VID by its lists: a line for each tracklet, with its place and its person.
 
     The queries are the published ones, the gallery is every other test tracklet.
-
-    Raises:
-        ReseenError: the folder does not hold the data set, or its lists are damaged.
     """
     lists, info = root / "list_sequence", root / "test/data/info_test.mat"
     if not lists.is_dir():

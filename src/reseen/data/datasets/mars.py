@@ -54,9 +54,6 @@ def load(root: Path) -> Benchmark:
 
     Args:
         root: the folder that holds `bbox_train` and `bbox_test`, or its parent.
-
-    Raises:
-        ReseenError: the folder does not hold the data set, or its tables are damaged.
     """
     home = folder_with(root, ("bbox_train", "bbox_test"), ("mars", "MARS"), LAYOUT)
     return _load_by_tables(home) if (home / "info").is_dir() else _load_by_names(home)

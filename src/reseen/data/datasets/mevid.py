@@ -24,9 +24,6 @@ def load(root: Path) -> Benchmark:
 
     The queries are the published ones and the gallery is every other test tracklet: the overall
     protocol, in which a match may wear the same clothes or others.
-
-    Raises:
-        ReseenError: the folder does not hold the data set, or its tables are damaged.
     """
     home = folder_with(root, ("bbox_train", "bbox_test"), ("mevid", "MEVID"), LAYOUT)
     inside = home / "mevid-v1-annotation-data"

@@ -29,9 +29,6 @@ def random_half_splits(
         tracklets: all tracklets of the data set.
         trials: how many splits to draw.
         seed: where the random numbers start.
-
-    Raises:
-        ReseenError: fewer than `FEWEST_PEOPLE` people are seen by two cameras.
     """
     cameras = cameras_of_people(tracklets)
     several = sorted(person for person, seen in cameras.items() if len(seen) > 1)
@@ -65,9 +62,6 @@ def split_by_people(tracklets: Sequence[BenchmarkTracklet], training: Container[
     Args:
         tracklets: all tracklets of the data set.
         training: numbers of the people to train on.
-
-    Raises:
-        ReseenError: there are not two people to train on, or there is nobody to search for.
     """
     train = tuple(i for i, t in enumerate(tracklets) if t.person > 0 and t.person in training)
     scored = sorted(set(range(len(tracklets))) - set(train))
@@ -89,9 +83,6 @@ def published_split(train: int, test: int, rows: Sequence[int]) -> Split:
     Args:
         train, test: how many there are.
         rows: the queries' places among the test tracklets, from 0; all others are the gallery.
-
-    Raises:
-        ReseenError: a query lies outside.
     """
     outside = [row for row in rows if not 0 <= row < test]
     if outside:

@@ -100,9 +100,6 @@ def load_prid2011(root: Path) -> Benchmark:
 
     Args:
         root: the folder that holds `multi_shot`, or its parent.
-
-    Raises:
-        ReseenError: the folder does not hold the data set.
     """
     people = {person_name(number): number for number in PEOPLE_IN_BOTH_CAMERAS}
     return load_two_cameras("prid2011", multi_shot(root), PRID_CAMERAS, people, ())
@@ -116,9 +113,6 @@ def load_prid2011_178(root: Path) -> Benchmark:
 
     Args:
         root: the folder that holds `multi_shot`, or its parent.
-
-    Raises:
-        ReseenError: the folder does not hold the data set, or the split file divides others.
     """
     numbers = (number for number in PEOPLE_IN_BOTH_CAMERAS if number not in TOO_SHORT)
     people = {person_name(number): number for number in numbers}
@@ -128,11 +122,7 @@ def load_prid2011_178(root: Path) -> Benchmark:
 
 
 def multi_shot(root: Path) -> Path:
-    """The folder `multi_shot` of the data set in `root`.
-
-    Raises:
-        ReseenError: it is not there, or a camera's folder is missing in it.
-    """
+    """The folder `multi_shot` of the data set in `root`."""
     below = ("prid_2011", "prid2011", "prid2011/prid_2011", "PRID2011")
     wanted = [f"multi_shot/{camera}" for camera in PRID_CAMERAS]
     return folder_with(root, wanted, below, PRID_LAYOUT) / "multi_shot"
@@ -152,9 +142,6 @@ def load_ilids_vid(root: Path) -> Benchmark:
 
     Args:
         root: the folder that holds `sequences`, or its parent.
-
-    Raises:
-        ReseenError: the folder does not hold the data set, or the split file divides others.
     """
     folder = sequences(root)
     names = (name for camera in ILIDS_CAMERAS for name in entries(folder / camera)[0])
@@ -165,11 +152,7 @@ def load_ilids_vid(root: Path) -> Benchmark:
 
 
 def sequences(root: Path) -> Path:
-    """The folder `sequences` of the data set in `root`.
-
-    Raises:
-        ReseenError: it is not there, or a camera's folder is missing in it.
-    """
+    """The folder `sequences` of the data set in `root`."""
     wanted = [f"sequences/{camera}" for camera in ILIDS_CAMERAS]
     return (
         folder_with(root, wanted, ("i-LIDS-VID", "ilids-vid/i-LIDS-VID"), ILIDS_LAYOUT)
@@ -192,9 +175,6 @@ def load_two_cameras(
         cameras: names of their folders; the first holds the queries.
         people: for the name of each person's folder, in sorted order, the person's number.
         split_files: names of files with published splits; empty where the splits are random.
-
-    Raises:
-        ReseenError: none of the people has a frame, or the split file divides other people.
     """
     tracklets, missing = _read_tracklets(folder, cameras, people)
     if not tracklets:
@@ -254,9 +234,6 @@ def read_split_file(path: Path, people: Sequence[str]) -> list[set[str]]:
             `ls_set`, shape (trials, people), holds 1-based positions in `people`: the first
             half of a row is scored, the second half trained on.
         people: the names of all people that were divided, sorted.
-
-    Raises:
-        ReseenError: the file cannot be read or divides other people.
     """
     halves = _json_halves(path) if path.suffix == ".json" else _matlab_halves(path, people)
     for train, test in halves:
