@@ -21,6 +21,7 @@ from reseen.data.pictures import evenly, read_picture
 from reseen.evaluation.adaptation import CameraMeans, tracklet_whitening
 from reseen.evaluation.intervals import effective_queries, wilson_interval
 from reseen.evaluation.metrics import euclidean_distances, score
+from reseen.gallery.adapting import FEWEST_OF_A_CAMERA
 from reseen.gallery.extractors import FRAMES, ColourHistogram
 
 Features = NDArray[np.floating]
@@ -76,7 +77,7 @@ def compare(
     means = np.add.reduceat(vectors, np.cumsum([0, *counts[:-1]])) / np.array(counts)[:, None]
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     show("as it is", means, persons, cameras)
-    centred = CameraMeans.of(means, cameras)
+    centred = CameraMeans.of(means, cameras, FEWEST_OF_A_CAMERA)
     show("camera means off", centred.remove(means, cameras), persons, cameras)
     whitening = tracklet_whitening(centred.remove(vectors, cameras[whose]), whose)
     adapted = whitening.apply(centred.remove(means, cameras))

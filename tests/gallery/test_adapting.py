@@ -1,5 +1,6 @@
 """Adapting a gallery to its cameras: two cameras whose colours differ, and nobody labelled."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from reseen.data.frame_vectors import open_network
 from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import CameraMeans
-from reseen.gallery.adapting import Adaptation, AdaptedExtractor, adapt, convert, latest
+from reseen.gallery.adapting import Adaptation, AdaptedExtractor, adapt, convert, keep_up, latest
 from reseen.gallery.extractors import NetworkExtractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter
@@ -87,6 +88,24 @@ def test_a_second_version_is_taken_instead_of_the_first(filled, lite0):
     assert gallery.model().endswith(".adapted-2")
 
 
+def test_adding_learns_once_and_anew_when_the_gallery_has_doubled(filled, lite0):
+    gallery, later = filled
+    first = keep_up(gallery, lite0)
+    assert (first.model, first.tracklets) == (f"{lite0.model_id}.adapted-1", 2 * PEOPLE)
+    gallery.add(later, [lite0])
+    assert keep_up(gallery, lite0).model == first.model
+    assert gallery.count(model=first.model) == 2 * PEOPLE + len(later)
+    replace(first, tracklets=PEOPLE).save(gallery)
+    assert keep_up(gallery, lite0).model.endswith(".adapted-2")
+
+
+def test_a_network_that_knows_people_is_adapted_only_when_asked(filled, lite0, monkeypatch):
+    gallery, _ = filled
+    monkeypatch.setattr("reseen.gallery.adapting.LITE0", "another")
+    assert keep_up(gallery, lite0) is None
+    assert gallery.model() == lite0.model_id
+
+
 def test_without_the_crops_the_cameras_means_remain(filled, lite0):
     gallery, _ = filled
     for entry in gallery.entries():
@@ -115,7 +134,7 @@ def test_too_few_tracklets_are_said_to_be_too_few(tmp_path, make_tracklet, lite0
 def test_pictures_of_an_unknown_camera_lose_the_overall_mean(lite0, draw_person):
     pictures = [draw_person(3)]
     overall = np.random.default_rng(0).normal(0, 0.01, lite0.dimensions)
-    adapted = AdaptedExtractor(lite0, Adaptation("m.adapted-1", CameraMeans(overall, {}), None))
+    adapted = AdaptedExtractor(lite0, Adaptation("m.adapted-1", CameraMeans(overall, {}), None, 1))
     expected = lite0.embed([pictures])[0] - overall
     np.testing.assert_allclose(
         adapted.embed([pictures])[0], expected / np.linalg.norm(expected), atol=1e-5

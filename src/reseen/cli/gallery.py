@@ -47,6 +47,7 @@ def add(
     heads: bool = False,
     keep_days: Days = None,
     forgotten_too: bool = False,
+    adapt: bool = True,
     json: Json = None,
 ) -> None:
     """Add the tracklets of a folder; what is there already is not added twice.
@@ -59,12 +60,13 @@ def add(
         heads: Store thumbnails with heads as they are; they are pixelated otherwise.
         keep_days: Forget these tracklets after so many days.
         forgotten_too: Take in again what was forgotten.
+        adapt: Adapt embeddings to the gallery as `gallery adapt` does: those of lite0, and of
+            what was adapted before.
     """
     import time
 
     from reseen.data.tracked import tracklets_in
-    from reseen.gallery.adapting import convert, latest
-    from reseen.gallery.extractors import ColourHistogram
+    from reseen.gallery.extractors import ColourHistogram, NetworkExtractor
 
     tracklets = [replace(each, id=prefix + each.id) for each in tracklets_in(folder, camera)]
     keep_until = None if keep_days is None else time.time() + keep_days * 86_400
@@ -82,9 +84,8 @@ def add(
         )
     save_result(json, added)
     print(f"{gallery}: {added.added:,} added, {added.present:,} were there before")
-    if adaptation := latest(opened, extractors[0].model_id):
-        converted = convert(opened, adaptation)
-        print_notes([f"{converted:,} embeddings adapted to the gallery, {adaptation.model}"])
+    if adapt and isinstance(extractors[0], NetworkExtractor):
+        print_notes(_adapted(opened, extractors[0]))
     print_notes(added.left_out)
     print_notes(_identified(opened))
     if added.forgotten:
@@ -106,6 +107,17 @@ def add(
                 "none and are left out wherever a time is asked for; see reseen track --start"
             ]
         )
+
+
+def _adapted(gallery: "Gallery", extractor: "extractors.NetworkExtractor") -> list[str]:
+    """Adapt what was added; what to say about it."""
+    from reseen.gallery.adapting import keep_up
+
+    try:
+        adaptation = keep_up(gallery, extractor)
+    except ReseenError as error:
+        return [f"not adapted: {error}"]
+    return [] if adaptation is None else [f"searches take the adapted {adaptation.model}"]
 
 
 @gallery_app.command

@@ -23,8 +23,9 @@ from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Entry
 from reseen.gallery.settings import base_of, version_of
 from reseen.gallery.table import VECTOR
+from reseen.models.lite0 import NAME as LITE0
 
-FEWEST_CAMERAS, FEWEST_TRACKLETS = 2, 40
+FEWEST_CAMERAS, FEWEST_TRACKLETS, FEWEST_OF_A_CAMERA = 2, 40, 5
 MOST_LOOKED_AT = 400
 """Tracklets whose crops are embedded one by one to learn what varies within a tracklet."""
 
@@ -39,11 +40,13 @@ class Adaptation:
         model: id of the adapted embeddings.
         means: each camera's own.
         whitening: None where no tracklet's crops were there to learn it from.
+        tracklets: of how many it was learned.
     """
 
     model: str
     means: CameraMeans
     whitening: Projection | None
+    tracklets: int
 
     def apply(self, embeddings: Matrix, cameras: Sequence[str]) -> Matrix:
         """Embeddings (M, D) of these cameras, adapted and of length 1; unknown cameras may be."""
@@ -64,7 +67,8 @@ class Adaptation:
             tensors |= {"mean": self.whitening.mean, "matrix": self.whitening.matrix}
         content = save({name: values.astype(np.float32) for name, values in tensors.items()})
         text = base64.b64encode(content).decode()
-        gallery.settings.set(f"adaptation {self.model}", {"cameras": cameras, "tensors": text})
+        kept = {"cameras": cameras, "tracklets": self.tracklets, "tensors": text}
+        gallery.settings.set(f"adaptation {self.model}", kept)
 
     @classmethod
     def load(cls, gallery: Gallery, model: str) -> "Adaptation | None":
@@ -77,7 +81,8 @@ class Adaptation:
         tensors = load(base64.b64decode(kept["tensors"]))
         own = {one: tensors[f"camera {place}"] for place, one in enumerate(kept["cameras"])}
         whitening = Projection(tensors["mean"], tensors["matrix"]) if "mean" in tensors else None
-        return cls(model, CameraMeans(tensors["overall"], own), whitening)
+        means = CameraMeans(tensors["overall"], own)
+        return cls(model, means, whitening, kept["tracklets"])
 
 
 def adapt(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation:
@@ -96,15 +101,37 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation:
             f" {FEWEST_CAMERAS}"
         )
     vectors = np.concatenate([some for _, some in _stored(gallery, base, entries)])
-    means = CameraMeans.of(vectors, np.array([entry.camera for entry in entries], object))
+    cameras = np.array([entry.camera for entry in entries], object)
+    means = CameraMeans.of(vectors, cameras, FEWEST_OF_A_CAMERA)
     adaptation = Adaptation(
         f"{base}.adapted-{_latest_version(gallery, base) + 1}",
         means,
         _whitening(extractor, entries, means),
+        len(entries),
     )
     adaptation.save(gallery)
     convert(gallery, adaptation)
     return adaptation
+
+
+def keep_up(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation | None:
+    """Adapt what has come since, and learn anew where the gallery has doubled.
+
+    Only lite0, which gains by it, is adapted before anybody has asked for it.
+
+    Returns:
+        The adaptation; None where there is none.
+
+    Raises:
+        ReseenError: there is too little to learn from yet.
+    """
+    known = latest(gallery, extractor.model_id)
+    if known is None and extractor.model_id != LITE0:
+        return None
+    if known is None or gallery.count(model=extractor.model_id) >= 2 * known.tracklets:
+        return adapt(gallery, extractor)
+    convert(gallery, known)
+    return known
 
 
 def convert(gallery: Gallery, adaptation: Adaptation) -> int:

@@ -18,6 +18,7 @@ from reseen.gallery.gallery import Gallery
 from reseen.gallery.labels import Label
 from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
+from reseen.gallery.settings import version_of
 
 NAMES_IN_A_SENTENCE = 10
 NAME_OF_UPLOAD = "pictures sent to the web page"
@@ -185,8 +186,8 @@ def _some(names: Collection[str]) -> str:
     return ", ".join(first) + (" and others" if len(names) > len(first) else "")
 
 
-def _trained_first(model: str) -> tuple[bool, str]:
-    return model == STRIPES, model
+def _trained_first(model: str) -> tuple[bool, int, str]:
+    return model == STRIPES, -version_of(model), model
 
 
 def lookup_of(request: Request) -> Lookup:
