@@ -151,14 +151,18 @@ class PairSampler:
         return [(random.choice(seen), label) for seen, label in zip(cameras, labels, strict=True)]
 
     def _rows(self, random: np.random.Generator, tracklet: int) -> Integers:
+        firsts = self.firsts(tracklet)
+        return self.clip(tracklet, firsts[int(random.integers(len(firsts)))])
+
+    def firsts(self, tracklet: int) -> range:
+        """Where clips of a tracklet may start."""
         length = int(self.store.lengths[tracklet])
         if self.start == "chunk":
-            first = self.frames * int(random.integers(max(length // self.frames, 1)))
-        else:
-            first = int(random.integers(max(length - self.frames, 0) + 1))
-        return self._clip(tracklet, first)
+            return range(0, max(length // self.frames, 1) * self.frames, self.frames)
+        return range(max(length - self.frames, 0) + 1)
 
-    def _clip(self, tracklet: int, first: int) -> Integers:
+    def clip(self, tracklet: int, first: int) -> Integers:
+        """The store's rows of a tracklet's clip from its frame `first` on."""
         start, length = int(self.store.starts[tracklet]), int(self.store.lengths[tracklet])
         return clip_rows(start, length, first, self.frames)
 
@@ -201,7 +205,7 @@ class PeopleSampler(PairSampler):
                     f"{store.path}: person {person} is seen by one camera only; clips of two "
                     "cameras are needed of everybody"
                 )
-            there = sum(len(self._firsts(index)) for camera in seen for index in camera)
+            there = sum(len(self.firsts(index)) for camera in seen for index in camera)
             if there < clips:
                 raise ReseenError(
                     f"{store.path}: person {person} has {there} clips of {frames} frames, "
@@ -215,9 +219,7 @@ class PeopleSampler(PairSampler):
         order = _order(self.seed, round_, len(self.people))
         labels = order[turn * self.people_a_step :][: self.people_a_step].repeat(self.clips)
         rows = [
-            clip_rows(
-                int(self.store.starts[index]), int(self.store.lengths[index]), first, self.frames
-            )
+            self.clip(index, first)
             for label in labels[:: self.clips]
             for index, first in self._clips_of(random, label)
         ]
@@ -229,19 +231,12 @@ class PeopleSampler(PairSampler):
     def _clips_of(self, random: np.random.Generator, label: int) -> list[tuple[int, int]]:
         """K of a person's clips: tracklet and first frame, from each camera in turn."""
         cameras = [
-            random.permutation([(index, first) for index in seen for first in self._firsts(index)])
+            random.permutation([(index, first) for index in seen for first in self.firsts(index)])
             for seen in self.views[label]
         ]
         turns = zip_longest(*(cameras[place] for place in random.permutation(len(cameras))))
         clips = [clip for turn in turns for clip in turn if clip is not None]
         return [(int(index), int(first)) for index, first in clips[: self.clips]]
-
-    def _firsts(self, tracklet: int) -> range:
-        """Where clips of a tracklet may start."""
-        length = int(self.store.lengths[tracklet])
-        if self.start == "chunk":
-            return range(0, max(length // self.frames, 1) * self.frames, self.frames)
-        return range(max(length - self.frames, 0) + 1)
 
 
 def _random_crops(random: np.random.Generator, clips: int) -> Crops:
@@ -331,7 +326,12 @@ def normalise(frames: Tensor, part: BodyPart, config: ClipConfig) -> Tensor:
         Vectors are left as they are: (..., 2, D), plain and mirrored, of the body part.
     """
     if frames.is_floating_point():
-        return _part_vectors(frames, part)
+        place = 2 * list(BODY_PARTS).index(part)
+        if frames.shape[-2] < place + 2:
+            raise ReseenError(
+                f"the store holds no vectors of the {part} body; prepare it with parts"
+            )
+        return frames[..., place : place + 2, :].to(torch.get_default_dtype())
     values = _body_part(frames, part)
     values.sub_(values.mean(dim=(-2, -1), keepdim=True))
     step = 1 / (FLOW_STEPS * config.flow_unit)
@@ -344,13 +344,6 @@ def normalise(frames: Tensor, part: BodyPart, config: ClipConfig) -> Tensor:
     if not config.flow:
         factor[..., FLOW_CHANNELS, :, :] = 0
     return values.mul_(factor)
-
-
-def _part_vectors(frames: Tensor, part: BodyPart) -> Tensor:
-    place = 2 * list(BODY_PARTS).index(part)
-    if frames.shape[-2] < place + 2:
-        raise ReseenError(f"the store holds no vectors of the {part} body; prepare it with parts")
-    return frames[..., place : place + 2, :].to(torch.get_default_dtype())
 
 
 def _body_part(frames: Tensor, part: BodyPart) -> Tensor:

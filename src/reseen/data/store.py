@@ -243,6 +243,10 @@ class FrameStore:
         """
         index = Index.read(path)
         lengths = np.array(index.lengths, np.int64)
+        shards = [
+            _map_shard(path / shard_file(number), (shard.frames, *index.frame_shape), index.dtype)
+            for number, shard in enumerate(index.shards)
+        ]
         return cls(
             path=path,
             dataset=index.recipe.dataset,
@@ -250,7 +254,7 @@ class FrameStore:
             fingerprint=index.fingerprint,
             notes=index.notes,
             left_out=index.left_out,
-            frames=_mapped(path, index),
+            frames=Frames(shards, index.frame_shape, index.dtype),
             names=index.names,
             persons=np.array(index.persons, np.int64),
             cameras=np.array(index.cameras, np.int64),
@@ -271,14 +275,6 @@ def damaged_shards(path: Path) -> Iterator[str]:
         file = path / shard_file(number)
         if not file.is_file() or digest_of(file) != shard.digest:
             yield f"{file} is missing or damaged; {_ANEW}"
-
-
-def _mapped(path: Path, index: Index) -> Frames:
-    shards = [
-        _map_shard(path / shard_file(number), (shard.frames, *index.frame_shape), index.dtype)
-        for number, shard in enumerate(index.shards)
-    ]
-    return Frames(shards, index.frame_shape, index.dtype)
 
 
 def _map_shard(path: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:

@@ -78,16 +78,15 @@ def evaluate(
         for kind in features
     }
     summed = {kind: FeatureScores.of(value) for kind, value in scores.items()}
-    trial = Trial(run.facts.trial, summed, _part_weights(run) if "parts" in scores else {})
+    weights_of_parts: dict[str, float] = {}
+    if "parts" in scores:
+        fusion = run.part_fusion()
+        weights_of_parts = dict(zip(fusion.PARTS, fusion.weights.tolist(), strict=True))
+    trial = Trial(run.facts.trial, summed, weights_of_parts)
     notes = _notes(run, store)
     if reranked:
         notes = (*notes, "re-ranked by k-reciprocal neighbours; the ranked lists below are not")
     return Evaluation(query, gallery, scores, trial, store.dataset, name, notes)
-
-
-def _part_weights(run: Run) -> dict[str, float]:
-    fusion = run.part_fusion()
-    return dict(zip(fusion.PARTS, fusion.weights.tolist(), strict=True))
 
 
 def default_protocol(dataset: str) -> str:

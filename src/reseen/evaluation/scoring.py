@@ -111,12 +111,7 @@ class Ranking:
     positive: NDArray[np.bool_]
 
 
-def ranking(
-    query: Views,
-    gallery: Views,
-    index: int,
-    length: int = 10,
-) -> Ranking:
+def ranking(query: Views, gallery: Views, index: int, length: int = 10) -> Ranking:
     """What the query at `index` finds, under the camera rule of this module.
 
     Args:

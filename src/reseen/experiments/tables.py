@@ -145,10 +145,7 @@ def _left_out(results: Results, rebuilt: bool) -> list[str]:
 def _per_trial(results: Results) -> Section:
     report = results.variants["paper"]
     rows = tuple(
-        (
-            str(trial.trial),
-            *(f"{100 * trial.features[kind].curve[0]:.1f}" for kind in report.kinds),
-        )
+        (str(trial.trial), *(f"{100 * trial.features[kind].curve[0]:.1f}" for kind in report.kinds))
         for trial in report.trials
     )
     columns = ("trial", *(FEATURES[kind] for kind in report.kinds))

@@ -8,11 +8,13 @@ from matplotlib.figure import Figure
 
 from reseen.gallery.records import Match, Query
 from reseen.gallery.thumbnail import FRAMES, HEIGHT, WIDTH, read_thumbnail
-from reseen.report.plots import INK, save
+from reseen.report.plots import INK, save, shortened
 from reseen.times import show
 
 STRIP, TEXT, GAP = FRAMES * WIDTH, 240, 10
 """Widths of a row's pictures and of its text, and the room around them, in pixels."""
+
+LONGEST_LINE = 46
 
 
 def contact_sheet(
@@ -67,10 +69,4 @@ def _draw_row(axes: Axes, top: float, strip: bytes | None, lines: Sequence[str])
         )
     for number, line in enumerate(lines):
         place = STRIP + 2 * GAP, top + 10 + 19 * number
-        axes.text(*place, _fitting(line), color=INK["ink"], fontsize=7, va="center")
-
-
-def _fitting(line: str) -> str:
-    """The line, its middle left out where it is too long for the room."""
-    most = 46
-    return line if len(line) <= most else f"{line[: most // 2]}…{line[-most // 2 + 1 :]}"
+        axes.text(*place, shortened(line, LONGEST_LINE), color=INK["ink"], fontsize=7, va="center")

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,15 @@ def append_line(path: Path, entry: dict[str, Any]) -> None:
     """
     stamped = {"time": round(time.time(), 3), **entry}
     line = json.dumps(stamped, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    for_owner = partial(os.open, mode=0o600)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+", buffering=0, opener=_for_owner) as file:
+        with open(path, "ab+", buffering=0, opener=for_owner) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             _write_whole(file, line)
             os.fsync(file)
     except OSError as error:
         raise cannot_write(path, error) from error
-
-
-def _for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _write_whole(file: FileIO, line: bytes) -> None:

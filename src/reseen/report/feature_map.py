@@ -47,7 +47,10 @@ def map_figure(embeddings: Embeddings) -> Figure:
     axes.plot(*others.T, ".", color=INK["muted"], markersize=2, alpha=0.5)
     for person, colour in zip(people, colours(len(people)), strict=True):
         own = embeddings.persons == person
-        _draw_person(axes, points[own], embeddings.cameras[own], colour)
+        centre = points[own].mean(axis=0)
+        for point, camera in zip(points[own], embeddings.cameras[own], strict=True):
+            axes.plot(*np.stack([centre, point]).T, color=colour, linewidth=0.8, alpha=0.7)
+            axes.plot(*point, _marker(camera), color=colour, markersize=5, markeredgewidth=0)
         if len(people) <= NUMBERED:
             _number(axes, points[own], int(person), colour)
     _rule(axes, shares, np.unique(embeddings.cameras))
@@ -78,13 +81,6 @@ def colours(count: int) -> Numbers:
     )
     rgb: Any = cv2.cvtColor(lab[None].astype(np.float32), cv2.COLOR_Lab2RGB)
     return np.clip(np.asarray(rgb[0], dtype=np.float64), 0, 1)
-
-
-def _draw_person(axes: Axes, points: Numbers, cameras: NDArray[np.int64], colour: Numbers) -> None:
-    centre = points.mean(axis=0)
-    for point, camera in zip(points, cameras, strict=True):
-        axes.plot(*np.stack([centre, point]).T, color=colour, linewidth=0.8, alpha=0.7)
-        axes.plot(*point, _marker(camera), color=colour, markersize=5, markeredgewidth=0)
 
 
 def _marker(camera: int) -> str:

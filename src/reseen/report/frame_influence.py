@@ -45,7 +45,11 @@ def strip_figure(run: Run, store: FrameStore, index: int) -> Figure:
     frames = store.tracklet(index)[clips[len(clips) // 2]]
     if len(frames) < 2:
         raise ReseenError(f"{run.path} was trained on clips of one frame, which make no strip")
-    influence = _influence_on(run, frames)
+    part: BodyPart = "full" if "full" in run.facts.parts else run.facts.parts[0]
+    stored, settings = torch.from_numpy(np.array(frames))[None], run.config.clips
+    (middle,) = view_crops(1, 1)
+    clip = crop(normalise(stored, part, settings), middle, settings.negate_mirrored_flow)[0]
+    influence = frame_influence(run.network(part), clip)
     flow = unpack_flow(frames)
     fastest = max(float(np.quantile(np.hypot(*flow.swapaxes(0, 1)), 0.995)), 1.0)
     return _drawn((unpack_pictures(frames), flow_colours(flow, fastest)), influence, fastest)
@@ -95,15 +99,6 @@ def flow_colours(flow: Floats, fastest: float) -> PictureStack:
     return pictures
 
 
-def _influence_on(run: Run, frames: NDArray[np.uint8]) -> Floats:
-    part: BodyPart = "full" if "full" in run.facts.parts else run.facts.parts[0]
-    settings = run.config.clips
-    stored = torch.from_numpy(np.array(frames))[None]
-    clips = normalise(stored, part, settings)
-    (middle,) = view_crops(1, 1)
-    return frame_influence(run.network(part), crop(clips, middle, settings.negate_mirrored_flow)[0])
-
-
 def _drawn(rows: tuple[PictureStack, PictureStack], influence: Floats, fastest: float) -> Figure:
     lines = -(-len(influence) // ACROSS)
     across, down = LEFT + CELL * ACROSS, LINE * lines
@@ -114,9 +109,13 @@ def _drawn(rows: tuple[PictureStack, PictureStack], influence: Floats, fastest: 
         _name_rows(axes, LINE * line)
     _draw_wheel(axes, fastest)
     for place, share in enumerate(influence):
-        corner = LEFT + CELL * (place % ACROSS), LINE * (place // ACROSS)
-        _draw_frame(axes, corner, (rows[0][place], rows[1][place]))
-        _draw_bar(axes, corner, place + 1, float(share), float(influence.max()))
+        left, top = LEFT + CELL * (place % ACROSS), LINE * (place // ACROSS)
+        for picture in (rows[0][place], rows[1][place]):
+            extent = (left, left + WIDTH, top + HEIGHT, top)
+            axes.imshow(enlarged(picture, 4), extent=extent, aspect="auto")
+            top += HEIGHT + ROOM
+        foot = left + WIDTH / 2, top + BAR + 8
+        _draw_bar(axes, foot, place + 1, float(share), float(influence.max()))
     axes.set(xlim=(0, across), ylim=(down, 0))
     return figure
 
@@ -143,23 +142,11 @@ def _draw_wheel(axes: Axes, fastest: float) -> None:
     )
 
 
-def _draw_frame(
-    axes: Axes, corner: tuple[float, float], pictures: tuple[PictureStack, PictureStack]
-) -> None:
-    left, top = corner
-    for picture in pictures:
-        axes.imshow(
-            enlarged(picture, 4), extent=(left, left + WIDTH, top + HEIGHT, top), aspect="auto"
-        )
-        top += HEIGHT + ROOM
-
-
 def _draw_bar(
-    axes: Axes, corner: tuple[float, float], number: int, share: float, largest: float
+    axes: Axes, foot: tuple[float, float], number: int, share: float, largest: float
 ) -> None:
     """A bar as long as a frame's influence, the share above it and the frame's number below."""
-    middle = corner[0] + WIDTH / 2
-    base = corner[1] + 2 * (HEIGHT + ROOM) + BAR + 8
+    middle, base = foot
     length = BAR * share / max(largest, 1e-12)
     axes.bar(middle, -length, width=WIDTH / 2, bottom=base, color=STROKES["temporal"].colour)
     _write(axes, (middle, base - length - 5), f"{100 * share:.1f} %", INK["ink"])

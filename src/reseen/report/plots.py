@@ -58,7 +58,10 @@ def cmc_figure(report: Report) -> Figure:
     """
     figure = Figure(figsize=(5.2, 3.7), layout="constrained")
     axes = figure.add_subplot()
-    curves = {kind: _curves(report, kind) for kind in report.kinds}
+    curves = {  # (trials, LAST_RANK) each
+        kind: np.array([scores.curve[:LAST_RANK] for scores in report.scores(kind)])
+        for kind in report.kinds
+    }
     for kind, curve in curves.items():
         _draw_curve(axes, STROKES[kind], curve)
     lowest = min(float(_band(curve)[0].min()) for curve in curves.values())
@@ -66,11 +69,6 @@ def cmc_figure(report: Report) -> Figure:
     _rule(axes)
     _label_curves(axes, {kind: float(curve[:, 0].mean()) for kind, curve in curves.items()})
     return figure
-
-
-def _curves(report: Report, kind: str) -> Numbers:
-    """CMC curves of a feature kind, (trials, LAST_RANK)."""
-    return np.array([scores.curve[:LAST_RANK] for scores in report.scores(kind)])
 
 
 def _band(curves: Numbers) -> tuple[Numbers, Numbers]:
@@ -145,6 +143,12 @@ def spread_out(values: Sequence[float], gap: float) -> Numbers:
     return apart
 
 
+def shortened(text: str, longest: int) -> str:
+    """A text that fits below or beside a picture; its ends tell more than its middle."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[: half - 1]}…{text[-half:]}"
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure to a PNG file."""
     with written_aside(path) as temporary:
@@ -165,18 +169,10 @@ def svg(figure: Figure) -> str:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reseen"}):
         figure.savefig(buffer, format="svg", dpi=200, transparent=True, metadata=nothing)
     drawing = buffer.getvalue().decode()
-    return _with_variables(_without_unused_names(drawing[drawing.index("<svg") :]))
-
-
-def _without_unused_names(drawing: str) -> str:
-    """Take away ids that nothing refers to: they would repeat from figure to figure of a page."""
+    drawing = drawing[drawing.index("<svg") :]
+    # Ids that nothing refers to would repeat from figure to figure of a page.
     used = set(re.findall(r"#([\w-]+)", drawing))
-    return re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", drawing)
-
-
-def _with_variables(drawing: str) -> str:
-    """Turn "#0068b3" into "var(--blue, #0068b3)"."""
-    colours = INK | {stroke.name: stroke.colour for stroke in STROKES.values()}
-    for name, colour in colours.items():
+    drawing = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", drawing)
+    for name, colour in (INK | {each.name: each.colour for each in STROKES.values()}).items():
         drawing = drawing.replace(colour, f"var(--{name}, {colour})")
     return drawing

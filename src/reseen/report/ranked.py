@@ -15,7 +15,7 @@ from reseen.errors import ReseenError
 from reseen.evaluation.metrics import Scores
 from reseen.evaluation.scoring import Ranking, Views, as_views, ranking
 from reseen.report.pictures import enlarged, middle_pictures
-from reseen.report.plots import INK, save
+from reseen.report.plots import INK, save, shortened
 
 SHOWN = 8
 """How many of the nearest gallery tracklets a row shows."""
@@ -178,16 +178,10 @@ def _draw_tile(
         axes.text(
             left,
             top + HEIGHT + 4 + 7.5 * number,
-            _shortened(line),
+            shortened(line, LONGEST_NAME),
             fontsize=6,
             fontweight="bold" if number == 0 else "normal",
             color=INK["muted"] if number else colour,
             va="top",
             parse_math=False,  # a name may hold dollars
         )
-
-
-def _shortened(name: str) -> str:
-    """A name that fits below a picture; its end tells more than its middle."""
-    half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"

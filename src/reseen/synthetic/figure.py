@@ -233,10 +233,7 @@ def _head(body: Body) -> list[Shape]:
 
 
 def _oval(
-    body: Body,
-    aside: tuple[float, float],
-    size: tuple[float, float],
-    colour: tuple[int, int, int],
+    body: Body, aside: tuple[float, float], size: tuple[float, float], colour: tuple[int, int, int]
 ) -> Shape:
     """An ellipse on the head; place and half axes in head radii."""
     radius = body.pixels(body.build.head)

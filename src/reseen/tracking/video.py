@@ -318,11 +318,7 @@ def _display_matrices(path: Path) -> Iterator[tuple[float, float, float, float]]
 
 
 def _camera(
-    url: str,
-    counts: Counts,
-    fps: float,
-    sleep: Callable[[float], None],
-    clock: Callable[[], float],
+    url: str, counts: Counts, fps: float, sleep: Callable[[float], None], clock: Callable[[], float]
 ) -> Iterator[Frame]:
     """Read a live camera without end; a URL that says how many frames it has is a recording."""
     capture = _open_url(url)

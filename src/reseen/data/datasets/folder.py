@@ -147,7 +147,7 @@ def _synthetic_note(root: Path, found: int) -> Iterator[str]:
 def _halves(root: Path, left_out: _LeftOut) -> tuple[str, ...]:
     """`train` and `test` where they exist, else the root itself."""
     folders, _ = entries(root)
-    present = sorted((name for name in folders if name.lower() in HALVES), key=_half_place)
+    present = [name for half in HALVES for name in folders if name.lower() == half]
     if not present:
         return ("",)
     if [name.lower() for name in present] != list(HALVES):
@@ -157,10 +157,6 @@ def _halves(root: Path, left_out: _LeftOut) -> tuple[str, ...]:
         )
     left_out.folders.extend(name for name in folders if name not in present)
     return tuple(present)
-
-
-def _half_place(name: str) -> int:
-    return HALVES.index(name.lower())
 
 
 def _persons(root: Path, half: str, left_out: _LeftOut) -> Iterator[_Found]:
