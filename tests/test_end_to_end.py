@@ -39,7 +39,7 @@ def test_report_scores_every_feature_of_half_of_the_people(folder):
     assert sum(trial["weights"].values()) == pytest.approx(1)
     assert {path.name for path in (folder / "run").iterdir()} == {
         "config.toml", "run.json", "full", "upper", "lower", "parts.json",
-        "report.json", "report.html", "cmc.png", "ranked.png",
+        "report.json", "report.html", "cmc.png", "ranked.png", "MODEL_CARD.md",
     }  # fmt: skip
 
 

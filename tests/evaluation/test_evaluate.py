@@ -47,7 +47,7 @@ def test_report_files_hold_what_was_found(evaluation, finished_run, tmp_path):
     run, store = finished_run
     report = write_evaluation(tmp_path / "out", evaluation, run, store, seconds=12.0)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "report.json", "report.html", "cmc.png", "ranked.png",
+        "report.json", "report.html", "cmc.png", "ranked.png", "MODEL_CARD.md",
     }  # fmt: skip
     assert Report.load(tmp_path / "out" / "report.json") == report
     assert report.trials == (evaluation.trial,)
@@ -55,6 +55,9 @@ def test_report_files_hold_what_was_found(evaluation, finished_run, tmp_path):
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert run.identity in page
     assert "parts (Fusion)" in page
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"`{run.identity}`" in card
+    assert report.markdown() in card
 
 
 def test_another_store_is_noted(finished_run):

@@ -36,6 +36,8 @@ def test_any_batch_gives_the_features_of_pytorch(tmp_path, parts):
     run = make_run(tmp_path / "run", parts)
 
     assert export_onnx(run, tmp_path / "run.onnx") < TOLERANCE
+    card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"`{run.identity}`" in card
 
     frames = np.random.default_rng(1).integers(0, 256, (5, 16, 5, 64, 48), dtype=np.uint8)
     session = onnxruntime.InferenceSession(tmp_path / "run.onnx")

@@ -84,6 +84,7 @@ def test_run_folder_holds_what_was_promised(store, tmp_path):
     assert files - boards == {
         "config.toml",
         "run.json",
+        "MODEL_CARD.md",
         "full/checkpoint.safetensors",
         "full/log.csv",
         "full/weights.safetensors",

@@ -50,7 +50,8 @@ def evaluate(
         protocol: cross-camera, mars-official, mars-field or mars-torchreid; by default the data
             set's own.
         rerank: Order the gallery anew by k-reciprocal neighbours.
-        out: Folder for report.html, report.json, cmc.png and ranked.png; by default RUN.
+        out: Folder for report.html, report.json, MODEL_CARD.md, cmc.png and ranked.png; by default
+            RUN.
     """
     from reseen.data.store import FrameStore
     from reseen.evaluation.evaluate import evaluate

@@ -87,7 +87,8 @@ def export(run: RunFolder, *, out: Path, json: Json = None) -> None:
     """Write a run as ONNX, normalisation inside, and check it against PyTorch.
 
     Args:
-        out: The ONNX file: frames (batch, 16, 5, 64, 48) uint8 in, feature (batch, 128) out.
+        out: The ONNX file: frames (batch, 16, 5, 64, 48) uint8 in, feature (batch, 128) out. Beside
+            it, the run's MODEL_CARD.md.
     """
     from reseen.network.checkpoint import Run
     from reseen.network.export import export_onnx

@@ -24,6 +24,7 @@ from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file
 from reseen.network.config import Config
 from reseen.network.embed import best_device, embed
 from reseen.network.model import PartFusion
+from reseen.network.model_card import CARD_FILE, model_card
 from reseen.network.part_fusion import learn_part_fusion
 from reseen.parallel import unordered
 from reseen.progress import progress
@@ -115,7 +116,9 @@ def _score_run(store: FrameStore, run: Run, methods: Sequence[str]) -> None:
     if missing or not (run.path / REPORT_FILE).exists():
         final = evaluate(run, store)
         _score_methods(run, store, final, missing)
-        final.report().save(run.path / REPORT_FILE)
+        report = final.report()
+        write_text(run.path / CARD_FILE, model_card(run, report.markdown()))
+        report.save(run.path / REPORT_FILE)
 
 
 def _score_methods(run: Run, store: FrameStore, final: Evaluation, names: Sequence[str]) -> None:

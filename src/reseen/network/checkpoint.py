@@ -7,6 +7,7 @@
     RUN/<part>/start.safetensors     what the training began with, where a projection was given
     RUN/<part>/log.csv               the loss of every update
     RUN/parts.json                   the weights of eq. (10), where all parts were trained
+    RUN/MODEL_CARD.md                what it is and may be used for, for people
 
 Nothing here is ever executed on opening: weights are safetensors, the rest is text.
 """

@@ -16,6 +16,7 @@ from reseen.errors import ReseenError
 from reseen.files import written_aside
 from reseen.network.checkpoint import Run
 from reseen.network.model import FEATURE, PartFusion
+from reseen.network.model_card import keep_model_card
 
 TOLERANCE = 1e-4
 """Largest difference from PyTorch that an export may show, relative to the largest number.
@@ -63,7 +64,7 @@ class ClipToFeature(nn.Module):
 
 
 def export_onnx(run: Run, path: Path) -> float:
-    """Write a run as ONNX and check it against PyTorch.
+    """Write a run as ONNX, checked against PyTorch, and its MODEL_CARD.md beside it.
 
     Args:
         run: a finished run.
@@ -104,6 +105,7 @@ def export_onnx(run: Run, path: Path) -> float:
         difference = _difference(module, session, shape, random)
         if difference > TOLERANCE:
             raise ReseenError(f"the export differs from PyTorch by {difference:.1e}; not written")
+    keep_model_card(run, path.parent)
     return difference
 
 

@@ -38,6 +38,7 @@ from reseen.network.checkpoint import (
 from reseen.network.config import Config, OptimiserConfig
 from reseen.network.losses import Learner, LearnerStack, LossTerms
 from reseen.network.model import PartFusion, SpatialTemporalFusion
+from reseen.network.model_card import keep_model_card
 from reseen.network.part_fusion import learn_part_fusion
 from reseen.network.state import UPDATES_BETWEEN_LOGS, LossLog, TrainingState
 from reseen.progress import Advance, progress
@@ -90,6 +91,8 @@ def train(
                 train_part(fabric, store, run, part, advance)
         if facts.held_out and not (out / PARTS_FILE).exists() and fabric.is_global_zero:
             run.save_part_fusion(learn_part_fusion(run, store, fabric.device))
+        if fabric.is_global_zero:
+            keep_model_card(run, out)
     return run
 
 

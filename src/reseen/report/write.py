@@ -10,8 +10,10 @@ from reseen.data.store import FrameStore
 from reseen.evaluation.evaluate import Evaluation
 from reseen.evaluation.protocol import find_protocol, searched_gallery
 from reseen.evaluation.report import Report
+from reseen.files import write_text
 from reseen.network.checkpoint import Run
 from reseen.network.embed import FeatureViews, best_device
+from reseen.network.model_card import CARD_FILE, model_card
 from reseen.report.feature_map import map_figure
 from reseen.report.frame_influence import strip_figure
 from reseen.report.page import Illustration, Section, headline_kind, write_page
@@ -25,7 +27,7 @@ RANKINGS = 9
 def write_evaluation(
     folder: Path, evaluation: Evaluation, run: Run, store: FrameStore, seconds: float | None = None
 ) -> Report:
-    """Write report.json, report.html, cmc.png and ranked.png.
+    """Write report.json, report.html, MODEL_CARD.md, cmc.png and ranked.png.
 
     Args:
         folder: where to.
@@ -35,6 +37,7 @@ def write_evaluation(
     """
     report = evaluation.report()
     report.save(folder / "report.json")
+    write_text(folder / CARD_FILE, model_card(run, report.markdown()))
     own = {
         "run": f"{run.identity}, trained on {len(run.facts.people)} people, "
         f"{len(run.facts.held_out)} held out for the weights of the parts",
