@@ -30,3 +30,13 @@ def test_labels_are_kept_for_everybody_with_their_times(tmp_path, labels):
 
 def test_there_are_no_labels_at_first(labels):
     assert said(labels) == []
+
+
+def test_a_label_can_be_taken_back_from_either_side_and_be_given_again(labels):
+    labels.add("a", "b", same=True)
+    labels.add("c", "d", same=True)
+    labels.remove("b", "a")
+    labels.remove("x", "y")
+    assert said(labels) == [("c", "d", True)]
+    labels.add("a", "b", same=False)
+    assert said(labels) == [("c", "d", True), ("a", "b", False)]

@@ -442,12 +442,12 @@ class Gallery:
             self.model(query.model)  # all of its tracklets may be forgotten
         found = self._matches(query, rows, k + 1)
         matches = [match for match in found if match.entry.id != query.name][:k]
-        self._logged("search", where, query, k=k, found=len(matches))
+        self.logged("search", where, query, k=k, found=len(matches))
         return matches
 
     def alike(self, query: Query, distance: float, where: Filter = EVERYTHING) -> list[Match]:
         """Every tracklet up to a distance, nearest first: exact, and slower than a search."""
-        self._logged("alike", where, query, distance=distance)
+        self.logged("alike", where, query, distance=distance)
         near = [
             batch.filter(pyarrow.array(_distances(query.embedding, batch) <= distance))
             for batch in self._comparable(query).batches(["id", VECTOR], conditions(where))
@@ -516,7 +516,7 @@ class Gallery:
         if condition is None:
             raise ReseenError("say which tracklets to forget; to forget all, delete the gallery")
         self._database.require_writable()
-        self._logged("forget", where)
+        self.logged("forget", where)
         ids = self._forget(condition)
         if at_once:
             self.wipe()
@@ -525,7 +525,7 @@ class Gallery:
     def set_retention_days(self, days: float | None) -> None:
         """Change for how long tracklets are kept; None keeps them for ever."""
         self.settings.set_retention_days(days)
-        self._logged("retention", days=days)
+        self.logged("retention", days=days)
 
     def expire(self, now: float | None = None) -> list[str]:
         """Forget what is beyond its own date or the gallery's retention period.
@@ -549,7 +549,7 @@ class Gallery:
         tracklets = self._database.find(TRACKLETS)
         if tracklets is None or not tracklets.count(over):
             return []
-        self._logged("expire", retention_days=days)
+        self.logged("expire", retention_days=days)
         return self._forget(over)
 
     def waiting(self) -> Waiting | None:
@@ -571,7 +571,7 @@ class Gallery:
 
     def _forget(self, condition: Expr) -> list[str]:
         ids = self._forgetting.forget(condition)
-        self._logged("forgotten", count=len(ids))
+        self.logged("forgotten", count=len(ids))
         self.wipe_when_due()
         return sorted(ids)
 
@@ -615,7 +615,7 @@ class Gallery:
         there = f"there are {self.count():,}, such as {', '.join(some)}" if some else "it is empty"
         return ReseenError(f"the gallery {self.uri} has no tracklet {id}; {there}")
 
-    def _logged(
+    def logged(
         self, what: str, where: Filter = EVERYTHING, query: Query | None = None, **facts: Any
     ) -> None:
         """Append to the log what is about to be done or was done.

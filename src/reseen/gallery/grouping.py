@@ -64,6 +64,10 @@ class Evidence:
             return gap < 0
         return gap < self.travel.get((cameras[0], cameras[1]), -np.inf)
 
+    def possible(self, some: Sequence[int], others: Sequence[int]) -> bool:
+        """Whether somebody can be in all of these and all of the others."""
+        return not any(self.impossible(one, other) for one in some for other in others)
+
 
 def seconds_between(one: Span, other: Span) -> float:
     """From the end of the earlier to the start of the later; negative while both last."""
@@ -111,7 +115,7 @@ def group(evidence: Evidence) -> NDArray[np.int64]:
             continue
         one, two = groups[number], groups[other]
         grown = len(one.members) + len(two.members) != size  # a newer entry stands for the pair
-        if grown or other in one.apart or not _possible(evidence, one.members, two.members):
+        if grown or other in one.apart or not evidence.possible(one.members, two.members):
             continue
         _join(groups, number, other)
         for entry in _joins(evidence, groups, number, one):
@@ -156,7 +160,7 @@ def _bring_together(
     parts = [np.flatnonzero(identities == one).tolist() for one in np.unique(identities[people])]
     every = {place for part in parts for place in part}
     told_apart = any(one in every and other in every for one, other in evidence.different)
-    fit = all(_possible(evidence, one, other) for one, other in combinations(parts, 2))
+    fit = all(evidence.possible(one, other) for one, other in combinations(parts, 2))
     alone = told_apart or not fit
     if alone:
         for part in parts:
@@ -199,7 +203,7 @@ def nearest_pairs(vectors: NDArray[np.float32], count: int) -> tuple[Pairs, NDAr
     """
     squares = np.einsum("nd,nd->n", vectors, vectors)
     count = min(count, len(vectors) - 1)
-    found = []
+    found = [np.zeros((0, 2), np.int64)]
     for start in range(0, len(vectors), BLOCK):
         block = vectors[start : start + BLOCK]
         distances = squares[None, :] - 2 * (block @ vectors.T)
@@ -224,10 +228,6 @@ def _start(evidence: Evidence) -> dict[int, _Group]:
         groups[one].apart.add(other)
         groups[other].apart.add(one)
     return groups
-
-
-def _possible(evidence: Evidence, some: Sequence[int], others: Sequence[int]) -> bool:
-    return not any(evidence.impossible(one, other) for one in some for other in others)
 
 
 def _mean(evidence: Evidence, one: _Group, two: _Group, other: int) -> float:

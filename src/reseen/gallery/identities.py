@@ -3,7 +3,7 @@
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ FEWEST_WAYS = 3
 """People whom a human has recognised in two cameras before their shortest way is learned."""
 
 SETTING = "identities"
+UNNAMED = "person-"
+"""What the name of an identity begins with that no human has named."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Identities:
         log_odds = self.calibration.log_odds(distances)
         # Whoever is not among anybody's nearest is no nearer than the far ones of these.
         unlisted = min(float(np.quantile(log_odds, FAR)), LIKELIEST_UNLISTED)
-        members = self._grouped(seen, pairs, log_odds, unlisted)
+        members = self._grouped(self._evidence(seen, pairs, log_odds, unlisted))
         self._made = {"model": self.model, "unlisted": unlisted}
         self.gallery.settings.set(SETTING, self._made)
         self.gallery.members.put(members)
@@ -117,16 +119,11 @@ class Identities:
         Raises:
             ReseenError: nobody was identified by this model yet, or labels contradict each other.
         """
-        if not self._made:
-            raise ReseenError(
-                f"nobody is identified by {self.model} in {self.gallery.uri}; run reseen identify"
-            )
+        self._require_identified()
         ids, known = set(ids), self.gallery.members
         touched = {member.identity for member in known.of(ids)}
-        seen = self._seen(ids | {member.id for member in known.belonging_to(touched)})
-        pairs, distances = nearest_pairs(seen.vectors, NEIGHBOURS)
-        log_odds = self.calibration.log_odds(distances)
-        members = self._grouped(seen, pairs, log_odds, self._made["unlisted"])
+        chosen = ids | {member.id for member in known.belonging_to(touched)}
+        members = self._grouped(self.evidence(chosen))
         known.put(members)
         return members
 
@@ -152,9 +149,65 @@ class Identities:
             np.concatenate(vectors)[order] if vectors else np.zeros((0, 0), np.float32),
         )
 
-    def _grouped(
-        self, seen: Seen, pairs: Pairs, log_odds: Numbers, unlisted: float
-    ) -> list[Member]:
+    def label(self, query: str, matches: Iterable[str], *, same: bool) -> None:
+        """Keep a human's word on a tracklet and others, and let the people follow at once.
+
+        Raises:
+            ReseenError: it contradicts other labels, or somebody would be in two places at once.
+                All stays as it was then.
+        """
+        labels, others = self.gallery.labels, [match for match in matches if match != query]
+        before = {frozenset((label.query, label.match)): label for label in labels.all()}
+        self.gallery.logged("label", Filter(ids=(query, *others)), same=same)
+        for match in others:
+            labels.add(query, match, same=same)
+        try:
+            self.regroup([query, *others])
+        except ReseenError:
+            for match in others:
+                labels.remove(query, match)
+            labels.put([old for match in others if (old := before.get(frozenset((query, match))))])
+            raise
+
+    def take_back(self, query: str, match: str) -> None:
+        """Forget what a human said of two tracklets, and let the people follow at once."""
+        self.gallery.logged("take label back", Filter(ids=(query, match)))
+        self.gallery.labels.remove(query, match)
+        self.regroup([query, match])
+
+    def name(self, identity: str, name: str) -> None:
+        """Call an identity by a name of a human's choice, which it keeps as others come and go.
+
+        Raises:
+            ReseenError: somebody else is called so.
+        """
+        members = self.gallery.members
+        if name != identity and members.belonging_to([name]):
+            raise ReseenError(f"somebody else is called {name}; merge the two, or add to the name")
+        mine = members.belonging_to([identity])
+        self.gallery.logged("name", Filter(ids=tuple(member.id for member in mine)))
+        members.put([replace(member, identity=name) for member in mine])
+
+    def evidence(self, chosen: Iterable[str]) -> Evidence:
+        """What is known about those of these tracklets that have an embedding by the model.
+
+        Raises:
+            ReseenError: nobody was identified by this model yet.
+        """
+        self._require_identified()
+        seen = self._seen(chosen)
+        pairs, distances = nearest_pairs(seen.vectors, NEIGHBOURS)
+        return self._evidence(
+            seen, pairs, self.calibration.log_odds(distances), self._made["unlisted"]
+        )
+
+    def _require_identified(self) -> None:
+        if not self._made:
+            raise ReseenError(
+                f"nobody is identified by {self.model} in {self.gallery.uri}; run reseen identify"
+            )
+
+    def _evidence(self, seen: Seen, pairs: Pairs, log_odds: Numbers, unlisted: float) -> Evidence:
         place = {id: number for number, id in enumerate(seen.ids)}
         labels = [
             ((place[label.query], place[label.match]), label.same)
@@ -162,7 +215,7 @@ class Identities:
             if label.query in place and label.match in place
         ]
         same = [pair for pair, is_same in labels if is_same]
-        evidence = Evidence(
+        return Evidence(
             seen.ids,
             seen.cameras,
             seen.spans,
@@ -173,34 +226,43 @@ class Identities:
             different=[pair for pair, is_same in labels if not is_same],
             travel={**_learned_travel(seen, same), **self.travel},
         )
+
+    def _grouped(self, evidence: Evidence) -> list[Member]:
         identities = group(evidence)
-        names = self._names(seen, identities)
+        names = self._names(evidence.ids, identities)
         return [
             Member(id, names[identity], None if np.isnan(probability) else probability)
             for id, identity, probability in zip(
-                seen.ids,
+                evidence.ids,
                 identities.tolist(),
                 memberships(evidence, identities).tolist(),
                 strict=True,
             )
         ]
 
-    def _names(self, seen: Seen, identities: NDArray[np.int64]) -> dict[int, str]:
-        """Every identity's name: the one that most of its tracklets had, else a new one.
+    def _names(self, ids: Sequence[str], identities: NDArray[np.int64]) -> dict[int, str]:
+        """Every identity's name: a human's, else what most of its tracklets had, else a new one.
 
-        No name tells anything of a tracklet, which may be forgotten while the others stay.
+        No new name tells anything of a tracklet, which may be forgotten while the others stay.
         """
-        before = {member.id: member.identity for member in self.gallery.members.of(seen.ids)}
-        pairs = zip(identities.tolist(), seen.ids, strict=True)
+        before = {member.id: member.identity for member in self.gallery.members.of(ids)}
+        pairs = zip(identities.tolist(), ids, strict=True)
         votes = Counter((number, before[id]) for number, id in pairs if id in before)
         names = dict[int, str]()
-        for (number, name), _ in sorted(votes.items(), key=lambda vote: (-vote[1], vote[0])):
+        for (number, name), _ in sorted(
+            votes.items(), key=lambda vote: (not is_given(vote[0][1]), -vote[1], vote[0])
+        ):
             if number not in names and name not in names.values():
                 names[number] = name
         return {
-            int(number): names.get(int(number)) or f"person-{secrets.token_hex(5)}"
+            int(number): names.get(int(number)) or f"{UNNAMED}{secrets.token_hex(5)}"
             for number in np.unique(identities)
         }
+
+
+def is_given(name: str) -> bool:
+    """Whether a human has given this name to an identity."""
+    return not name.startswith(UNNAMED)
 
 
 def _learned_travel(seen: Seen, same: Sequence[tuple[int, int]]) -> Travel:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow
 
@@ -40,8 +41,20 @@ class Labels:
 
     def put(self, labels: Iterable[Label]) -> None:
         """Keep labels that were given before."""
+        self._put(map(asdict, labels))
+
+    def remove(self, query: str, match: str) -> None:
+        """Take the label on two tracklets back.
+
+        Its row stays, so that whoever forgets one of the two finds all that is kept of it.
+        """
+        both = {query, match}
+        known = [label for label in self.all() if {label.query, label.match} == both]
+        self._put([{**asdict(label), "same": None} for label in known])
+
+    def _put(self, labels: Iterable[dict[str, Any]]) -> None:
         rows = [
-            {"pair": json.dumps(sorted((label.query, label.match))), **asdict(label)}
+            {"pair": json.dumps(sorted((label["query"], label["match"]))), **label}
             for label in labels
         ]
         if rows:
@@ -56,4 +69,4 @@ class Labels:
         if table is None:
             return []
         rows = table.read(["query", "match", "same", "time"], order_by=["time"])
-        return [Label(**row) for row in rows.to_pylist()]
+        return [Label(**row) for row in rows.to_pylist() if row["same"] is not None]
