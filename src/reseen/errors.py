@@ -18,3 +18,7 @@ def nearest(name: str, known: Collection[str], prefix: str = "") -> str:
     if close:
         return f"; did you mean {prefix + close[0]!r}?"
     return f"; there are {', '.join(prefix + key for key in known)}"
+
+
+class ConflictError(ReseenError):
+    """What is asked for does not go with what a gallery holds or what people have said."""

@@ -16,6 +16,7 @@ from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 from uvicorn import Config, Server
 
+from reseen.gallery.identities import Identities
 from reseen.web.app import create_app
 
 SWITCHES = (
@@ -36,6 +37,7 @@ PAGES = (
     "/labels",
     "/pictures",
     "/about",
+    "/review",
     "/nowhere",
 )
 DESKTOP = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
@@ -55,6 +57,14 @@ def chromium(tmp_path_factory):
     opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
     yield opened
     opened.quit()
+
+
+@pytest.fixture
+def gallery(gallery, make_calibration):
+    """Everybody is alone: every pair is rather two people than one."""
+    gallery.settings.keep_calibration(make_calibration("stripes", intercept=-0.5, slope=1.0))
+    Identities(gallery).identify()
+    return gallery
 
 
 @pytest.fixture
@@ -102,6 +112,14 @@ class User:
         called = f"[normalize-space(.)='{text}']"
         target = self.browser.find_element(By.XPATH, f"//a{called} | //button{called}")
         ActionChains(self.browser).scroll_to_element(target).click(target).perform()
+        self.wait_for_another_page(here)
+
+    def press_and_wait(self, key):
+        here = self.find("html")
+        self.press(key)
+        self.wait_for_another_page(here)
+
+    def wait_for_another_page(self, here):
         # A page that is just being replaced answers with all kinds of errors.
         wait = WebDriverWait(self.browser, 20, ignored_exceptions=[WebDriverException])
         wait.until(staleness_of(here))
@@ -189,6 +207,28 @@ def test_with_the_keyboard_alone(user, gallery):
     assert [mark.query for mark in gallery.labels.all()] == ["north/ben"]
 
 
+def test_ten_decisions_take_ten_keystrokes(user, gallery):
+    user.open("/review")
+    for key in "ynnnnnnnnn":
+        user.press_and_wait(key)
+    assert "10 answers given. 6 people before the last 10, 5 people now." in user.text
+    assert [label.same for label in gallery.labels.all()] == [True] + 9 * [False]
+    user.press_and_wait("u")
+    user.press_and_wait("S")
+    assert user.asked == {"skipped": "1"}
+    assert "9 answers given, 1 skipped" in user.text
+    assert len(gallery.labels.all()) == 9
+
+
+def test_keys_are_letters_where_somebody_types(user, gallery):
+    user.open("/review")
+    user.run("document.querySelector('main').append(document.createElement('textarea'))")
+    user.find("textarea").send_keys("yes, u n")
+    assert user.find("textarea").get_attribute("value") == "yes, u n"
+    ActionChains(user.browser).key_down(Keys.CONTROL).send_keys("y").key_up(Keys.CONTROL).perform()
+    assert gallery.labels.all() == []
+
+
 def test_a_phone_needs_no_sideways_scrolling_and_no_needle(user):
     user.look_through(PHONE)
     for path in PAGES:
@@ -206,7 +246,8 @@ return [...document.querySelectorAll("body *")]
   .map((element) => element.outerHTML);
 """
 ROWS_OF_THE_MENU = """
-return new Set([...document.querySelectorAll(".top nav a")].map((link) => link.offsetTop)).size;
+const links = [...document.querySelectorAll(".top nav a")].filter((link) => link.checkVisibility());
+return new Set(links.map((link) => link.offsetTop)).size;
 """
 TOO_SMALL = """
 return [...document.querySelectorAll("button, .button, select, nav a")]

@@ -13,7 +13,7 @@ import pyarrow
 from lancedb.expr import Expr, col
 
 from reseen.data.tracklet import Tracklet
-from reseen.errors import ReseenError
+from reseen.errors import ConflictError, ReseenError
 from reseen.files import cannot_write
 from reseen.gallery import intake
 from reseen.gallery.calibration import Pairs
@@ -294,7 +294,7 @@ class Gallery:
         if not present:
             raise ReseenError(f"the gallery {self.uri} is empty; add tracklets to it first")
         if name is not None and name not in present:
-            raise ReseenError(
+            raise ConflictError(
                 f"the gallery {self.uri} has no embeddings of the model {name}; there are "
                 f"those of {', '.join(present)}; add its tracklets again with that model"
             )

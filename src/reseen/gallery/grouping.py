@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from reseen.errors import ReseenError
+from reseen.errors import ConflictError
 
 Pairs = NDArray[np.int64]
 Numbers = NDArray[np.float64]
@@ -101,7 +101,7 @@ def group(evidence: Evidence) -> NDArray[np.int64]:
         (N,) the place of the first tracklet of each one's identity.
 
     Raises:
-        ReseenError: the human decisions contradict each other, or what is possible.
+        ConflictError: the human decisions contradict each other, or what is possible.
     """
     recognised = _recognised(evidence)
     groups = _start(evidence)
@@ -139,14 +139,14 @@ def _recognised(evidence: Evidence) -> list[list[int]]:
     found = list({id(people): people for people in home.values()}.values())
     for one, other in evidence.different:
         if one in home and home[one] is home.get(other):
-            raise ReseenError(
+            raise ConflictError(
                 f"the labels contradict each other: {evidence.ids[one]} and {evidence.ids[other]} "
                 "are labelled different, and the same through others; take one of the labels back"
             )
     for people in found:
         for one, other in combinations(sorted(people), 2):
             if evidence.impossible(one, other):
-                raise ReseenError(
+                raise ConflictError(
                     f"{evidence.ids[one]} and {evidence.ids[other]} are labelled the same person, "
                     "who would be in two places at once; take the label back"
                 )

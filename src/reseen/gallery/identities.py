@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.errors import ReseenError
+from reseen.errors import ConflictError
 from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.grouping import (
     Evidence,
@@ -69,7 +69,7 @@ class Identities:
             what humans have confirmed adds to it.
 
     Raises:
-        ReseenError: the model has no calibration, so nothing can be said about anybody.
+        ConflictError: the model has no calibration, so nothing can be said about anybody.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Identities:
         self._made = made if made.get("model") == self.model else {}
         found = gallery.settings.calibration(self.model)
         if found is None:
-            raise ReseenError(
+            raise ConflictError(
                 f"the gallery {gallery.uri} has no calibration of {self.model}, and without one "
                 "nobody can be said to be the same person; run reseen calibrate, on labelled "
                 "people or with --from-labels"
@@ -92,7 +92,9 @@ class Identities:
         """Group all tracklets anew, and keep the result in place of the one before."""
         seen = self._seen(None)
         if len(seen.ids) < 2:
-            raise ReseenError(f"{self.gallery.uri} holds {len(seen.ids)} tracklet; add more first")
+            raise ConflictError(
+                f"{self.gallery.uri} holds {len(seen.ids)} tracklet; add more first"
+            )
         pairs, distances = nearest_pairs(seen.vectors, NEIGHBOURS)
         log_odds = self.calibration.log_odds(distances)
         # Whoever is not among anybody's nearest is no nearer than the far ones of these.
@@ -117,7 +119,7 @@ class Identities:
         """Group these tracklets and all who belong to their identities anew, after a label.
 
         Raises:
-            ReseenError: nobody was identified by this model yet, or labels contradict each other.
+            ConflictError: nobody was identified by this model yet, or labels contradict each other.
         """
         self._require_identified()
         ids, known = set(ids), self.gallery.members
@@ -153,7 +155,7 @@ class Identities:
         """Keep a human's word on a tracklet and others, and let the people follow at once.
 
         Raises:
-            ReseenError: it contradicts other labels, or somebody would be in two places at once.
+            ConflictError: it contradicts other labels, or somebody would be in two places at once.
                 All stays as it was then.
         """
         labels, others = self.gallery.labels, [match for match in matches if match != query]
@@ -163,7 +165,7 @@ class Identities:
             labels.add(query, match, same=same)
         try:
             self.regroup([query, *others])
-        except ReseenError:
+        except ConflictError:
             for match in others:
                 labels.remove(query, match)
             labels.put([old for match in others if (old := before.get(frozenset((query, match))))])
@@ -179,11 +181,13 @@ class Identities:
         """Call an identity by a name of a human's choice, which it keeps as others come and go.
 
         Raises:
-            ReseenError: somebody else is called so.
+            ConflictError: somebody else is called so.
         """
         members = self.gallery.members
         if name != identity and members.belonging_to([name]):
-            raise ReseenError(f"somebody else is called {name}; merge the two, or add to the name")
+            raise ConflictError(
+                f"somebody else is called {name}; merge the two, or add to the name"
+            )
         mine = members.belonging_to([identity])
         self.gallery.logged("name", Filter(ids=tuple(member.id for member in mine)))
         members.put([replace(member, identity=name) for member in mine])
@@ -192,7 +196,7 @@ class Identities:
         """What is known about those of these tracklets that have an embedding by the model.
 
         Raises:
-            ReseenError: nobody was identified by this model yet.
+            ConflictError: nobody was identified by this model yet.
         """
         self._require_identified()
         seen = self._seen(chosen)
@@ -203,7 +207,7 @@ class Identities:
 
     def _require_identified(self) -> None:
         if not self._made:
-            raise ReseenError(
+            raise ConflictError(
                 f"nobody is identified by {self.model} in {self.gallery.uri}; run reseen identify"
             )
 

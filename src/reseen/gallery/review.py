@@ -144,7 +144,7 @@ class Review:
         """Keep an answer as a label; the people follow at once.
 
         Raises:
-            ReseenError: it contradicts other labels; nothing is kept of it.
+            ConflictError: it contradicts other labels; nothing is kept of it.
         """
         with self._turn:
             before = self._identities() if self.answers % A_ROUND == 0 else self._before

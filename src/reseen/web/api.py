@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from reseen.gallery.records import Entry, Filter, Stats
+from reseen.gallery.review import Question
 from reseen.web.lookup import Found, Looked, TrainingPair, as_csv, training_pairs
 from reseen.web.rendering import Problem
 from reseen.web.uploads import Sent, is_form
@@ -21,6 +22,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "The token is missing or wrong."},
     403: {"model": Problem, "description": "A page of another site asks."},
     404: {"model": Problem, "description": "The gallery does not have it."},
+    409: {"model": Problem, "description": "It contradicts what the gallery holds."},
     413: {"model": Problem, "description": "The request is too large."},
     422: {"model": Problem, "description": "A parameter does not fit."},
     429: {"model": Problem, "description": "Too many wrong tokens came from there."},
@@ -177,3 +179,19 @@ def label(lookup: Looked, said: Labelled) -> Labelled:
     """Say whether two tracklets show the same person; replaces what was said before."""
     lookup.label(said.query, said.match, same=said.same)
     return said
+
+
+@router.delete("/labels", status_code=204)
+def unlabel(lookup: Looked, query: Id, match: Id) -> None:
+    """Take the label on two tracklets back."""
+    lookup.unlabel(query, match)
+
+
+@router.get("/review")
+def review(
+    lookup: Looked,
+    count: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 20,
+    skipped: Annotated[int, Query(ge=0, le=MOST_AT_ONCE)] = 0,
+) -> list[Question]:
+    """Pairs of people of whom it is least sure whether they are one, to be labelled."""
+    return lookup.review.questions(count, skipped)

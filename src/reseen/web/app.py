@@ -17,7 +17,7 @@ from uvicorn import Config, Server
 from reseen.errors import ReseenError
 from reseen.gallery.extractors import ColourHistogram, Extractor
 from reseen.gallery.gallery import Gallery
-from reseen.web import api, pages
+from reseen.web import api, pages, people
 from reseen.web.connections import BACKLOG, Connection, Seldom
 from reseen.web.guard import EVERYWHERE, Guard, checked_token
 from reseen.web.lookup import Lookup
@@ -69,6 +69,7 @@ def create_app(
     app.state.lookup = Lookup(gallery, extractors)
     app.include_router(api.router)
     app.include_router(pages.router)
+    app.include_router(people.router)
     app.add_middleware(Guard, host=host, token=token)
     return app
 

@@ -15,9 +15,11 @@ from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
 from reseen.gallery.extractors import STRIPES, Extractor
 from reseen.gallery.gallery import Gallery
+from reseen.gallery.identities import SETTING, Identities
 from reseen.gallery.labels import Label
 from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
+from reseen.gallery.review import Review
 from reseen.gallery.settings import version_of
 
 NAMES_IN_A_SENTENCE = 10
@@ -48,7 +50,7 @@ class Lookup:
     """
 
     def __init__(self, gallery: Gallery, extractors: Sequence[Extractor]) -> None:
-        self.gallery = gallery
+        self.gallery, self.review = gallery, Review(gallery)
         self._extractors = {extractor.model_id: extractor for extractor in extractors}
         self._embedding = CapacityLimiter(1)  # decoded pictures are large
         self._counted: tuple[tuple[int, ...], Stats] | None = None
@@ -138,14 +140,44 @@ class Lookup:
 
         Raises:
             HTTPException: 404, one is not in the gallery; 400, they are the same one.
+            ConflictError: where people are put together, it contradicts other labels.
         """
+        self._require_two(query, match)
+        if self.identified:
+            Identities(self.gallery).label(query, [match], same=same)
+        else:
+            self.gallery.labels.add(query, match, same=same)
+
+    def unlabel(self, query: str, match: str) -> None:
+        """Take the label on two tracklets back."""
+        if self.identified:
+            Identities(self.gallery).take_back(query, match)
+        else:
+            self.gallery.labels.remove(query, match)
+
+    @property
+    def identified(self) -> bool:
+        """Whether people were put together by a model that is still here and calibrated."""
+        settings = self.gallery.settings
+        model = (settings.get(SETTING) or {}).get("model")
+        return model in self.gallery.models() and settings.calibration(model) is not None
+
+    def answer(self, query: str, match: str, *, same: bool) -> None:
+        """Keep the answer to a question of the review.
+
+        Raises:
+            HTTPException, ConflictError: as for `label`.
+        """
+        self._require_two(query, match)
+        self.review.answer(query, match, same=same)
+
+    def _require_two(self, query: str, match: str) -> None:
         if query == match:
             raise HTTPException(400, "A tracklet cannot be labelled against itself.")
         present = self.gallery.find([query, match])
         for id in (query, match):
             if id not in present:
                 raise HTTPException(404, f"The gallery has no tracklet {id}.")
-        self.gallery.labels.add(query, match, same=same)
 
     def forget(self, ids: Collection[str]) -> list[str]:
         """Forget tracklets for good.

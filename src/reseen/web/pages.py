@@ -111,7 +111,7 @@ def tracklets(
         "tracklets.html",
         **_frame(lookup, asked),
         days=[(date, list(seen)) for date, seen in groupby(entries, lambda one: day(one.start))],
-        strips=_strips(lookup, entries),
+        strips=strips_of(lookup, entries),
         total=total,
         page=page,
         pages=max(1, -(-total // ON_A_PAGE)),
@@ -128,7 +128,7 @@ def tracklet(lookup: Looked, asked: AskedFor, id: Id) -> Response:
         **_frame(lookup, asked),
         query=query,
         found=found,
-        strips=_strips(lookup, [query, *(match.entry for match in found.matches)]),
+        strips=strips_of(lookup, [query, *(match.entry for match in found.matches)]),
         labels=_labels(lookup, query.id),
     )
 
@@ -147,7 +147,7 @@ def compare(lookup: Looked, asked: AskedFor, id: Id, match: Id) -> Response:
         found=found,
         place=place,
         match=shown,
-        strips=_strips(lookup, [query, shown.entry]),
+        strips=strips_of(lookup, [query, shown.entry]),
         labels=_labels(lookup, query.id),
     )
 
@@ -184,7 +184,7 @@ def ask_before_forgetting(lookup: Looked, id: Id) -> Response:
     if id not in entries:
         raise HTTPException(404, f"The gallery has no tracklet {id}.")
     others = [entries[other] for other in alike if other in entries]
-    strips = _strips(lookup, entries.values())
+    strips = strips_of(lookup, entries.values())
     return render("forget.html", entry=entries[id], others=others, strips=strips)
 
 
@@ -201,7 +201,7 @@ def labels(lookup: Looked) -> Response:
     """What was said about matches."""
     every = lookup.gallery.labels.all()
     pairs = labelled(lookup, every[-ON_A_PAGE:])[::-1]
-    strips = _strips(lookup, [entry for _, *entries in pairs for entry in entries])
+    strips = strips_of(lookup, [entry for _, *entries in pairs for entry in entries])
     return render("labels.html", labelled=pairs, total=len(every), strips=strips)
 
 
@@ -235,12 +235,12 @@ def _pictures_page(lookup: Lookup, found: Found | None) -> Response:
         "pictures.html",
         models=lookup.embeddable(),
         found=found,
-        strips=_strips(lookup, [match.entry for match in matches]),
+        strips=strips_of(lookup, [match.entry for match in matches]),
         most=MOST_PICTURES,
     )
 
 
-def _strips(lookup: Lookup, entries: Iterable[Entry]) -> dict[str, str]:
+def strips_of(lookup: Lookup, entries: Iterable[Entry]) -> dict[str, str]:
     """Thumbnails of those tracklets that have one, to put into the page.
 
     One answer with all of them is there several times sooner than fifty small ones.

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from reseen.errors import ReseenError
+from reseen.errors import ConflictError, ReseenError
 from reseen.gallery.extractors import STRIPES
 from reseen.times import show, span
 
@@ -27,7 +27,7 @@ TITLES = {
     403: "Not from there",
     404: "Not here",
     405: "Not this way",
-    409: "Not with this model",
+    409: "That does not go together",
     413: "Too much at once",
     415: "Not this kind of file",
     422: "That did not make sense",
@@ -111,8 +111,9 @@ def _size(bytes_: int) -> str:
 
 
 def _many(count: int, noun: str) -> str:
-    """A number with its noun: "1 tracklet", "1,200 tracklets"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    """A number with its noun: "1 tracklet", "1,200 tracklets", "2 people"."""
+    many = "people" if noun == "person" else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"
 
 
 def _percent(probability: float) -> str:
@@ -155,6 +156,6 @@ async def on_bad_request(request: Request, error: Exception) -> Response:
 
 
 async def on_gallery_error(request: Request, error: Exception) -> Response:
-    """Answer for a gallery that is damaged or whose disk is full."""
+    """Answer for a gallery that is damaged or whose disk is full, or that was told otherwise."""
     assert isinstance(error, ReseenError)
-    return refusal(request, 503, f"{error}.")
+    return refusal(request, 409 if isinstance(error, ConflictError) else 503, f"{error}.")

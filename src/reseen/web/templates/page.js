@@ -1,5 +1,5 @@
 // The pages work without this. It shows that something is loading, moves between tracklets with
-// the arrow keys and remembers whether pictures are held still.
+// the arrow keys, presses buttons by their keys and remembers whether pictures are held still.
 "use strict";
 
 const root = document.documentElement;
@@ -21,6 +21,14 @@ if (still) {
 }
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+
+addEventListener("keydown", (event) => {
+  const typed = event.target.closest("input:not([type=checkbox]), select, textarea");
+  const key = event.key.length === 1 ? CSS.escape(event.key.toLowerCase()) : "";
+  const button = key && document.querySelector(`[data-key="${key}"]`);
+  if (!button || typed || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!root.classList.contains("loading")) button.click();
+});
 
 addEventListener("keydown", (event) => {
   const list = event.target.closest("[data-arrows]");
