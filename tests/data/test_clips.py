@@ -11,12 +11,12 @@ from reseen.data.clips import (
     FrameReader,
     PairSampler,
     PeopleSampler,
+    augmentation_crops,
     clip_rows,
     crop,
     middle_crop,
     normalise,
     tracklet_clips,
-    view_crops,
 )
 from reseen.errors import ReseenError
 
@@ -291,14 +291,16 @@ def test_crop_leaves_its_input_alone():
     assert torch.equal(clips, before)
 
 
-def test_sixteen_views_are_eight_diagonal_crops_and_their_mirrors():
-    views = [(int(v.top[0]), int(v.left[0]), bool(v.mirrored[0])) for v in view_crops(16, 3)]
+def test_sixteen_augmentations_are_eight_diagonal_crops_and_their_mirrors():
+    views = [
+        (int(v.top[0]), int(v.left[0]), bool(v.mirrored[0])) for v in augmentation_crops(16, 3)
+    ]
     assert sorted(views) == [(edge, edge, side) for edge in range(1, 9) for side in (False, True)]
-    assert all(len(view.top) == 3 for view in view_crops(16, 3))
+    assert all(len(view.top) == 3 for view in augmentation_crops(16, 3))
 
 
-def test_single_view_is_the_middle():
-    (view,) = view_crops(1, 2)
+def test_no_augmentation_is_the_middle():
+    (view,) = augmentation_crops(1, 2)
     assert view.top.tolist() == view.left.tolist() == [4, 4]
     assert not view.mirrored.any()
 
@@ -367,10 +369,10 @@ def test_vectors_are_chosen_by_part_and_mirror():
     upper = normalise(frames, "upper", ClipConfig())
     cut = crop(upper, crops_of((1, 1, False), (8, 8, True)), True)
     assert cut[..., 0].tolist() == [[2, 8, 14], [21, 27, 33]]
-    assert len(view_crops(16, 1, cut=False)) == 2
+    assert len(augmentation_crops(16, 1, cut=False)) == 2
 
 
-def test_the_middle_crop_is_the_crop_of_the_only_view():
+def test_the_middle_crop_is_the_crop_without_augmentation():
     clips = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 5, 64, 48)))
-    (only,) = view_crops(1, 2)
+    (only,) = augmentation_crops(1, 2)
     torch.testing.assert_close(middle_crop(clips), crop(clips, only, False))

@@ -105,7 +105,7 @@ def test_junk_in_the_gallery_changes_no_score(seed):
     np.testing.assert_array_equal(found.chance_level, whole.chance_level)
 
 
-def test_several_views_and_a_learned_distance():
+def test_several_augmentations_and_a_learned_distance():
     query, gallery = tiny()
     doubled = score_by_protocol([query, query], [gallery, gallery], "mars-field")
     assert doubled.first_ranks.tolist() == [1, 1]

@@ -71,7 +71,7 @@ def test_against_the_definition(monkeypatch, at_once, k1, k2, share):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_views_add_their_distances_before_squaring():
+def test_augmentations_add_their_distances_before_squaring():
     generator = np.random.default_rng(0)
     views = generator.normal(size=(2, 30, 4)).astype(np.float32)
     query, gallery = [tracklets(view[:10]) for view in views], [tracklets(v[10:]) for v in views]
@@ -93,9 +93,9 @@ def test_equal_features_are_equally_far():
     assert np.ptp(found) < 1e-6
 
 
-def test_views_must_agree_in_number():
+def test_augmentations_must_agree_in_number():
     query, gallery = tracklets(np.eye(3)), tracklets(np.eye(3))
-    with pytest.raises(ReseenError, match="the query has 2 views but the gallery 1"):
+    with pytest.raises(ReseenError, match="the query has 2 test-time augmentations, the gallery 1"):
         reranked_distances([query, query], gallery)
 
 

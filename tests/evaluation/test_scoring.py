@@ -1,13 +1,13 @@
-"""Features scored and ranked through several views, some queries at a time."""
+"""Features scored and ranked through several test-time augmentations, some queries at a time."""
 
 import numpy as np
 import pytest
 
 from reseen.data.embeddings import Embeddings
 from reseen.errors import ReseenError
-from reseen.evaluation import scoring as views
+from reseen.evaluation import scoring
 from reseen.evaluation.metrics import score
-from reseen.evaluation.scoring import ranking, score_features, view_distances
+from reseen.evaluation.scoring import ranking, score_features, summed_distances
 
 
 def tracklets(features, persons, cameras):
@@ -30,21 +30,21 @@ def test_collapsed_features_score_worst():
     assert score_features(everyone, everyone).first_ranks.tolist() == [59] * 60
 
 
-def test_views_add_their_distances():
+def test_augmentations_add_their_distances():
     query, gallery = random_tracklets(6, 2, number=3), random_tracklets(8, 3, number=3)
     expected = sum(
         np.linalg.norm(one.features[:, None] - other.features[None], axis=2)
         for one, other in zip(query, gallery, strict=True)
     )
-    np.testing.assert_allclose(view_distances(query, gallery), expected, rtol=1e-5)
+    np.testing.assert_allclose(summed_distances(query, gallery), expected, rtol=1e-5)
 
 
-def test_views_must_agree():
+def test_augmentations_must_agree():
     query, gallery = random_tracklets(6, 2, number=2), random_tracklets(8, 3)
-    with pytest.raises(ReseenError, match="the query has 2 views but the gallery 1"):
-        view_distances(query, gallery)
-    with pytest.raises(ReseenError, match="view 1 has 8 tracklets"):
-        view_distances([query[0], gallery[0]], gallery * 2)
+    with pytest.raises(ReseenError, match="the query has 2 test-time augmentations, the gallery 1"):
+        summed_distances(query, gallery)
+    with pytest.raises(ReseenError, match="augmentation 1 has 8 tracklets"):
+        summed_distances([query[0], gallery[0]], gallery * 2)
 
 
 def test_nobody_to_search_is_refused():
@@ -55,10 +55,10 @@ def test_nobody_to_search_is_refused():
 
 @pytest.mark.parametrize("at_once", [1, 25, 1000])
 def test_chunks_score_like_the_whole_matrix(monkeypatch, at_once):
-    monkeypatch.setattr(views, "DISTANCES_AT_ONCE", at_once)
+    monkeypatch.setattr(scoring, "DISTANCES_AT_ONCE", at_once)
     query, gallery = random_tracklets(20, 4, number=2), random_tracklets(30, 5, number=2)
     whole = score(
-        view_distances(query, gallery),
+        summed_distances(query, gallery),
         query[0].persons,
         query[0].cameras,
         gallery[0].persons,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from reseen.data.clips import crop, normalise, view_crops
+from reseen.data.clips import augmentation_crops, crop, normalise
 from reseen.errors import ReseenError
 from reseen.network.config import Config
 from reseen.network.embed import embed, embed_all, final_kind
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 def features_by_hand(run, frames, part, view):
     """One tracklet, one clip after the other: the mean of each feature over its whole clips."""
     network = run.network(part)
-    (crops,) = [v for v in view_crops(16, 1) if (v.top[0], v.mirrored[0]) == view]
+    (crops,) = [v for v in augmentation_crops(16, 1) if (v.top[0], v.mirrored[0]) == view]
     features = []
     for clip in range(len(frames) // FRAMES):
         chosen = torch.from_numpy(np.array(frames[FRAMES * clip : FRAMES * (clip + 1)]))
@@ -86,7 +86,7 @@ def test_parts_are_of_the_feature_that_was_trained(baseline, finished_run):
     np.testing.assert_allclose(views["upper"][0].features[0], upper, rtol=1e-9, atol=1e-9)
 
 
-def test_sixteen_views_each_have_their_crop(baseline, finished_run):
+def test_sixteen_augmentations_each_have_their_crop(baseline, finished_run):
     store = finished_run[1]
     views = embed(baseline, store, [5])["temporal"]
     assert len(views) == 16

@@ -44,7 +44,7 @@ def features(store, settings, network=None):
 
 @pytest.mark.parametrize(("tail", "clips"), [("drop", 2 + 1 + 3 + 1), ("loop", 3 + 1 + 3 + 2)])
 @pytest.mark.parametrize("views", [1, 16])
-def test_network_sees_every_clip_once_a_view(store, monkeypatch, tail, clips, views):
+def test_network_sees_every_clip_once_an_augmentation(store, monkeypatch, tail, clips, views):
     monkeypatch.setattr(inference, "CLIPS_AT_ONCE", 3)
     network = Counter()
     found = features(store, config(evaluation={"views": views, "tail": tail}), network)
@@ -75,7 +75,7 @@ def test_tracklet_is_the_mean_of_its_clips(store):
 
 
 @pytest.mark.usefixtures("float64")
-def test_views_differ_and_mirrors_come_last(store):
+def test_augmentations_differ_and_mirrors_come_last(store):
     # Flow that keeps its sign: a mirrored clip then has exactly the energy of the plain one.
     found = features(store, config(clips={"frames": 4, "negate_mirrored_flow": False}))
     corners = torch.stack([view.spatial[:, 1] for view in found])

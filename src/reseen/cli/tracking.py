@@ -43,7 +43,7 @@ def track(
 
     Args:
         source: A video file, a folder of pictures, or the URL of a camera.
-        camera: A name for the view.
+        camera: A name for it.
         out: Folder for the tracklets.
         detector: hog (built in, needs no download), the path of an ONNX person detector, or
             package.module:function.

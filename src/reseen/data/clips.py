@@ -114,11 +114,11 @@ class PairSampler:
         if len(self.people) < 2:
             raise ReseenError(f"{store.path}: training needs two people or more, not {self.people}")
         labels = {person: label for label, person in enumerate(self.people)}
-        views: list[dict[int, list[int]]] = [defaultdict(list) for _ in self.people]
+        by_camera: list[dict[int, list[int]]] = [defaultdict(list) for _ in self.people]
         for index in tracklets:
-            views[labels[int(store.persons[index])]][int(store.cameras[index])].append(index)
-        self.views = [[np.array(seen[camera]) for camera in sorted(seen)] for seen in views]
-        self.matchable = [label for label, seen in enumerate(self.views) if len(seen) > 1]
+            by_camera[labels[int(store.persons[index])]][int(store.cameras[index])].append(index)
+        self.by_camera = [[np.array(seen[camera]) for camera in sorted(seen)] for seen in by_camera]
+        self.matchable = [label for label, seen in enumerate(self.by_camera) if len(seen) > 1]
         if not self.matchable:
             raise ReseenError(
                 f"{store.path}: no training person is seen by two cameras, so there is no "
@@ -142,12 +142,14 @@ class PairSampler:
     def _positive(self, random: np.random.Generator, turn: int) -> list[tuple[int, int]]:
         order = _order(self.seed, turn // len(self.matchable), len(self.matchable))
         label = self.matchable[order[turn % len(self.matchable)]]
-        cameras = random.permutation(len(self.views[label]))[:2]
-        return [(random.choice(self.views[label][camera]), label) for camera in cameras]
+        cameras = random.permutation(len(self.by_camera[label]))[:2]
+        return [(random.choice(self.by_camera[label][camera]), label) for camera in cameras]
 
     def _negative(self, random: np.random.Generator) -> list[tuple[int, int]]:
         labels = random.choice(len(self.people), size=2, replace=False)
-        cameras = [self.views[label][random.integers(len(self.views[label]))] for label in labels]
+        cameras = [
+            self.by_camera[label][random.integers(len(self.by_camera[label]))] for label in labels
+        ]
         return [(random.choice(seen), label) for seen, label in zip(cameras, labels, strict=True)]
 
     def _rows(self, random: np.random.Generator, tracklet: int) -> Integers:
@@ -199,7 +201,7 @@ class PeopleSampler(PairSampler):
                 f"{store.path}: a step of train.people = {people} needs as many training people, "
                 f"there are {len(self.people)} in two cameras"
             )
-        for person, seen in zip(self.people, self.views, strict=True):
+        for person, seen in zip(self.people, self.by_camera, strict=True):
             if len(seen) < 2:
                 raise ReseenError(
                     f"{store.path}: person {person} is seen by one camera only; clips of two "
@@ -232,7 +234,7 @@ class PeopleSampler(PairSampler):
         """K of a person's clips: tracklet and first frame, from each camera in turn."""
         cameras = [
             random.permutation([(index, first) for index in seen for first in self.firsts(index)])
-            for seen in self.views[label]
+            for seen in self.by_camera[label]
         ]
         turns = zip_longest(*(cameras[place] for place in random.permutation(len(cameras))))
         clips = [clip for turn in turns for clip in turn if clip is not None]
@@ -382,7 +384,7 @@ def crop(clips: Tensor, crops: Crops, negate_mirrored_flow: bool) -> Tensor:
 
 
 def middle_crop(clips: Tensor) -> Tensor:
-    """The crop of the only view: (n, T, 5, 64, 48) -> (n, T, 5, 56, 40)."""
+    """The crop without augmentation: (n, T, 5, 64, 48) -> (n, T, 5, 56, 40)."""
     kept = slice(MIDDLE, MIDDLE + CROP_HEIGHT), slice(MIDDLE, MIDDLE + CROP_WIDTH)
     cut = clips[..., kept[0], kept[1]].movedim(-3, -1).clone(memory_format=torch.contiguous_format)
     return _without_mean(_channels_last(cut))
@@ -401,17 +403,17 @@ def _without_mean(cut: Tensor) -> Tensor:
     return cut.sub_(cut.mean(dim=(2, 3, 4), keepdim=True))
 
 
-def view_crops(views: Literal[1, 16], clips: int, cut: bool = True) -> list[Crops]:
-    """The crops of each test-time view: the middle one, or eight diagonal ones × mirror.
+def augmentation_crops(count: Literal[1, 16], clips: int, cut: bool = True) -> list[Crops]:
+    """The crops of each test-time augmentation: the middle one, or eight diagonal ones × mirror.
 
     Args:
-        views: 1 or 16.
-        clips: how many clips each view is applied to.
-        cut: whether these are pictures; of stored vectors, 16 views are the plain one and its
+        count: 1 or 16.
+        clips: how many clips each augmentation is applied to.
+        cut: whether these are pictures; of stored vectors, 16 are the plain one and its
             mirror.
     """
-    offsets = [MIDDLE] if views == 1 or not cut else list(OFFSETS)
-    mirrors = [False] if views == 1 else [False, True]
+    offsets = [MIDDLE] if count == 1 or not cut else list(OFFSETS)
+    mirrors = [False] if count == 1 else [False, True]
     return [
         Crops(np.full(clips, offset), np.full(clips, offset), np.full(clips, mirrored))
         for mirrored in mirrors

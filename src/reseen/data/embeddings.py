@@ -18,7 +18,7 @@ class Embeddings:
     Attributes:
         features: (M, D) float32, finite.
         persons: (M,) int64, identities.
-        cameras: (M,) int64, views.
+        cameras: (M,) int64.
         names: the M tracklets' names.
     """
 

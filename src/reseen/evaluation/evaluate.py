@@ -9,7 +9,7 @@ from reseen.evaluation.metrics import Scores
 from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.report import FeatureScores, Report, Trial
 from reseen.network.checkpoint import WEIGHTS_FILE, Run
-from reseen.network.embed import FeatureViews, embed
+from reseen.network.embed import AugmentedEmbeddings, embed
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Evaluation:
         notes: what a reader of the numbers must know, a sentence each.
     """
 
-    query: Mapping[str, FeatureViews]
-    gallery: Mapping[str, FeatureViews]
+    query: Mapping[str, AugmentedEmbeddings]
+    gallery: Mapping[str, AugmentedEmbeddings]
     scores: Mapping[str, Scores]
     trial: Trial
     dataset: str
@@ -67,8 +67,8 @@ def evaluate(
     features = embed(run, store, tracklets, weights)
     query, gallery = (
         {
-            kind: tuple(view.take([place[index] for index in chosen]) for view in views)
-            for kind, views in features.items()
+            kind: tuple(each.take([place[index] for index in chosen]) for each in augmented)
+            for kind, augmented in features.items()
         }
         for chosen in (split.query, split.gallery)
     )

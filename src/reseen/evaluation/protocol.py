@@ -16,7 +16,7 @@ from reseen.evaluation.metrics import (
     trapezoid_average_precision,
 )
 from reseen.evaluation.reranking import reranked_distances
-from reseen.evaluation.scoring import Distance, Views, as_views, score_features
+from reseen.evaluation.scoring import Augmented, Distance, augmentations, score_features
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ torchreid's (9,330, which leaves 140 of the 1,980 queries without a match)."""
 
 
 def score_by_protocol(
-    query: Views,
-    gallery: Views,
+    query: Augmented,
+    gallery: Augmented,
     protocol: str = "cross-camera",
     distance: Distance = euclidean_distances,
     reranked: bool = False,
@@ -64,7 +64,7 @@ def score_by_protocol(
         reranked: use `reranked_distances` instead, which start from Euclidean ones.
     """
     rules = find_protocol(protocol)
-    wanted = as_views(query)[0]
+    wanted = augmentations(query)[0]
     searched = searched_gallery(rules, query, gallery)
     if not reranked:
         return score_features(query, searched, rules.average_precision, distance)
@@ -72,13 +72,15 @@ def score_by_protocol(
     return score(reranked_distances(query, searched), *people, rules.average_precision)
 
 
-def searched_gallery(protocol: Protocol, query: Views, gallery: Views) -> tuple[Embeddings, ...]:
-    """The views of those gallery tracklets that a protocol searches."""
-    galleries = as_views(gallery)
+def searched_gallery(
+    protocol: Protocol, query: Augmented, gallery: Augmented
+) -> tuple[Embeddings, ...]:
+    """Those gallery tracklets that a protocol searches, in each test-time augmentation."""
+    galleries = augmentations(gallery)
     searched = galleries[0].persons != JUNK
     if not protocol.finds_queries:
-        searched &= ~np.isin(galleries[0].names, as_views(query)[0].names)
-    return tuple(view.take(np.flatnonzero(searched)) for view in galleries)
+        searched &= ~np.isin(galleries[0].names, augmentations(query)[0].names)
+    return tuple(each.take(np.flatnonzero(searched)) for each in galleries)
 
 
 def find_protocol(name: str) -> Protocol:

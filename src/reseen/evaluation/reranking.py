@@ -10,7 +10,12 @@ from scipy.sparse import csc_array, csr_array
 
 from reseen.data.embeddings import Embeddings, joined
 from reseen.evaluation.metrics import Floats
-from reseen.evaluation.scoring import DISTANCES_AT_ONCE, Views, paired_views, view_distances
+from reseen.evaluation.scoring import (
+    DISTANCES_AT_ONCE,
+    Augmented,
+    paired_augmentations,
+    summed_distances,
+)
 
 Indices = NDArray[np.int64]
 
@@ -19,7 +24,7 @@ PAIRS_AT_ONCE = 1 << 16
 
 
 def reranked_distances(
-    query: Views, gallery: Views, k1: int = 20, k2: int = 6, original_share: float = 0.3
+    query: Augmented, gallery: Augmented, k1: int = 20, k2: int = 6, original_share: float = 0.3
 ) -> NDArray[np.float32]:
     """Distances (Q, G) that mix the Jaccard distance of neighbourhoods with the original one.
 
@@ -28,12 +33,13 @@ def reranked_distances(
     neighbours join when more than two thirds of them are shared.
 
     Args:
-        query, gallery: who is searched for and what is searched; distances add up over views.
+        query, gallery: who is searched for and what is searched; distances of test-time
+            augmentations add up.
         k1: how many neighbours a tracklet has besides itself.
         k2: over how many nearest tracklets, itself included, neighbourhoods are averaged.
         original_share: the weight of the original distance, λ in the paper.
     """
-    pairs = paired_views(query, gallery)
+    pairs = paired_augmentations(query, gallery)
     every = [joined(wanted, searched) for wanted, searched in pairs]
     queries, searched = len(pairs[0][0]), len(pairs[0][1])
     nearest, greatest = _neighbours(every, k1)
@@ -42,7 +48,7 @@ def reranked_distances(
     columns = csc_array(weights[queries:])
     distances = np.empty((queries, searched), dtype=np.float32)
     for rows in _row_blocks(*distances.shape):
-        original = view_distances(query, gallery, rows) ** 2 / greatest[rows, np.newaxis]
+        original = summed_distances(query, gallery, rows) ** 2 / greatest[rows, np.newaxis]
         distances[rows] = original_share * original
     for row, distance in enumerate(distances):
         distance += (1 - original_share) * _jaccard(weights, row, columns)
@@ -62,7 +68,7 @@ def _neighbours(every: list[Embeddings], k1: int) -> tuple[Indices, Floats]:
     nearest = np.empty((count, kept), dtype=np.int64)
     greatest = np.empty(count)
     for rows in _row_blocks(count, count):
-        distances = view_distances(every, every, rows)
+        distances = summed_distances(every, every, rows)
         greatest[rows] = np.maximum(
             distances.max(axis=1).astype(np.float64) ** 2, np.finfo(float).tiny
         )
@@ -104,11 +110,11 @@ def _neighbour_weights(
 
 
 def _pair_distances(every: list[Embeddings], rows: Indices, columns: Indices) -> Floats:
-    """Distances of some pairs (P,), summed over views."""
+    """Distances of some pairs (P,), summed over test-time augmentations."""
     distances = np.zeros(len(rows))
     for some in np.array_split(np.arange(len(rows)), 1 + len(rows) // PAIRS_AT_ONCE):
-        for view in every:
-            differences = view.features[rows[some]] - view.features[columns[some]]
+        for augmented in every:
+            differences = augmented.features[rows[some]] - augmented.features[columns[some]]
             distances[some] += np.linalg.norm(differences, axis=1)
     return distances
 

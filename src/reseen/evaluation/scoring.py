@@ -1,4 +1,4 @@
-"""Features scored and ranked, seen through one test-time view or several."""
+"""Features scored and ranked, seen through one test-time augmentation or several."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ DISTANCES_AT_ONCE = 1 << 24
 
 Distance = Callable[[Floats, Floats], Floats]
 """From features (Q, D) and (G, D) to distances (Q, G)."""
-Views = Embeddings | Sequence[Embeddings]
-"""One feature per tracklet, or several: one for each test-time view."""
+Augmented = Embeddings | Sequence[Embeddings]
+"""One feature per tracklet, or several: one for each test-time augmentation."""
 
 
 def score_features(
-    query: Views,
-    gallery: Views,
+    query: Augmented,
+    gallery: Augmented,
     average_precision: AveragePrecision = plain_average_precision,
     distance: Distance = euclidean_distances,
 ) -> Scores:
@@ -41,54 +41,58 @@ def score_features(
         average_precision: `plain_average_precision` or `trapezoid_average_precision`.
         distance: `euclidean_distances`, or the `distances` of a learned metric.
     """
-    wanted, searched = as_views(query)[0], as_views(gallery)[0]
+    wanted, searched = augmentations(query)[0], augmentations(gallery)[0]
     step = max(1, DISTANCES_AT_ONCE // len(searched))
     rows = chain.from_iterable(
-        view_distances(query, gallery, slice(start, start + step), distance)
+        summed_distances(query, gallery, slice(start, start + step), distance)
         for start in range(0, len(wanted), step)
     )
     people = (wanted.persons, wanted.cameras, searched.persons, searched.cameras)
     return score(rows, *people, average_precision)
 
 
-def as_views(views: Views) -> tuple[Embeddings, ...]:
-    """One or several views as a tuple, checked to be of the same tracklets."""
-    every = (views,) if isinstance(views, Embeddings) else tuple(views)
+def augmentations(given: Augmented) -> tuple[Embeddings, ...]:
+    """Embeddings of each test-time augmentation, checked to be of the same tracklets."""
+    every = (given,) if isinstance(given, Embeddings) else tuple(given)
     if not every or not len(every[0]):
         raise ReseenError("there is no tracklet to search for or to search in")
-    for number, view in enumerate(every):
-        if view.names != every[0].names:
+    for number, augmented in enumerate(every):
+        if augmented.names != every[0].names:
             raise ReseenError(
-                f"view {number} has {len(view)} tracklets that are not, in order, "
-                f"the {len(every[0])} of view 0"
+                f"test-time augmentation {number} has {len(augmented)} tracklets that are not, "
+                f"in order, the {len(every[0])} of the first"
             )
     return every
 
 
-def view_distances(
-    query: Views,
-    gallery: Views,
+def summed_distances(
+    query: Augmented,
+    gallery: Augmented,
     queries: slice = slice(None),
     distance: Distance = euclidean_distances,
 ) -> Floats:
-    """Distances (Q, G) of some queries to the gallery, summed over views.
+    """Distances (Q, G) of some queries to the gallery, summed over test-time augmentations.
 
-    Features are compared within a view only: "the same data augmentation is done on the probe
+    Features are compared within one of these only: "the same data augmentation is done on the probe
     and gallery data" (section 3.2 of the paper).
     """
-    (wanted, searched), *others = paired_views(query, gallery)
+    (wanted, searched), *others = paired_augmentations(query, gallery)
     total = distance(wanted.features[queries], searched.features)
     for wanted, searched in others:
         total += distance(wanted.features[queries], searched.features)
     return total
 
 
-def paired_views(query: Views, gallery: Views) -> list[tuple[Embeddings, Embeddings]]:
-    """Query and gallery, view by view."""
-    wanted, searched = as_views(query), as_views(gallery)
+def paired_augmentations(
+    query: Augmented, gallery: Augmented
+) -> list[tuple[Embeddings, Embeddings]]:
+    """Query and gallery in each test-time augmentation."""
+    wanted, searched = augmentations(query), augmentations(gallery)
     if len(wanted) != len(searched):
-        raise ReseenError(f"the query has {len(wanted)} views but the gallery {len(searched)}")
-    lengths = {view.features.shape[1] for view in (*wanted, *searched)}
+        raise ReseenError(
+            f"the query has {len(wanted)} test-time augmentations, the gallery {len(searched)}"
+        )
+    lengths = {each.features.shape[1] for each in (*wanted, *searched)}
     if len(lengths) > 1:
         raise ReseenError(f"features of {min(lengths)} and of {max(lengths)} numbers are compared")
     return list(zip(wanted, searched, strict=True))
@@ -111,7 +115,7 @@ class Ranking:
     positive: NDArray[np.bool_]
 
 
-def ranking(query: Views, gallery: Views, index: int, length: int = 10) -> Ranking:
+def ranking(query: Augmented, gallery: Augmented, index: int, length: int = 10) -> Ranking:
     """What the query at `index` finds, under the camera rule of this module.
 
     Args:
@@ -119,8 +123,8 @@ def ranking(query: Views, gallery: Views, index: int, length: int = 10) -> Ranki
         index: which of the queries.
         length: how many gallery tracklets to list; fewer where the gallery has fewer.
     """
-    wanted, searched = as_views(query)[0], as_views(gallery)[0]
-    row = view_distances(query, gallery, slice(index, index + 1))[0]
+    wanted, searched = augmentations(query)[0], augmentations(gallery)[0]
+    row = summed_distances(query, gallery, slice(index, index + 1))[0]
     positive, negative = matches(
         wanted.persons[index], wanted.cameras[index], searched.persons, searched.cameras
     )

@@ -140,8 +140,8 @@ def _score_tdl(final: Evaluation, train: Embeddings) -> Scores:
 def _score_srid(final: Evaluation, _train: Embeddings) -> Scores:
     query, protocol = final.query["fused"], find_protocol(final.protocol)
     gallery = searched_gallery(protocol, query, final.gallery["fused"])
-    blocks = np.stack([view.features for view in gallery], axis=1).astype(np.float64)
-    wanted = np.stack([view.features for view in query]).mean(axis=0, dtype=np.float64)
+    blocks = np.stack([each.features for each in gallery], axis=1).astype(np.float64)
+    wanted = np.stack([each.features for each in query]).mean(axis=0, dtype=np.float64)
     distances = block_sparse_distances(wanted, blocks)
     people = (query[0].persons, query[0].cameras, gallery[0].persons, gallery[0].cameras)
     return score(distances, *people, protocol.average_precision)

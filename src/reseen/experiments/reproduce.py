@@ -132,8 +132,10 @@ def _score_methods(run: Run, store: FrameStore, final: Evaluation, names: Sequen
     trained = set(run.facts.people)
     split = store.split(run.facts.trial)
     people = [index for index in split.train if int(store.persons[index]) in trained]
-    views = embed(run, store, people)["fused"]
-    train = replace(views[0], features=np.stack([view.features for view in views]).mean(axis=0))
+    augmented = embed(run, store, people)["fused"]
+    train = replace(
+        augmented[0], features=np.stack([each.features for each in augmented]).mean(axis=0)
+    )
     query, gallery = final.query["fused"], final.gallery["fused"]
     for name in names:
         try:

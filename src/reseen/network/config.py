@@ -136,7 +136,7 @@ class EvaluationConfig:
     """How tracklets are turned into features when scoring (section 3.2)."""
 
     views: Literal[1, 16] = 16
-    """16: eight diagonal crops, each also mirrored, distances summed; 1: the middle crop."""
+    """Test-time augmentation by 8 diagonal crops and mirrors, distances summed; 1: none."""
 
     tail: Literal["drop", "loop"] = "drop"
     """Frames left over after the last whole clip: not used, or looped to a clip."""

@@ -1,4 +1,4 @@
-"""A run and tracklets in, Embeddings of every feature kind out: all test-time views, all clips."""
+"""A run and tracklets in, Embeddings of every feature kind out, with test-time augmentation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,10 +14,10 @@ from reseen.data.clips import (
     Crops,
     FrameReader,
     Integers,
+    augmentation_crops,
     crop,
     normalise,
     tracklet_clips,
-    view_crops,
 )
 from reseen.data.coding import FRAME_SHAPE, pack_frames
 from reseen.data.embeddings import Embeddings
@@ -29,8 +29,8 @@ from reseen.network.config import Config
 from reseen.network.model import FEATURE, Features, PartFusion, SpatialTemporalFusion
 from reseen.progress import progress
 
-FeatureViews = tuple[Embeddings, ...]
-"""The same tracklets once for each test-time view."""
+AugmentedEmbeddings = tuple[Embeddings, ...]
+"""The same tracklets once for each test-time augmentation."""
 
 TRACKLETS_AT_ONCE = 64
 
@@ -45,7 +45,7 @@ def best_device() -> torch.device:
 
 def embed(
     run: Run, store: FrameStore, indices: Sequence[int], weights: str = WEIGHTS_FILE
-) -> dict[str, FeatureViews]:
+) -> dict[str, AugmentedEmbeddings]:
     """Features of some of a store's tracklets, of every kind that the run can give.
 
     Args:
@@ -80,15 +80,15 @@ def embed(
     names = tuple(store.names[index] for index in chosen)
     return {
         kind: tuple(
-            Embeddings(view.numpy(), store.persons[chosen], store.cameras[chosen], names)
-            for view in views
+            Embeddings(augmented.numpy(), store.persons[chosen], store.cameras[chosen], names)
+            for augmented in augmentations
         )
-        for kind, views in features_by_kind(run, by_part).items()
+        for kind, augmentations in features_by_kind(run, by_part).items()
     }
 
 
 def embed_all(run: Run, store: FrameStore, kind: str | None = None) -> Embeddings:
-    """One feature for every tracklet of a store, the mean over the test-time views.
+    """One feature for every tracklet of a store, the mean over the test-time augmentations.
 
     Args:
         run: a finished run.
@@ -99,9 +99,9 @@ def embed_all(run: Run, store: FrameStore, kind: str | None = None) -> Embedding
     wanted = kind or final_kind(run)
     if wanted not in features:
         raise ReseenError(f"{run.path} has no feature {wanted!r}; it has {', '.join(features)}")
-    views = features[wanted]
-    mean = np.stack([view.features for view in views]).mean(axis=0)
-    return replace(views[0], features=mean)
+    augmentations = features[wanted]
+    mean = np.stack([augmented.features for augmented in augmentations]).mean(axis=0)
+    return replace(augmentations[0], features=mean)
 
 
 def final_kind(run: Run) -> str:
@@ -118,7 +118,7 @@ def _part_features(
     starts: Integers,
     lengths: Integers,
 ) -> list[Features]:
-    """Features of one body part's network, (M, 128) each, for each view."""
+    """Features of one body part's network, (M, 128) each, for each test-time augmentation."""
     blocks = []
     with progress(f"features {part}", len(starts), "tracklets") as advance:
         for first in range(0, len(starts), TRACKLETS_AT_ONCE):
@@ -128,7 +128,8 @@ def _part_features(
             )
             advance(len(starts[block]))
     return [
-        Features(*map(torch.cat, zip(*view, strict=True))) for view in zip(*blocks, strict=True)
+        Features(*map(torch.cat, zip(*augmented, strict=True)))
+        for augmented in zip(*blocks, strict=True)
     ]
 
 
@@ -139,23 +140,24 @@ def features_by_kind(
 
     Args:
         run: where the weights of eq. (10) are.
-        by_part: features (M, 128) for each body part and view.
+        by_part: features (M, 128) for each body part and test-time augmentation.
 
     Returns:
-        (M, 128) by kind, for each view.
+        (M, 128) by kind, for each test-time augmentation.
     """
     main = by_part.get("full") or next(iter(by_part.values()))
-    kinds = {kind: [getattr(view, kind) for view in main] for kind in Features._fields}
+    kinds = {kind: [getattr(augmented, kind) for augmented in main] for kind in Features._fields}
     if set(by_part) == set(PartFusion.PARTS):
         trained = run.config.loss.feature
         parts = {
-            part: [getattr(view, trained) for view in views] for part, views in by_part.items()
+            part: [getattr(augmented, trained) for augmented in augmentations]
+            for part, augmentations in by_part.items()
         }
         kinds |= {"upper": parts["upper"], "lower": parts["lower"]}
         fusion = run.part_fusion().requires_grad_(False)
         kinds["parts"] = [
-            fusion(torch.stack(view))
-            for view in zip(*(parts[part] for part in PartFusion.PARTS), strict=True)
+            fusion(torch.stack(augmented))
+            for augmented in zip(*(parts[part] for part in PartFusion.PARTS), strict=True)
         ]
     return kinds
 
@@ -166,22 +168,24 @@ def clip_features(
     frames: Tensor,
     part: BodyPart,
     config: ClipConfig,
-    views: Sequence[Crops],
+    augmentations: Sequence[Crops],
 ) -> list[Features]:
-    """Features of clips as stored, once for each view.
+    """Features of clips as stored, once for each test-time augmentation.
 
     Args:
         network: in evaluation mode, on the device of `frames`.
         frames: (n, T, *frame shape), as stored.
         part: the body part that the network was trained on.
         config: the normalisation that it was trained with.
-        views: the crops, n each.
+        augmentations: the crops, n each.
 
     Returns:
-        Features of (n, 128) for each view.
+        Features of (n, 128) for each test-time augmentation.
     """
     clips = normalise(frames, part, config)
-    return [network(crop(clips, view, config.negate_mirrored_flow)) for view in views]
+    return [
+        network(crop(clips, augmented, config.negate_mirrored_flow)) for augmented in augmentations
+    ]
 
 
 def tracklet_features(
@@ -202,7 +206,7 @@ def tracklet_features(
         config: of its training.
 
     Returns:
-        Features of (M, 128) on the CPU for each test-time view.
+        Features of (M, 128) on the CPU for each test-time augmentation.
     """
     settings = config.clips, config.evaluation
     clips = [
@@ -212,23 +216,23 @@ def tracklet_features(
     ]
     owners = torch.tensor([tracklet for tracklet, _ in clips])
     cut = len(reader.frames.shape) == 4  # pictures, not vectors of a trunk
-    views = len(view_crops(config.evaluation.views, 0, cut))
-    sums = torch.zeros(views, len(Features._fields), len(starts), FEATURE)
+    augmentations = len(augmentation_crops(config.evaluation.views, 0, cut))
+    sums = torch.zeros(augmentations, len(Features._fields), len(starts), FEATURE)
     for first in range(0, len(clips), CLIPS_AT_ONCE):
         rows = np.stack([rows for _, rows in clips[first : first + CLIPS_AT_ONCE]])
-        crops = view_crops(config.evaluation.views, len(rows), cut)
+        crops = augmentation_crops(config.evaluation.views, len(rows), cut)
         batch = clip_features(network, reader.read(rows), part, config.clips, crops)
         owner = owners[first : first + CLIPS_AT_ONCE]
-        for view, features in zip(sums, batch, strict=True):
-            view.index_add_(1, owner, torch.stack(features).cpu())
+        for augmented, features in zip(sums, batch, strict=True):
+            augmented.index_add_(1, owner, torch.stack(features).cpu())
     means = sums / owners.bincount(minlength=len(starts))[:, None]
-    return [Features(*view) for view in means]
+    return [Features(*augmented) for augmented in means]
 
 
 class RunExtractor:
     """The final feature of a run: "parts" where all body parts are trained, else its own.
 
-    Pictures are packed as `prepare` packs them; over several test-time views the mean is taken.
+    Pictures are packed as `prepare` packs them; of test-time augmentations the mean is taken.
 
     Args:
         run: a finished run.
@@ -257,6 +261,8 @@ class RunExtractor:
             part: tracklet_features(network, reader, *span, part, self.run.config)
             for part, network in self.networks.items()
         }
-        views = features_by_kind(self.run, by_part)[final_kind(self.run)]
-        mean: NDArray[np.float32] = torch.stack([view[0] for view in views]).mean(dim=0).numpy()
+        augmentations = features_by_kind(self.run, by_part)[final_kind(self.run)]
+        mean: NDArray[np.float32] = (
+            torch.stack([augmented[0] for augmented in augmentations]).mean(dim=0).numpy()
+        )
         return mean

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reseen.data.clips import BodyPart, crop, normalise, tracklet_clips, view_crops
+from reseen.data.clips import BodyPart, augmentation_crops, crop, normalise, tracklet_clips
 from reseen.data.coding import HEIGHT, WIDTH, unpack_flow, unpack_pictures
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
@@ -47,7 +47,7 @@ def strip_figure(run: Run, store: FrameStore, index: int) -> Figure:
         raise ReseenError(f"{run.path} was trained on clips of one frame, which make no strip")
     part: BodyPart = "full" if "full" in run.facts.parts else run.facts.parts[0]
     stored, settings = torch.from_numpy(np.array(frames))[None], run.config.clips
-    (middle,) = view_crops(1, 1)
+    (middle,) = augmentation_crops(1, 1)
     clip = crop(normalise(stored, part, settings), middle, settings.negate_mirrored_flow)[0]
     influence = frame_influence(run.network(part), clip)
     flow = unpack_flow(frames)

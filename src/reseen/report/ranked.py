@@ -13,7 +13,7 @@ from reseen.data.coding import HEIGHT, WIDTH
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.evaluation.metrics import Scores
-from reseen.evaluation.scoring import Ranking, Views, as_views, ranking
+from reseen.evaluation.scoring import Augmented, Ranking, augmentations, ranking
 from reseen.report.pictures import enlarged, middle_pictures
 from reseen.report.plots import INK, save, shortened
 
@@ -64,7 +64,9 @@ class RankedList:
     first: int
 
 
-def chosen_rankings(query: Views, gallery: Views, scores: Scores, count: int = 5) -> list[Ranking]:
+def chosen_rankings(
+    query: Augmented, gallery: Augmented, scores: Scores, count: int = 5
+) -> list[Ranking]:
     """Rankings of the best, the worst and the median query, and others evenly between them.
 
     Queries are ordered by average precision, then by the rank of the first match, then as they
@@ -81,7 +83,7 @@ def chosen_rankings(query: Views, gallery: Views, scores: Scores, count: int = 5
     scored = np.flatnonzero(scores.scored)
     order = np.lexsort((scores.first_ranks[scored], -scores.average_precisions[scored]))
     places = np.linspace(0, len(scored) - 1, min(count, len(scored))).round().astype(int)
-    length = len(as_views(gallery)[0])
+    length = len(augmentations(gallery)[0])
     return [ranking(query, gallery, int(index), length) for index in scored[order[places]]]
 
 

@@ -12,7 +12,7 @@ from reseen.evaluation.protocol import find_protocol, searched_gallery
 from reseen.evaluation.report import Report
 from reseen.files import write_text
 from reseen.network.checkpoint import Run
-from reseen.network.embed import FeatureViews, best_device
+from reseen.network.embed import AugmentedEmbeddings, best_device
 from reseen.network.model_card import CARD_FILE, model_card
 from reseen.report.feature_map import map_figure
 from reseen.report.frame_influence import strip_figure
@@ -87,7 +87,7 @@ def write_pages(
 
 
 def picture_sections(
-    run: Run, store: FrameStore, query: FeatureViews, gallery: FeatureViews
+    run: Run, store: FrameStore, query: AugmentedEmbeddings, gallery: AugmentedEmbeddings
 ) -> list[Section]:
     """What moved the temporal feature of one tracklet, and a map of all features.
 
