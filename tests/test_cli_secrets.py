@@ -1,5 +1,7 @@
 """Secrets come from a file or the environment, too, and are told to nobody."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from reseen.cli import run
@@ -24,7 +26,7 @@ def served(tmp_path, monkeypatch, capsys):
         return code, tokens[-1] if tokens else None, "".join(capsys.readouterr())
 
     tokens = []
-    monkeypatch.setattr(Gallery, "open", lambda place: place)
+    monkeypatch.setattr(Gallery, "open", lambda *_, **__: SimpleNamespace(writable=True))
     monkeypatch.delenv("RESEEN_TOKEN", raising=False)
     monkeypatch.setattr(app, "serve", serve)
     return call

@@ -135,14 +135,14 @@ def test_a_stopped_add_goes_on_to_the_same_gallery(tmp_path):
 
     add = ["gallery", "add", tmp_path / "stopped", tmp_path / "hall"]
     assert stopped(signal.SIGTERM, *add) == 143
-    assert 0 < Gallery.open(tmp_path / "stopped").count("stripes") < 400
+    assert 0 < Gallery.open(tmp_path / "stopped").count(model="stripes") < 400
     finished(*add)
 
     finished("gallery", "add", tmp_path / "whole", tmp_path / "hall")
     listed = []
     for name in ("stopped", "whole"):
         gallery = Gallery.open(tmp_path / name)
-        listed.append({entry.id: entry.start for entry in gallery.entries("stripes")})
+        listed.append({entry.id: entry.start for entry in gallery.entries(model="stripes")})
         nearest = gallery.search(gallery.query("hall-7", "stripes"), 20)
         listed[-1] |= {match.entry.id: match.distance for match in nearest}
     assert listed[0] == listed[1]
