@@ -78,3 +78,13 @@ def test_every_command_of_the_docs_parses(line):
         command, _, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
         assert not ignored
         assert command.__name__.rstrip("_") in part.replace("-", "_")
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "newcomer.md"])
+def test_files_that_the_docs_name_exist(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)+\w+\.(?:py|toml))[`:]", text)
+    assert len(named) > 5
+    rooms = [name if name.startswith("tests/") else f"src/reseen/{name}" for name in named]
+    made_up = "src/reseen/data/datasets/pairs.py"
+    assert [name for name in rooms if not (ROOT / name).exists() and name != made_up] == []
