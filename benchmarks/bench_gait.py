@@ -1,4 +1,4 @@
-"""How far motion alone can lead among drawn people who differ in nothing but their walk.
+"""How far motion alone can lead among synthetic people who differ in nothing but their walk.
 
 Run as `python benchmarks/bench_gait.py [--people N]`. A reader made by hand, told the training
 people's true tempos, learns to read them from how fast each patch of the picture moves, and finds

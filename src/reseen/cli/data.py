@@ -25,10 +25,10 @@ def synthesize(
     same_gait: bool = False,
     seed: Seed = 0,
 ) -> None:
-    """Draw walking people as image folders.
+    """Make synthetic people who walk, as image folders.
 
     Args:
-        out: Folder to draw to, as OUT/PERSON/CAMERA/FRAME.png.
+        out: Folder to make, as OUT/PERSON/CAMERA/FRAME.png.
         people: How many people.
         cameras: How many cameras see each of them.
         twins: Share of people who look the same and differ only in how they move.

@@ -22,7 +22,7 @@ from reseen.progress import print_notes, print_table
 
 
 def demo(out: Path = Path("demo"), *, seed: Seed = 0, json: Json = None) -> None:
-    """Draw people, train the tuned network on some, find the others again.
+    """Make synthetic people, train the tuned network on some, find the others again.
 
     Args:
         out: Folder for the people, the run, report.html and report.json.

@@ -240,7 +240,7 @@ class TrainingPair:
         query, match: ids of the tracklets.
         same: whether they show the same person.
         time: when this was said, in seconds since 1970.
-        query_camera, match_camera: the views.
+        query_camera, match_camera: their cameras.
         query_source, match_source: the videos or folders they come from.
     """
 

@@ -24,7 +24,7 @@ CAMERA_NAME = re.compile(
 """Names that people give to cameras."""
 
 SYNTHETIC_FILE = "synthetic.json"
-"""Lies beside people whom the program has drawn, and says how."""
+"""Lies beside synthetic people, and says how they were made."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _taken(found: list[_Found], layout: str) -> Iterator[str]:
 
 
 def _synthetic_note(root: Path, found: int) -> Iterator[str]:
-    """Say how synthetic people were drawn, and that none of them is missing."""
+    """Say how synthetic people were made, and that none of them is missing."""
     settings = read_json(root / SYNTHETIC_FILE)
     try:
         drawn = settings["people"] * settings["cameras"]
