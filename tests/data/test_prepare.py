@@ -150,7 +150,7 @@ def test_long_lists_of_unreadable_pictures_are_cut(benchmark, tmp_path):
     for path in benchmark.tracklets[4].paths:
         path.write_bytes(b"")
     store = prepare(benchmark, tmp_path / "store", processes=1)
-    assert store.left_out == ("3/1: 5 of 5 pictures unreadable: 0.png, 1.png, 2.png, ...",)
+    assert store.left_out == ("3/1: 5 of 5 pictures unreadable: 0.png, 1.png, 2.png, …",)
 
 
 def test_a_part_of_a_trial_with_nobody_left_is_an_error(benchmark, tmp_path):

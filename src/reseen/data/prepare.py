@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from reseen.data.coding import FRAME_SHAPE, Picture, known_flow, packed
 from reseen.data.frame_vectors import VIEWS, FrameNetwork, open_network, views_of
+from reseen.data.layout import shortened
 from reseen.data.pictures import read_picture
 from reseen.data.store import (
     FORMAT,
@@ -148,7 +149,10 @@ def prepare(
             _check_unchanged(path, Index.read(path).recipe, recipe)
         else:
             shards = _shards(benchmark.tracklets)
-            _begin(path, recipe)
+            if claim(path, PLAN_FILE):
+                _check_unchanged(path, read_as(path / PLAN_FILE, Recipe, _ANEW), recipe)
+            else:
+                write_json(path / PLAN_FILE, asdict(recipe))
             _pack_missing(shards, path, coding, processes)
             notes = [
                 read_as(_note_file(path, number), Packed, _ANEW) for number in range(len(shards))
@@ -157,14 +161,6 @@ def prepare(
         for file in (*path.glob("frames-*.json"), path / PLAN_FILE):
             file.unlink(missing_ok=True)
     return FrameStore.open(path)
-
-
-def _begin(path: Path, recipe: Recipe) -> None:
-    """Take the folder for a store of this recipe, or find the one begun there unchanged."""
-    if claim(path, PLAN_FILE):
-        _check_unchanged(path, read_as(path / PLAN_FILE, Recipe, _ANEW), recipe)
-    else:
-        write_json(path / PLAN_FILE, asdict(recipe))
 
 
 def _shards(tracklets: Sequence[BenchmarkTracklet]) -> list[list[BenchmarkTracklet]]:
@@ -274,7 +270,8 @@ def _index(benchmark: Benchmark, recipe: Recipe, coding: Coding, notes: list[Pac
         fingerprint=_digest(asdict(recipe)),
         notes=(*benchmark.notes, *_gone(benchmark, kept)),
         left_out=tuple(
-            f"{tracklet.name}: {len(names)} of {len(tracklet)} pictures unreadable: {_some(names)}"
+            f"{tracklet.name}: {len(names)} of {len(tracklet)} pictures unreadable: "
+            f"{shortened(names)}"
             for tracklet, names in zip(benchmark.tracklets, broken, strict=True)
             if names
         ),
@@ -299,10 +296,6 @@ def _gone(benchmark: Benchmark, kept: list[int]) -> Iterable[str]:
             f"{gone} of {len(benchmark.tracklets)} tracklets and {len(people - seen)} of "
             f"{len(people)} people are in no trial, because none of their pictures can be read"
         )
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _remaining(splits: tuple[Split, ...], kept: list[int]) -> tuple[Split, ...]:

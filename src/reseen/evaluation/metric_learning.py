@@ -263,16 +263,13 @@ def _two_views(train: Embeddings, generator: np.random.Generator) -> tuple[Indic
     if len(cameras) == 2:
         probe, gallery = (people[train.cameras[people] == camera] for camera in cameras)
         return probe, gallery
-    halves = [_shuffled_halves(own, generator) for own in _tracklets_by_person(train)]
+    halves = [  # equally long ones: an odd tracklet is left out
+        generator.permutation(own)[: len(own) // 2 * 2].reshape(2, len(own) // 2)
+        for own in _tracklets_by_person(train)
+    ]
     probe, gallery = np.concatenate(halves, axis=1)
     crossing = train.cameras[probe] != train.cameras[gallery]
     return probe[crossing], gallery[crossing]
-
-
-def _shuffled_halves(tracklets: Indices, generator: np.random.Generator) -> Indices:
-    """Two equally long halves (2, n); an odd one is left out."""
-    half = len(tracklets) // 2
-    return generator.permutation(tracklets)[: 2 * half].reshape(2, half)
 
 
 def _covariances(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
+from reseen.models.sessions import first_line, open_session
 from reseen.tracking.detections import LEAST_SCORE, Detections, without_doubles
 from reseen.tracking.video import Picture
 
@@ -113,7 +114,7 @@ class OnnxDetector:
         if input_style not in (None, *INPUTS):
             raise ReseenError(f"no input is called {input_style}; there is {', '.join(INPUTS)}")
         self._path = path
-        self._session = _open_session(path)
+        self._session = open_session(path)
         first, *others = self._session.get_inputs()
         self._kind = np.dtype(KINDS.get(first.type, np.float32))
         self._channels_last = len(first.shape) == 4 and first.shape[3] == 3 != first.shape[1]
@@ -211,8 +212,9 @@ class OnnxDetector:
                 None, {first.name: values, **{other.name: sizes for other in others}}
             )
         except Exception as error:  # onnxruntime's exceptions share no other base
-            reason = str(error).splitlines()[0]
-            raise ReseenError(f"{self._path} cannot be run as a detector: {reason}") from error
+            raise ReseenError(
+                f"{self._path} cannot be run as a detector: {first_line(error)}"
+            ) from error
         if not all(isinstance(one, np.ndarray) and one.dtype.kind in "fiub" for one in found):
             raise ReseenError(f"{self._path} is no person detector: it gives more than numbers")
         arrays = [np.asarray(one, one.dtype if one.dtype.kind in "iu" else "f4") for one in found]
@@ -225,22 +227,6 @@ def _literal(text: str | None) -> Any:
         return ast.literal_eval(text or "None")
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-
-
-def _open_session(path: Path) -> Any:
-    import onnxruntime
-
-    if not path.is_file():
-        raise ReseenError(f"the detector {path} does not exist")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings would tear the progress bar
-    try:
-        return onnxruntime.InferenceSession(
-            str(path), options, providers=onnxruntime.get_available_providers()
-        )
-    except Exception as error:  # onnxruntime's exceptions share no other base
-        reason = str(error).splitlines()[0]
-        raise ReseenError(f"{path} cannot be opened as ONNX: {reason}") from error
 
 
 def _cells(size: Size, strides: tuple[int, ...]) -> Floats:

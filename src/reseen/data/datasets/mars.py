@@ -56,10 +56,8 @@ def load(root: Path) -> Benchmark:
         root: the folder that holds `bbox_train` and `bbox_test`, or its parent.
     """
     home = folder_with(root, ("bbox_train", "bbox_test"), ("mars", "MARS"), LAYOUT)
-    return _load_by_tables(home) if (home / "info").is_dir() else _load_by_names(home)
-
-
-def _load_by_tables(home: Path) -> Benchmark:
+    if not (home / "info").is_dir():
+        return _load_by_names(home)
     train, test, query = tracklets_and_queries(home)
     return Benchmark("mars", (*train, *test), (_split(len(train), len(test), query),))
 

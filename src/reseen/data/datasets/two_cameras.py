@@ -17,7 +17,7 @@ from reseen.data.layout import (
     read_table,
     shortened,
 )
-from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
+from reseen.data.tracklet import Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
 from reseen.files import read_json
 
@@ -184,7 +184,10 @@ def load_two_cameras(
         notes.append(f"tracklets missing or empty: {len(missing)} ({shortened(missing)})")
     split_file = find_split_file(folder.parent, split_files)
     if split_file:
-        splits = _published_splits(tracklets, split_file, people)
+        splits = tuple(
+            split_by_people(tracklets, {people[name] for name in training})
+            for training in read_split_file(split_file, list(people))
+        )
     else:
         splits = random_half_splits(tracklets)
         if split_files:
@@ -209,15 +212,6 @@ def _read_tracklets(
             else:
                 missing.append(name)
     return tuple(tracklets), missing
-
-
-def _published_splits(
-    tracklets: Sequence[BenchmarkTracklet], split_file: Path, people: Mapping[str, int]
-) -> tuple[Split, ...]:
-    trainings = read_split_file(split_file, list(people))
-    return tuple(
-        split_by_people(tracklets, {people[name] for name in training}) for training in trainings
-    )
 
 
 def find_split_file(folder: Path, names: Sequence[str]) -> Path | None:
