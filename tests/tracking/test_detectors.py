@@ -6,6 +6,7 @@ import pytest
 from reseen.errors import ReseenError
 from reseen.tracking.detections import Detections, cover, overlap, without_doubles
 from reseen.tracking.detectors import open_detector
+from reseen.tracking.onnx import OnnxDetector
 
 
 def boxes(*values: tuple[float, float, float, float]) -> np.ndarray:
@@ -72,6 +73,8 @@ def test_any_function_can_be_a_detector(tmp_path, monkeypatch):
     ("name", "message"),
     [
         ("yolo", "no detector is called yolo; there is hog"),
+        ("yolox-nano", "yolox-nano is not here yet: reseen models get yolox-nano"),
+        ("lite0", "no detector is called lite0"),
         ("no.such.module:function", "cannot be imported"),
         ("math:no_such_function", "cannot be imported"),
         ("math:pi", "is not a function"),
@@ -82,3 +85,11 @@ def test_any_function_can_be_a_detector(tmp_path, monkeypatch):
 def test_a_detector_that_cannot_be_opened_is_named(name, message):
     with pytest.raises(ReseenError, match=message):
         open_detector(name)
+
+
+def test_a_detector_that_was_loaded_is_opened_by_its_name(shared_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESEEN_MODELS", str(tmp_path))
+    (tmp_path / "yolox-nano.onnx").symlink_to(shared_data / "models" / "yolox_nano.onnx")
+    detector = open_detector("yolox-nano")
+    assert isinstance(detector, OnnxDetector)
+    assert detector.family == "YOLOX"

@@ -548,3 +548,22 @@ def test_the_first_woman_of_the_real_video_is_one_tracklet(shared_data, tmp_path
     assert 2.0 < woman.start < 4.0
     assert woman.end > 7.5
     assert report.frames == 80
+
+
+def test_the_best_detector_that_is_here_is_taken_and_said(walk, tmp_path, monkeypatch):
+    asked = []
+
+    def opened(name, input_style):
+        asked.append(name)
+        return find_blocks
+
+    monkeypatch.setenv("RESEEN_MODELS", str(tmp_path))
+    monkeypatch.setattr(track_module, "open_detector", opened)
+    (without,) = track(walk, "hall", tmp_path / "without").notes
+    for loaded in ("yolox-nano", "yolox-tiny", "osnet-x0-25"):
+        (tmp_path / f"{loaded}.onnx").touch()
+    (loaded,) = track(walk, "hall", tmp_path / "loaded").notes
+    assert track(walk, "hall", tmp_path / "named", detector="hog").notes == ()
+    assert asked == ["hog", "yolox-tiny", "hog"]
+    assert "reseen models get yolox-nano" in without
+    assert "yolox-tiny" in loaded

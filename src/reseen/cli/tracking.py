@@ -27,7 +27,7 @@ def track(
     *,
     camera: str,
     out: Path,
-    detector: str = "hog",
+    detector: str | None = None,
     detector_input: DetectorInput = None,
     boxes: Path | None = None,
     classes: Annotated[list[int] | None, Parameter(negative="")] = None,
@@ -45,8 +45,9 @@ def track(
         source: A video file, a folder of pictures, or the URL of a camera.
         camera: A name for it.
         out: Folder for the tracklets.
-        detector: hog (built in, needs no download), the path of an ONNX person detector, or
-            package.module:function.
+        detector: hog (built in, needs no download), a detector of `reseen models list` that was
+            loaded, the path of an ONNX person detector, or package.module:function. By default
+            the best that is here.
         detector_input: Order of colours and scale that an ONNX detector wants, where it is not its
             family's.
         boxes: Boxes that another tool found, as MOT text, JSON (COCO too) or CVAT's XML, instead of

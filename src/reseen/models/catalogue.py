@@ -71,7 +71,12 @@ def known(sha256: str) -> Entry | None:
     return next((entry for entry in catalogue().values() if entry.sha256 == sha256), None)
 
 
+def best_loaded(use: str) -> str | None:
+    """The name of the first network of the catalogue for this use that was loaded, if any was."""
+    fitting = [entry for entry in catalogue().values() if entry.address and entry.use == use]
+    return next((entry.name for entry in fitting if entry.path.is_file()), None)
+
+
 def best_trunk() -> str:
-    """The name of the first trunk of the catalogue that was loaded; "lite0" before any was."""
-    trunks = [entry for entry in catalogue().values() if entry.address and entry.use == "trunk"]
-    return next((entry.name for entry in trunks if entry.path.is_file()), "lite0")
+    """The name of the best trunk that is here; "lite0" before any was loaded."""
+    return best_loaded("trunk") or "lite0"

@@ -15,7 +15,7 @@ from reseen.files import claim, locked, read_json, write_json, writing
 from reseen.progress import progress
 from reseen.tracking.cutting import MIN_LENGTH, Crop, Cutter, Growing
 from reseen.tracking.detections import Detections, Detector
-from reseen.tracking.detectors import open_detector
+from reseen.tracking.detectors import best_detector, open_detector
 from reseen.tracking.journal import journalled, settings_of
 from reseen.tracking.mot import GivenBoxes, read_boxes
 from reseen.tracking.preview import check_film, filmed
@@ -55,7 +55,7 @@ class TrackReport:
         boxes_left_out: boxes of a given file that were left out, by reason.
         too_short: people seen in too few frames to become a tracklet.
         still: what never stirred for long and was left out: posters, dummies, bare background.
-        notes: what was told from the numbers of a given file.
+        notes: what was chosen for the user, or told from the numbers of a given file.
     """
 
     source: str
@@ -81,7 +81,7 @@ def track(
     camera: str,
     out: Path,
     *,
-    detector: str | Detector = "hog",
+    detector: str | Detector | None = None,
     detector_input: str | None = None,
     boxes: Path | None = None,
     classes: Sequence[int] | None = None,
@@ -107,7 +107,8 @@ def track(
         source: a video file, a folder of pictures, or the URL of a camera or video.
         camera: its name, of letters, digits, ".", "_" and "-".
         out: an empty or new folder.
-        detector: a name for `open_detector`, or a function from a picture to `Detections`.
+        detector: a name for `open_detector`, or a function from a picture to `Detections`; None
+            takes the best that is here.
         detector_input: colours and scale that an ONNX detector wants; None takes its family's.
         boxes: a file with the people's boxes, as `read_boxes` reads it, instead of a detector.
             Where the boxes have ids, people are not followed anew.
@@ -128,6 +129,10 @@ def track(
     counts = Counts()
     frames = frames_from(source, counts, fps=fps)
     given = None if boxes is None else read_boxes(boxes, classes, first_frame)
+    notes = () if given is None else given.notes
+    if detector is None:
+        detector, about = best_detector()
+        notes = notes if given is not None else (about,)
     settings = settings_of(source, detector, detector_input)
     if isinstance(detector, str) and given is None:
         detector = open_detector(detector, detector_input)
@@ -136,7 +141,7 @@ def track(
         camera=camera,
         out=out,
         expected_frames=expected_frames(source),
-        notes=() if given is None else given.notes,
+        notes=notes,
     )
     with locked(out):
         recording = Recording(source, camera, out, start)
