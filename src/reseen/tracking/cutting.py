@@ -3,6 +3,7 @@
 from collections.abc import Set
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,8 +73,6 @@ class Growing:
 
     def take(self, frame: Frame, box: Boxes, score: float) -> None:
         """Take the next crop, the part of a picture in a box (4,)."""
-        import cv2
-
         height, width = frame.picture.shape[:2]
         picture = _cut(frame.picture, box)
         grey = cv2.cvtColor(cv2.resize(picture, (16, 32)), cv2.COLOR_RGB2GRAY).astype(np.int16)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,8 +89,6 @@ def _intersection(boxes: Boxes, others: Boxes) -> Boxes:
 
 def without_doubles(found: Detections) -> Detections:
     """Keep only the surest of boxes that overlap (non-maximum suppression)."""
-    import cv2
-
     sized = np.column_stack([found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]])
     kept = cv2.dnn.NMSBoxes(
         sized.astype(float).tolist(), found.scores.tolist(), 0.0, LARGEST_OVERLAP

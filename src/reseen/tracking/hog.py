@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,8 +76,6 @@ class HogDetector:
     """
 
     def __init__(self) -> None:
-        import cv2
-
         self._classifier: Any = cv2.HOGDescriptor()
         people: Any = cv2.HOGDescriptor.getDefaultPeopleDetector()
         self._classifier.setSVMDetector(people)
@@ -103,8 +102,6 @@ class HogDetector:
 
     def _compared(self, picture: Picture) -> tuple[Picture, Picture]:
         """The picture, small and grey, and where it differs from the background."""
-        import cv2
-
         height = max(round(picture.shape[0] * SMALL_WIDTH / picture.shape[1]), 1)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         shrunk = cv2.resize(grey, (SMALL_WIDTH, height), interpolation=cv2.INTER_AREA)
@@ -120,8 +117,6 @@ class HogDetector:
 
     def _changed(self, small: Picture) -> Picture:
         """1 where the picture differs from the background, specks taken out and gaps filled."""
-        import cv2
-
         if self._background.shape != small.shape:
             return np.ones_like(small)
         changed: Any = (np.abs(small - self._background) > CHANGE).astype(np.uint8)
@@ -147,8 +142,6 @@ class HogDetector:
 
     def _search_moving(self, picture: Picture, changed: Picture, scale: float) -> Detections:
         """Search what moved; a find of which too little moved is none."""
-        import cv2
-
         _, _, regions, _ = cv2.connectedComponentsWithStats(changed)
         moving = regions[1:, :4] * np.float32(scale)
         moving[:, 2:] += moving[:, :2]
@@ -172,8 +165,6 @@ class HogDetector:
         self, picture: Picture, area: Boxes, scale: float, stride: int, least_margin: float
     ) -> tuple[Boxes, Boxes]:
         """Windows (n, 4) in an area (4,) that the classifier takes for people; margins (n,)."""
-        import cv2
-
         x, y = np.maximum(area[:2].astype(int), 0)
         part = picture[y : int(area[3]) + 1, x : int(area[2]) + 1]
         scaled = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -190,8 +191,6 @@ class OnnxDetector:
 
         Unless stretched, the picture keeps its proportions and lies in the input's upper left.
         """
-        import cv2
-
         scale: Floats = np.divide(self._size, picture.shape[1::-1], dtype=np.float32)
         scale = scale if stretched else np.full(2, scale.min(), np.float32)
         width, height = np.round(np.array(picture.shape[1::-1]) * scale).astype(int)

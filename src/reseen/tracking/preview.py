@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from reseen.errors import ReseenError
 from reseen.files import written_aside
 from reseen.tracking.tracker import Followed, Scene
@@ -52,8 +54,6 @@ def filmed(scenes: Iterator[Scene], path: Path, live: bool) -> Iterator[Scene]:
 
 def _begin(temporary: Path, path: Path, first: Picture, step: float) -> Any:
     """Open a film and write its first picture, (H, W, 3) in blue, green, red."""
-    import cv2
-
     rate = min(max(1 / step if step > 0 else FASTEST, SLOWEST), FASTEST)
     code = cv2.VideoWriter.fourcc(*CODES[path.suffix.lower()])
     film = cv2.VideoWriter(str(temporary), code, rate, (first.shape[1], first.shape[0]))
@@ -70,15 +70,11 @@ def check_film(path: Path) -> None:
 
 
 def _sized(picture: Picture, like: Picture) -> Any:
-    import cv2
-
     return picture if picture.shape == like.shape else cv2.resize(picture, like.shape[1::-1])
 
 
 def _drawn(picture: Picture, people: list[Followed]) -> Any:
     """The picture, blue first, with boxes."""
-    import cv2
-
     shown: Any = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     for one in people:
         left, top, right, bottom = (round(side) for side in one.box.tolist())

@@ -11,6 +11,7 @@ import math
 from collections.abc import Set
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -254,8 +255,6 @@ def _buffered(boxes: Boxes, buffer: float) -> Boxes:
 
 def _look(picture: Picture, box: Boxes) -> Look:
     """Roots of the shares of colours in the inner 60 % of a box's width, length 1."""
-    import cv2
-
     left, top, right, bottom = box
     inset = 0.2 * (right - left)
     rows = slice(min(max(int(top), 0), picture.shape[0] - 1), max(int(bottom), 0) + 1)

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.layout import entries, is_picture
+from reseen.data.pictures import read_picture
 from reseen.errors import ReseenError
 
 Picture = NDArray[np.uint8]
@@ -174,8 +176,6 @@ def _picture_names(folder: Path) -> list[str]:
 
 
 def _folder(folder: Path, counts: Counts, fps: float) -> Iterator[Frame]:
-    from reseen.data.pictures import read_picture
-
     for index, name in enumerate(_picture_names(folder)):
         try:
             picture = read_picture(folder / name)
@@ -185,24 +185,13 @@ def _folder(folder: Path, counts: Counts, fps: float) -> Iterator[Frame]:
             yield Frame(index, index / fps, picture)
 
 
-def _rgb(picture: Any) -> Picture:
-    import cv2
-
-    rgb: Picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    return rgb
-
-
 def _quiet() -> None:
     """Keep warnings of FFmpeg and OpenCV from tearing the progress bar; faults are counted here."""
-    import cv2
-
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 
 def _open_file(path: Path) -> Any:
-    import cv2
-
     if not path.is_file():
         raise ReseenError(f"{path} does not exist; give a video file, a folder or a camera's URL")
     if path.stat().st_size == 0:
@@ -218,8 +207,6 @@ def _open_file(path: Path) -> Any:
 
 
 def _open_url(url: str) -> Any:
-    import cv2
-
     _quiet()
     timeouts = [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, CAMERA_TIMEOUT),
@@ -229,8 +216,6 @@ def _open_url(url: str) -> Any:
 
 
 def _frame_count(capture: Any) -> int | None:
-    import cv2
-
     count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     return int(count) if math.isfinite(count) and count > 0 else None
 
@@ -246,7 +231,7 @@ def _pictures(capture: Any, failures_at_end: int) -> Iterator[tuple[int, Picture
         if not whole:
             failures += 1
             continue
-        yield failures, _rgb(picture)
+        yield failures, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
         read, failures = read + failures + 1, 0
 
 
@@ -254,8 +239,6 @@ def _recording(
     capture: Any, counts: Counts, fps: float, mirror: "Mirror | None" = None
 ) -> Iterator[Frame]:
     """Read a recording to its end; a failed read with frames after it was a broken frame."""
-    import cv2
-
     own_fps = capture.get(cv2.CAP_PROP_FPS)
     step = 1 / own_fps if math.isfinite(own_fps) and 0 < own_fps <= 1000 else 1 / fps
     expected = _frame_count(capture)
@@ -282,8 +265,6 @@ def _mirror(path: Path, capture: Any) -> Mirror | None:
 
     OpenCV only knows turns, and would take a mirror for one.
     """
-    import cv2
-
     mirrored = (one for one in _display_matrices(path) if one[0] * one[3] < one[1] * one[2])
     matrix = next(mirrored, None)
     if matrix is None:
