@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from reseen.data.pictures import Picture
 from reseen.tracking.detections import overlap
 from reseen.tracking.hog import HogDetector
-from reseen.tracking.video import Picture, frames_from
+from reseen.tracking.video import frames_from
 
 
 def noise(seed: int, height: int = 240, width: int = 320) -> Picture:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from reseen.cli import tracking as cli
+from reseen.data.pictures import Picture
 from reseen.data.tracked import boxes_of, load_tracks, tracklets_in
 from reseen.errors import ReseenError
 from reseen.tracking import track as track_module
@@ -20,7 +21,6 @@ from reseen.tracking.detections import Detections
 from reseen.tracking.detectors import DETECTORS
 from reseen.tracking.hog import HogDetector
 from reseen.tracking.track import track
-from reseen.tracking.video import Picture
 
 FPS = 10.0
 FRAMES = 40

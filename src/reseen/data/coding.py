@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.flow import FLOWS, Flow
+from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
-
-Picture = NDArray[np.uint8]
-"""One decoded picture, (H, W, 3) uint8, RGB."""
 
 CHANNELS = ("luma", "blue difference", "red difference", "vertical flow", "horizontal flow")
 HEIGHT, WIDTH = 64, 48

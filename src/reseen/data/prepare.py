@@ -18,10 +18,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.data.coding import FRAME_SHAPE, Picture, known_flow, packed
+from reseen.data.coding import FRAME_SHAPE, known_flow, packed
 from reseen.data.frame_vectors import VIEWS, FrameNetwork, open_network, views_of
 from reseen.data.layout import shortened
-from reseen.data.pictures import read_picture
+from reseen.data.pictures import Picture, read_picture
 from reseen.data.store import (
     FORMAT,
     INDEX_FILE,

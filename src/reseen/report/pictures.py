@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.data.coding import Picture, unpack_pictures
+from reseen.data.coding import unpack_pictures
+from reseen.data.pictures import Picture
 from reseen.data.store import FrameStore
 
 PictureStack = NDArray[np.uint8]

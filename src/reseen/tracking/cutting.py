@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.data.pictures import encode_jpeg
+from reseen.data.pictures import Picture, encode_jpeg
 from reseen.tracking.detections import Boxes
 from reseen.tracking.tracker import Followed
-from reseen.tracking.video import Frame, Picture
+from reseen.tracking.video import Frame
 
 MIN_LENGTH = 8
 """Frames in which a person must be seen to become a tracklet: half a clip of the paper."""

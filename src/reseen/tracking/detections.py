@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
-from reseen.tracking.video import Picture
 
 Boxes = NDArray[np.float32]
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reseen.data.pictures import Picture
 from reseen.tracking.detections import SURE_SCORE, Boxes, Detections, cover, overlap
-from reseen.tracking.video import Picture
 
 SMALL_WIDTH = 192
 """Width in pixels of the picture in which changes are looked for."""

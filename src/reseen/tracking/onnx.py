@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
 from reseen.models.sessions import first_line, open_session
 from reseen.tracking.detections import LEAST_SCORE, Detections, without_doubles
-from reseen.tracking.video import Picture
 
 Floats = NDArray[np.float32]
 Size = tuple[int, int]

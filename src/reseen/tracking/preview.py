@@ -7,10 +7,10 @@ from typing import Any
 
 import cv2
 
+from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
 from reseen.files import written_aside
 from reseen.tracking.tracker import Followed, Scene
-from reseen.tracking.video import Picture
 
 CODES = {".mp4": "mp4v", ".avi": "MJPG"}
 GOLDEN = 0.618

@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reseen.data.pictures import Picture
 from reseen.tracking.detections import LEAST_SCORE, SURE_SCORE, Boxes, Detections, overlap
-from reseen.tracking.video import Frame, Picture
+from reseen.tracking.video import Frame
 
 BUFFERS = (0.3, 0.5)
 """What is added to each side of a box, as a share of its width and height, one after the other."""

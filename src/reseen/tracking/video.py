@@ -13,13 +13,10 @@ from urllib.parse import quote
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from reseen.data.layout import entries, is_picture
-from reseen.data.pictures import read_picture
+from reseen.data.pictures import Picture, read_picture
 from reseen.errors import ReseenError
-
-Picture = NDArray[np.uint8]
 
 FAILURES_AT_END = 100
 """So many failed reads in a row are the end of a recording, unless it says that it has more."""
