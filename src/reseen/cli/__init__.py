@@ -23,6 +23,7 @@ from reseen.cli.gallery import gallery_app, search
 from reseen.cli.identities import calibrate, identify
 from reseen.cli.models import models_app
 from reseen.cli.network import embed, export, train
+from reseen.cli.service import ingest
 from reseen.cli.tracking import track
 from reseen.cli.web import serve
 from reseen.errors import ReseenError
@@ -161,6 +162,7 @@ for command in (
     reproduce,
     export,
     track,
+    ingest,
     models_app,
     gallery_app,
     search,

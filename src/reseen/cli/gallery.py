@@ -66,7 +66,7 @@ def add(
     import time
 
     from reseen.data.tracked import tracklets_in
-    from reseen.gallery.extractors import ColourHistogram, NetworkExtractor
+    from reseen.gallery.extractors import ColourHistogram
 
     tracklets = [replace(each, id=prefix + each.id) for each in tracklets_in(folder, camera)]
     keep_until = None if keep_days is None else time.time() + keep_days * 86_400
@@ -84,10 +84,8 @@ def add(
         )
     save_result(json, added)
     print(f"{gallery}: {added.added:,} added, {added.present:,} were there before")
-    if adapt and isinstance(extractors[0], NetworkExtractor):
-        print_notes(_adapted(opened, extractors[0]))
+    print_notes(caught_up(opened, extractors[0], adapt=adapt))
     print_notes(added.left_out)
-    print_notes(_identified(opened))
     if added.forgotten:
         print_notes(
             [f"{added.forgotten:,} left out because they were forgotten; see --forgotten-too"]
@@ -107,17 +105,6 @@ def add(
                 "none and are left out wherever a time is asked for; see reseen track --start"
             ]
         )
-
-
-def _adapted(gallery: "Gallery", extractor: "extractors.NetworkExtractor") -> list[str]:
-    """Adapt what was added; what to say about it."""
-    from reseen.gallery.adapting import keep_up
-
-    try:
-        adaptation = keep_up(gallery, extractor)
-    except ReseenError as error:
-        return [f"not adapted: {error}"]
-    return [] if adaptation is None else [f"searches take the adapted {adaptation.model}"]
 
 
 @gallery_app.command
@@ -148,18 +135,30 @@ def adapt(gallery: GalleryPlace, *, model: Extractor = None, style: Style = None
     )
 
 
-def _identified(gallery: "Gallery") -> list[str]:
-    """Where people are identified already, let the new tracklets join them."""
+def caught_up(
+    gallery: "Gallery", extractor: "extractors.Extractor", *, adapt: bool = True
+) -> list[str]:
+    """Adapt what was added, and let it join the people; what to say about it."""
+    from reseen.gallery.adapting import keep_up
+    from reseen.gallery.extractors import NetworkExtractor
     from reseen.gallery.identities import Identities
 
+    notes = []
+    if adapt and isinstance(extractor, NetworkExtractor):
+        try:
+            adaptation = keep_up(gallery, extractor)
+            notes += [f"searches take the adapted {adaptation.model}"] if adaptation else []
+        except ReseenError as error:
+            notes.append(f"not adapted: {error}")
     if not gallery.members.all():
-        return []
+        return notes
     try:
         joined = Identities(gallery).catch_up()
     except ReseenError as error:
-        return [f"the new tracklets belong to nobody yet: {error}"]
+        return [*notes, f"the new tracklets belong to nobody yet: {error}"]
     alone = sum(member.probability is None for member in joined)
-    return [f"looked at {len(joined):,} tracklets to see who is new: {alone:,} of them are alone"]
+    looked = f"looked at {len(joined):,} tracklets to see who is new: {alone:,} of them are alone"
+    return [*notes, looked]
 
 
 @gallery_app.command(name="list")
@@ -272,6 +271,18 @@ def forget(
                 "opened; --now does it at once"
             ]
         )
+
+
+@gallery_app.command
+def failures(gallery: GalleryPlace, *, json: Json = None) -> None:
+    """List the videos that `ingest` could not take in, and why.
+
+    They are tried again when they are ingested again, and leave this list once they are in.
+    """
+    found = open_gallery(gallery).videos.failures()
+    save_result(json, [asdict(failure) for failure in found])
+    rows = [(each.source, each.camera, show(each.time), each.error) for each in found]
+    print_table(make_table(f"{len(rows):,} failures", ("video", "camera", "at", "why"), rows))
 
 
 @gallery_app.command

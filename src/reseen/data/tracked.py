@@ -1,9 +1,9 @@
 """Tracklets on disk: what `track` wrote into a folder, and folders of pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -11,6 +11,8 @@ from reseen.data.layout import entries, is_picture
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
 from reseen.files import read_as
+
+Kind = TypeVar("Kind")
 
 TRACKLETS_FILE = "tracklets.json"
 """What `track` writes at the very end of a folder of tracklets."""
@@ -100,17 +102,21 @@ def _loaded(out: Path, entry: _Entry, begun: float, camera: str | None) -> Track
     if len(files) < entry.crops:
         raise ReseenError(f"{folder} holds {len(files)} of {entry.crops} crops")
     cut = {f"{frame:06d}" for frame in entry.cut}
-    whole = [name for name in files if Path(name).stem not in cut]
-    if len(whole) >= max(LEAST_WHOLE, LEAST_WHOLE_SHARE * len(files)):
-        files = whole
     return Tracklet(
         id=entry.id,
         camera=camera or entry.camera,
         start=begun + entry.start_seconds,
         end=begun + entry.end_seconds,
         source=entry.source,
-        paths=tuple(folder / file for file in files),
+        paths=tuple(folder / file for file in bodies(files, lambda name: Path(name).stem in cut)),
     )
+
+
+def bodies(crops: Sequence[Kind], is_cut: Callable[[Kind], bool]) -> list[Kind]:
+    """The crops that show a whole body; all of them where these are too few."""
+    whole = [crop for crop in crops if not is_cut(crop)]
+    enough = len(whole) >= max(LEAST_WHOLE, LEAST_WHOLE_SHARE * len(crops))
+    return whole if enough else list(crops)
 
 
 def _in_folder(root: Path, folder: Path, files: list[str], camera: str | None) -> Tracklet:

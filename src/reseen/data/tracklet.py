@@ -34,7 +34,8 @@ class Tracklet:
         start, end: when the person was seen, in seconds: since 1970 where the recording's
             start is known, else since its beginning. None where nothing is known.
         source: the video or folder that it comes from.
-        paths: the crops' files; never empty.
+        paths: the crops' files; empty where they were never written.
+        contents: what the files would hold, where they were never written.
     """
 
     id: str
@@ -43,19 +44,22 @@ class Tracklet:
     end: float | None
     source: str
     paths: tuple[Path, ...]
+    contents: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.id or not self.camera:
             raise ReseenError(f"a tracklet of {self.source} has no id or no camera")
-        if not self.paths:
+        if not self.paths and not self.contents:
             raise ReseenError(f"tracklet {self.id} of {self.source} has no picture")
         if self.start is not None and self.end is not None and self.end < self.start:
             raise ReseenError(f"tracklet {self.id} of {self.source} ends before it starts")
 
     @property
     def pictures(self) -> Pictures:
-        """The crops, read from disk when asked for."""
-        return Pictures(self.paths)
+        """The crops, read or unpacked when asked for."""
+        return Pictures(
+            self.paths or tuple((each, f"a crop of {self.id}") for each in self.contents)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ from reseen.gallery.table import (
     conditions,
     schema_of,
 )
+from reseen.gallery.videos import NAME as VIDEOS
+from reseen.gallery.videos import Videos
 from reseen.progress import Advance
 from reseen.times import DATED_FROM
 
@@ -77,6 +79,7 @@ class Gallery:
         settings: what all who use it agree on: retention and calibrations.
         labels: what people said about pairs.
         members: which tracklet belongs to which identity.
+        videos: which videos are in it, and which could not be taken in.
         writable: whether more than reading is possible; where not, nothing is logged either.
     """
 
@@ -87,6 +90,7 @@ class Gallery:
         self.settings, self.labels = Settings(self._database), Labels(self._database)
         self._forgetting = Forgetting(self._database, self.settings)
         self.members = Members(self._database)
+        self.videos = Videos(self._database)
         self.writable = self._database.writable
 
     @classmethod
@@ -113,7 +117,8 @@ class Gallery:
         elif not folder.is_dir():
             raise ReseenError(f"there is no gallery at {folder}; add tracklets to make one")
         gallery = cls(uri, folder)
-        if gallery._database.find(TRACKLETS) is None and not create:
+        empty = gallery._database.find(TRACKLETS) is None and not gallery.videos.failures()
+        if empty and not create:
             raise ReseenError(f"there is no gallery at {uri}; add tracklets to make one")
         if gallery.writable:
             gallery.digest("")  # makes the salt
@@ -274,7 +279,7 @@ class Gallery:
     def optimise(self) -> None:
         """Merge files and index what is searched by, when enough has been added."""
         for name in self._database.names():
-            if name == TRACKLETS or name.startswith(EMBEDDINGS):
+            if name in (TRACKLETS, VIDEOS) or name.startswith(EMBEDDINGS):
                 self._database.existing(name).optimise()
 
     # Looking

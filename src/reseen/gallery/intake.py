@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,13 +87,16 @@ def content_digest(tracklet: Tracklet) -> str:
         ReseenError: one cannot be read.
     """
     digest = hashlib.sha256()
-    for path in tracklet.paths:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ReseenError(f"{path} cannot be read: {error.strerror}") from error
+    for content in tracklet.contents or map(_content, tracklet.paths):
         digest.update(len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ReseenError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _digests(batch: Sequence[Tracklet]) -> tuple[dict[Tracklet, str], list[str]]:
@@ -141,7 +145,7 @@ class _Known:
     def id_of(self, tracklet: Tracklet, digest: str) -> str | None:
         """The id of the same content from the same place; None where it is new."""
         place = tracklet.camera, tracklet.start, tracklet.end
-        older = (tracklet.id, len(tracklet.paths), *place)
+        older = (tracklet.id, len(tracklet.pictures), *place)
         return self._places.get((digest, *place)) or self._places.get(older)
 
     def missing(self, id: str | None) -> tuple[Extractor, ...]:
@@ -211,8 +215,11 @@ def _columns(group: Sequence[_New], thumbnails: Sequence[bytes]) -> NewTracklets
         sources=[tracklet.source for tracklet in tracklets],
         starts=[tracklet.start for tracklet in tracklets],
         ends=[tracklet.end for tracklet in tracklets],
-        frames=[len(tracklet.paths) for tracklet in tracklets],
+        frames=[len(tracklet.pictures) for tracklet in tracklets],
         thumbnails=thumbnails,
-        crops=[str(tracklet.paths[0].parent.resolve()) for tracklet in tracklets],
+        crops=[
+            str(tracklet.paths[0].parent.resolve()) if tracklet.paths else None
+            for tracklet in tracklets
+        ],
         digests=[each.digest for each in group],
     )

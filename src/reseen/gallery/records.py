@@ -105,7 +105,7 @@ class NewTracklets:
         starts, ends: (M,) seconds or None.
         frames: (M,) numbers of crops.
         thumbnails: (M,) JPEG strips; None where there are no pictures.
-        crops: (M,) folders of the crops; None where there are none.
+        crops: (M,) folders of the crops; None where there are none on disk.
         digests: (M,) what the crops' content comes down to; None where there are none.
     """
 
@@ -116,7 +116,7 @@ class NewTracklets:
     ends: Sequence[float | None]
     frames: Sequence[int]
     thumbnails: Sequence[bytes] | None = None
-    crops: Sequence[str] | None = None
+    crops: Sequence[str | None] | None = None
     digests: Sequence[str] | None = None
 
 

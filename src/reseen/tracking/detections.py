@@ -62,6 +62,17 @@ Detector = Callable[[Picture], Detections]
 """Takes a picture, (H, W, 3) uint8 RGB; gives the people in it."""
 
 
+def checked(found: object) -> Detections:
+    """What a detector gave.
+
+    Raises:
+        ReseenError: it is something else than `Detections`.
+    """
+    if not isinstance(found, Detections):
+        raise ReseenError(f"the detector gave {type(found).__name__}; it must give Detections")
+    return found
+
+
 def overlap(boxes: Boxes, others: Boxes) -> Boxes:
     """Intersection over union of boxes (n, 4) with others (m, 4): (n, m), from 0 to 1."""
     shared = _intersection(boxes, others)

@@ -7,7 +7,7 @@ from typing import Any
 
 from reseen.errors import ReseenError
 from reseen.files import writing
-from reseen.tracking.detections import Detections, Detector
+from reseen.tracking.detections import Detections, Detector, checked
 from reseen.tracking.video import Frame, is_url, without_password
 
 
@@ -44,9 +44,7 @@ def journalled(
             if replay is not None:
                 replay(frame.picture, found)
             return found
-        found = detect(frame.picture)
-        if not isinstance(found, Detections):
-            raise ReseenError(f"the detector gave {type(found).__name__}; it must give Detections")
+        found = checked(detect(frame.picture))
         if settings["detector"]:
             line = [frame.index, found.boxes.tolist(), found.scores.tolist()]
             with writing(journal), journal.open("a", encoding="utf-8") as file:

@@ -170,9 +170,18 @@ def track(
     return report
 
 
-def _check(camera: str, fps: float, min_length: int) -> None:
+def check_camera(camera: str) -> None:
+    """Check that a text can name a camera.
+
+    Raises:
+        ReseenError: it cannot.
+    """
     if not re.fullmatch(r"\w[\w.-]*", camera):
         raise ReseenError(f"{camera!r} cannot name a camera; use letters, digits, '.', '_' and '-'")
+
+
+def _check(camera: str, fps: float, min_length: int) -> None:
+    check_camera(camera)
     if not 0 < fps < math.inf:
         raise ReseenError(f"{fps} frames per second are not possible; give a number above 0")
     if min_length < 1:

@@ -1,0 +1,149 @@
+"""The command from video files into a gallery."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from reseen.cli.gallery import caught_up, chosen_extractor, open_gallery
+from reseen.cli.options import Extractor, Json, Style, save_result, time_option, within
+from reseen.cli.tracking import DetectorInput, Start
+from reseen.errors import ReseenError
+from reseen.progress import print_notes
+from reseen.times import is_dated, show
+
+if TYPE_CHECKING:
+    from reseen.service.names import Video
+
+From = Annotated[
+    float | None,
+    time_option("Only from then on: 0:02:05 into each recording, or 2026-05-01 12:00."),
+]
+To = Annotated[float | None, time_option("Only up to then.")]
+NAMED = 3
+"""Files that are named where many do not fit."""
+
+
+def ingest(
+    videos: list[Path],
+    *,
+    gallery: Annotated[str, Parameter(help="The gallery's folder or object-store URL.")],
+    camera: str | None = None,
+    camera_from: str | None = None,
+    start: Start = None,
+    from_: Annotated[From, Parameter(name="--from")] = None,
+    to: To = None,
+    every: Annotated[int, within(1)] = 1,
+    detector: str = "hog",
+    detector_input: DetectorInput = None,
+    min_length: Annotated[int, within(1)] = 8,
+    model: Extractor = None,
+    style: Style = None,
+    keep_crops: Path | None = None,
+    heads: bool = False,
+    json: Json = None,
+) -> int:
+    """Take the people of videos into a gallery in one pass.
+
+    Killed and called again, it goes on where it was. A video that cannot be read ends nothing: see
+    `reseen gallery failures`. The exit code is 1 where there was one.
+
+    Args:
+        videos: Video files.
+        camera: The camera's name, where the files' names do not tell.
+        camera_from: How the files are named: '{camera}_{start}.mp4', or with folders
+            '{camera}/*/{start}.mkv'; * stands for anything.
+        every: Look at every so manieth frame.
+        detector: hog (built in, needs no download), the path of an ONNX person detector, or
+            package.module:function.
+        detector_input: Order of colours and scale that an ONNX detector wants, where it is not its
+            family's.
+        min_length: Who is seen in fewer frames is left out.
+        keep_crops: Folder for the crops, a folder for each video as `reseen track` writes them;
+            without it no crop is written.
+        heads: Store thumbnails with heads as they are; they are pixelated otherwise.
+    """
+    from reseen.gallery.extractors import ColourHistogram
+    from reseen.service.ingest import Settings, ingest
+
+    if from_ is not None and to is not None and is_dated(from_) == is_dated(to) and to < from_:
+        raise ReseenError(f"--to {show(to)} is before --from {show(from_)}")
+    found = _recordings(videos, camera, camera_from, start)
+    settings = Settings(detector, detector_input, from_, to, every, min_length)
+    opened = open_gallery(gallery, create=True)
+    extractors = (chosen_extractor(opened, model, style, adapted=False), ColourHistogram())
+    embedding = {each.model_id: each for each in extractors}
+    print_notes([f"people are found by {detector} and embedded by {', '.join(embedding)}"])
+    done = ingest(
+        opened,
+        found,
+        list(embedding.values()),
+        settings,
+        keep_crops=keep_crops,
+        pixelate_heads=not heads,
+    )
+    save_result(json, done)
+    print(
+        f"{gallery}: {done.videos:,} videos, {done.frames:,} frames, {done.added:,} tracklets added"
+    )
+    counts = {
+        "videos that were in the gallery before": done.before,
+        "videos that could not be read; see reseen gallery failures": done.failed,
+        "files whose names do not fit": len(videos) - len(found),
+        "tracklets that were there before": done.present,
+        "tracklets left out because they were forgotten": done.forgotten,
+        "broken frames skipped": done.broken_frames,
+        "people seen in too few frames": done.too_short,
+        "left out because they never stirred": done.still,
+    }
+    print_notes(caught_up(opened, extractors[0]) if done.added else [])
+    print_notes([f"{what}: {count:,}" for what, count in counts.items() if count])
+    print_notes(f"{source} ends before its time" for source in done.cut_off)
+    print_notes(done.left_out)
+    return int(done.failed > 0)
+
+
+def _recordings(
+    paths: Sequence[Path], camera: str | None, pattern: str | None, start: float | None
+) -> "list[Video]":
+    """What the files are said to be, or their names say; tells what was understood."""
+    from reseen.service.names import NamePattern, Video
+    from reseen.tracking.track import check_camera
+
+    if start is not None and not is_dated(start):
+        raise ReseenError(f"--start {show(start)} is no date; write 2026-05-01 12:00")
+    if start is not None and (pattern is not None or len(paths) > 1):
+        raise ReseenError(
+            "--start is one recording's; for several, say how their names tell it, such as "
+            "--camera-from '{camera}_{start}.mp4'"
+        )
+    named = NamePattern(pattern) if pattern is not None else None
+    if (camera is None) != (named is not None and named.names_camera):
+        raise ReseenError(
+            "name the camera, --camera NAME, or say how the files' names tell it, such as "
+            "--camera-from '{camera}_{start}.mp4'; not both"
+        )
+    if camera is not None:
+        check_camera(camera)
+    absolute = [path.resolve() for path in paths]
+    if named is None:
+        return [Video(path, camera or "", start) for path in absolute]
+    understood = [named.understand(path, camera) for path in absolute]
+    strange = [path.name for path, each in zip(paths, understood, strict=True) if each is None]
+    found = [each for each in understood if each is not None]
+    some = ", ".join(strange[:NAMED]) + (", …" if len(strange) > NAMED else "")
+    if not found:
+        raise ReseenError(f"no file's name fits {pattern}: {some}")
+    cameras = Counter(each.camera for each in found)
+    listed = ", ".join(f"{name} ({count:,})" for name, count in sorted(cameras.items()))
+    first = found[0]
+    print_notes(
+        [
+            f"cameras and their videos: {listed}",
+            f"{first.path.name} is of {first.camera} from {show(first.start)}",
+            *([f"{len(strange):,} do not fit {pattern} and are left out: {some}"] if some else []),
+        ]
+    )
+    return found

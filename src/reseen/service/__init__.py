@@ -1,0 +1,1 @@
+"""From cameras and video files into a gallery, in one pass."""

@@ -1,0 +1,308 @@
+"""Videos into a gallery in one pass: the same as in two, whatever happens on the way."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reseen.cli import run
+from reseen.data.tracked import tracklets_in
+from reseen.errors import ReseenError
+from reseen.gallery.crops import delete_crops
+from reseen.gallery.extractors import ColourHistogram
+from reseen.gallery.gallery import Gallery, matrix
+from reseen.gallery.records import Filter
+from reseen.gallery.table import VECTOR
+from reseen.service import ingest as module
+from reseen.service.ingest import Settings, ingest
+from reseen.service.names import Video
+from reseen.tracking.track import track
+from tests.service import blocks
+
+BLOCKS = Settings(detector="tests.service.blocks:find")
+STRIPES = [ColourHistogram()]
+NOON = 1_777_636_800.0
+
+
+@pytest.fixture
+def videos(tmp_path) -> list[Video]:
+    """Two cameras' recordings, the second with a date."""
+    hall, door = (
+        blocks.film(tmp_path / "v" / "hall.avi"),
+        blocks.film(tmp_path / "v" / "door.avi", 9),
+    )
+    return [Video(hall, "hall"), Video(door, "door", NOON)]
+
+
+def held(gallery: Gallery) -> dict[str, tuple]:
+    """All that a gallery holds of each tracklet but when it was added."""
+    ids = [entry.id for entry in gallery.entries()]
+    strips = gallery.thumbnails(ids)
+    vectors = {
+        id: vector.tobytes()
+        for batch in gallery.embeddings("stripes")
+        for id, vector in zip(batch["id"].to_pylist(), matrix(batch[VECTOR]), strict=True)
+    }
+    assert len(ids) == len(set(ids)) == len(vectors)
+    return {
+        entry.id: (replace(entry, added=0.0), strips[entry.id], vectors[entry.id])
+        for entry in gallery.entries()
+    }
+
+
+def test_one_pass_gives_what_two_give(videos, tmp_path):
+    gallery = Gallery.open(tmp_path / "one", create=True)
+    done = ingest(gallery, videos, STRIPES, BLOCKS)
+    assert (done.videos, done.frames, done.added, done.present) == (2, 80, 4, 0)
+    assert not list(tmp_path.rglob("*.jpg"))
+
+    other = Gallery.open(tmp_path / "two", create=True)
+    for number, video in enumerate(videos):
+        out = tmp_path / f"tracked{number}"
+        start = None if video.start is None else module.datetime.fromtimestamp(NOON, module.UTC)
+        track(video.path, video.camera, out, detector=blocks.find, start=start)
+        other.add(tracklets_in(out), STRIPES)
+        # What came in one way is known when it comes the other way.
+        assert gallery.add(tracklets_in(out), STRIPES).present == 2
+    one, two = held(gallery), held(other)
+    assert {id: (replace(row[0], crops=None), *row[1:]) for id, row in two.items()} == one
+    assert sorted(one) == [
+        "door-20260501T120000Z-000001",
+        "door-20260501T120000Z-000002",
+        "hall-hall-000001",
+        "hall-hall-000002",
+    ]
+    assert ingest(gallery, videos, STRIPES, BLOCKS).before == 2
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from reseen.gallery.extractors import ColourHistogram
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.table import Table
+from reseen.service.ingest import Settings, ingest
+from reseen.service.names import Video
+
+place, keep, detector, inserts, *paths = sys.argv[1:]
+gallery = Gallery.open(place, create=True)
+insert, left = Table.insert, [int(inserts)]
+
+def counted(*given):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return insert(*given)
+
+Table.insert = counted
+videos = [Video(Path(path), Path(path).stem) for path in paths]
+ingest(gallery, videos, [ColourHistogram()], Settings(detector), keep_crops=Path(keep))
+"""
+
+
+@pytest.mark.parametrize("inserts", [0, 1, 2, 3, 5])
+def test_killed_before_any_commit_it_goes_on_to_the_same_end(videos, tmp_path, inserts):
+    """Each video has three: tracklets, embeddings, and the row that says it is all there."""
+    videos = [replace(video, start=None) for video in videos]
+    for name, stops in (("killed", True), ("whole", False)):
+        place, keep = tmp_path / name, tmp_path / f"{name} crops"
+        words = [
+            str(word)
+            for word in (place, keep, BLOCKS.detector, inserts, *(each.path for each in videos))
+        ]
+        if stops:
+            program = [sys.executable, "-c", KILLED, *words]
+            assert subprocess.run(program, cwd=Path(__file__).parents[2]).returncode == -9
+            assert Gallery.open(place).count() == 2 * ((inserts + 2) // 3)
+        done = ingest(Gallery.open(place, create=True), videos, STRIPES, BLOCKS, keep_crops=keep)
+        assert done.before == (inserts // 3 if stops else 0)
+    killed, whole = (held(Gallery.open(tmp_path / name)) for name in ("killed", "whole"))
+    assert sorted(killed) == sorted(whole)
+    for id, (entry, *rest) in whole.items():
+        assert [Path(entry.crops).name, *rest] == [id, *killed[id][1:]]
+    files = [
+        {
+            str(path.relative_to(tmp_path / f"{name} crops")): sha256(path.read_bytes()).digest()
+            for path in (tmp_path / f"{name} crops").rglob("*.jpg")
+        }
+        for name in ("killed", "whole")
+    ]
+    assert files[0] == files[1]
+    assert len(files[0]) == 120
+
+
+def test_kept_crops_go_when_their_tracklet_is_forgotten(videos, tmp_path):
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    ingest(gallery, videos, STRIPES, BLOCKS, keep_crops=tmp_path / "crops")
+    (red,) = (entry for entry in gallery.entries(Filter(camera="hall")) if entry.frames == 40)
+    gallery.forget(Filter((red.id,)))
+    assert delete_crops(Path(red.crops))
+    assert not Path(red.crops).exists()
+    (folder,) = (tmp_path / "crops").glob("hall-*")
+    assert [tracklet.id for tracklet in tracklets_in(folder)] == ["hall-hall-000002"]
+    assert {line.split(",")[1] for line in (folder / "tracks.txt").read_text().splitlines()} == {
+        "2"
+    }
+
+
+def test_what_was_forgotten_before_it_goes_on_comes_back_nowhere(videos, tmp_path, monkeypatch):
+    gallery = Gallery.open(tmp_path / "g", create=True)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gallery.videos, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(gallery, videos[:1], STRIPES, BLOCKS, keep_crops=tmp_path / "crops")
+    gallery.forget(Filter(("hall-hall-000001",)))
+    done = ingest(gallery, videos[:1], STRIPES, BLOCKS, keep_crops=tmp_path / "crops")
+    assert (done.forgotten, done.present) == (1, 1)
+    kept = {path.parent.name for path in (tmp_path / "crops").rglob("*.jpg")}
+    assert kept == {"hall-hall-000002"}
+
+
+def test_a_broken_video_ends_nothing_and_is_tried_again(videos, tmp_path):
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    broken, missing = tmp_path / "v" / "broken.avi", tmp_path / "v" / "missing.avi"
+    broken.write_bytes(b"RIFF" + bytes(500))
+    every = [Video(broken, "yard"), Video(missing, "yard"), *videos]
+    done = ingest(gallery, every, STRIPES, BLOCKS)
+    assert (done.videos, done.failed, done.added) == (2, 2, 4)
+    failures = {Path(each.source).name: each for each in gallery.videos.failures()}
+    assert sorted(failures) == ["broken.avi", "missing.avi"]
+    assert "not a video" in failures["broken.avi"].error
+    assert "No such file" in failures["missing.avi"].error
+
+    blocks.film(broken, 17)
+    done = ingest(gallery, every, STRIPES, BLOCKS)
+    assert (done.videos, done.before, done.failed, done.added) == (1, 2, 1, 2)
+    assert [Path(each.source).name for each in gallery.videos.failures()] == ["missing.avi"]
+
+
+def test_a_video_that_grows_while_it_is_read_is_not_taken_for_whole(videos, tmp_path, monkeypatch):
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    path, find = videos[0].path, blocks.find
+
+    def growing(picture):
+        with path.open("ab") as file:
+            file.write(b"more")
+        return find(picture)
+
+    monkeypatch.setattr(blocks, "find", growing)
+    assert ingest(gallery, videos[:1], STRIPES, BLOCKS).failed == 1
+    assert "changed while it was read" in gallery.videos.failures()[0].error
+    monkeypatch.undo()
+    done = ingest(gallery, videos[:1], STRIPES, BLOCKS)
+    assert (done.videos, done.added, done.present) == (1, 0, 2)
+    assert gallery.videos.failures() == []
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "every", "frames", "times"),
+    [
+        (None, None, 2, 20, [(0.0, 3.8), (1.0, 2.8)]),
+        (0.95, None, 1, 30, [(1.0, 2.9), (1.0, 3.9)]),
+        (None, 1.95, 1, 20, [(0.0, 1.9), (1.0, 1.9)]),
+        (1.45, 2.55, 1, 11, [(1.5, 2.5), (1.5, 2.5)]),
+    ],
+)
+def test_only_the_frames_asked_for_are_looked_at(
+    videos, tmp_path, first, last, every, frames, times
+):
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    asked = replace(BLOCKS, first=first, last=last, every=every)
+    done = ingest(gallery, videos[:1], STRIPES, asked)
+    assert gallery.videos.done([]) == set()
+    found = sorted((entry.start, entry.end) for entry in gallery.entries())
+    np.testing.assert_allclose(found, times, atol=0.01)
+    assert (done.videos, done.frames) == (1, frames)
+    # The same video, asked for something else, is another task.
+    assert ingest(gallery, videos[:1], STRIPES, replace(asked, min_length=50)).before == 0
+
+
+def test_a_date_needs_a_recording_that_has_one(videos, tmp_path):
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    asked = replace(BLOCKS, first=NOON + 1.45)
+    with pytest.raises(ReseenError, match=r"hall.avi has no date"):
+        ingest(gallery, videos, STRIPES, asked)
+    ingest(gallery, videos[1:], STRIPES, asked)
+    starts = [entry.start for entry in gallery.entries()]
+    np.testing.assert_allclose(starts, [NOON + 1.5] * 2, atol=0.01)
+
+
+def test_who_stays_for_long_costs_bounded_memory(videos, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST_CROPS", 25)
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    ingest(gallery, videos[:1], STRIPES, BLOCKS, keep_crops=tmp_path / "crops")
+    assert sorted(entry.frames for entry in gallery.entries()) == [20, 20]  # 40 halved, and 20
+    (folder,) = (tmp_path / "crops").iterdir()
+    assert gallery.add(tracklets_in(folder), STRIPES).present == 2
+
+
+# The command
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("hall_20260501T120000Z", "door_20260501T130000Z", "holiday"):
+        blocks.film(tmp_path / f"{name}.avi", len(name))
+    return tmp_path
+
+
+def told(capsys, *words: object) -> tuple[int, str, str]:
+    code = run([str(word) for word in words])
+    return code, *capsys.readouterr()
+
+
+def test_the_command_says_what_it_understood(here, capsys):
+    files = sorted(here.glob("*.avi"))
+    words = ["ingest", *files, "--gallery", "g", "--model", "stripes"]
+    words += ["--detector", BLOCKS.detector, "--camera-from", "{camera}_{start}.avi"]
+    code, out, err = told(capsys, *words)
+    assert (code, out) == (0, "g: 2 videos, 80 frames, 4 tracklets added\n")
+    assert "cameras and their videos: door (1), hall (1)" in err
+    assert "1 do not fit {camera}_{start}.avi and are left out: holiday.avi" in err
+    assert "people are found by tests.service.blocks:find and embedded by stripes" in err
+    assert (here / "g").stat().st_mode & 0o777 == 0o700
+    assert len(Gallery.open("g").entries(Filter(camera="door", start=NOON + 3600))) == 2
+
+
+def test_the_command_lists_failures(here, capsys):
+    (here / "empty.avi").touch()
+    words = ["ingest", "empty.avi", "--gallery", "g", "--camera", "hall", "--model", "stripes"]
+    code, out, err = told(capsys, *words, "--keep-crops", "crops")
+    assert (code, out) == (1, "g: 0 videos, 0 frames, 0 tracklets added\n")
+    assert "left out: " in err
+    assert "is empty; is the copy finished?" in err
+    code, out, _ = told(capsys, "gallery", "failures", "g")
+    assert code == 0
+    assert "empty.avi" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name the camera"),
+        (["--camera", "a", "--camera-from", "{camera}.avi"], "not both"),
+        (["--camera", "a b"], "cannot name a camera"),
+        (["--camera-from", "{camera}.mkv"], "no file's name fits {camera}.mkv: holiday.avi"),
+        (["--camera", "a", "--start", "0:05"], "--start 0:00:05.0 is no date"),
+        (["--camera-from", "{camera}.avi", "--start", "2026-05-01"], "--start is one recording's"),
+        (["--camera", "a", "--from", "0:05", "--to", "0:01"], "is before --from"),
+        (["--camera", "a", "--from", "2026-05-01 12:00"], "has no date"),
+        (["--camera", "a", "--detector", "nobody"], "no detector is called nobody"),
+        (["--camera", "a", "--every", "0"], "1 or more"),
+    ],
+)
+def test_mistakes_are_one_line(here, capsys, words, said):
+    words = ["ingest", "holiday.avi", "--gallery", "g", "--model", "stripes", *words]
+    code, out, err = told(capsys, *words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
