@@ -1,6 +1,7 @@
 """The site from docs/ builds, loads nothing from elsewhere, and shows commands that exist."""
 
 import re
+import shlex
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -74,7 +75,7 @@ def commands(page: Path) -> list[str]:
 @pytest.mark.parametrize("line", sorted({line for page in PAGES for line in commands(page)}))
 def test_every_command_of_the_docs_parses(line):
     for part in line.split(" && "):
-        tokens = part.split()[1:]
+        tokens = shlex.split(part)[1:]
         command, _, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
         assert not ignored
         assert command.__name__.rstrip("_") in part.replace("-", "_")
