@@ -1,3 +1,5 @@
+import cv2
+import numpy as np
 import pytest
 
 from reseen.gallery.records import EVERYTHING, Filter
@@ -40,6 +42,12 @@ def test_looks_up_one_tracklet_and_its_thumbnail(client, gallery):
     thumbnail = client.get("/api/thumbnail", params={"id": "north/ada"})
     assert thumbnail.headers["content-type"] == "image/jpeg"
     assert thumbnail.content == gallery.thumbnails(["north/ada"])["north/ada"]
+    still = client.get("/api/thumbnail", params={"id": "north/ada", "still": 1})
+    first = cv2.imdecode(np.frombuffer(still.content, np.uint8), cv2.IMREAD_COLOR)
+    whole = cv2.imdecode(np.frombuffer(thumbnail.content, np.uint8), cv2.IMREAD_COLOR)
+    assert first.shape == (96, 48, 3)
+    assert np.abs(first.astype(int) - whole[:, :48]).mean() < 3  # JPEG twice
+    assert len(still.content) < len(thumbnail.content) / 3
 
 
 @pytest.mark.parametrize(
@@ -130,7 +138,7 @@ def test_bad_parameters_are_named(client, path, asked):
 
 def test_the_description_is_complete_and_needs_nothing_from_elsewhere(client):
     described = client.get("/api/openapi.json").json()
-    names = ("stats", "tracklets", "tracklet", "thumbnail", "matches", "search", "review")
+    names = ("stats", "tracklets", "tracklet", "thumbnail", "matches", "search", "review", "people")
     labels = ("labels", "labels.csv")
     assert set(described["paths"]) == {f"/api/{name}" for name in (*names, *labels)}
     for path in described["paths"].values():

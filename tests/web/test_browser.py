@@ -37,6 +37,7 @@ PAGES = (
     "/labels",
     "/pictures",
     "/about",
+    "/people",
     "/review",
     "/nowhere",
 )
@@ -220,6 +221,25 @@ def test_ten_decisions_take_ten_keystrokes(user, gallery):
     assert len(gallery.labels.all()) == 9
 
 
+def test_people_are_merged_named_split_and_exported(user, gallery):
+    user.open("/people")
+    assert len(user.browser.find_elements(By.CSS_SELECTOR, ".card")) == 6
+    user.find(".card").click()
+    user.find(".rename")
+    user.follow("Merge")
+    assert len(user.browser.find_elements(By.CSS_SELECTOR, ".timeline rect")) == 2
+    user.find("#name").send_keys("Ada <L.>")
+    user.follow("Name")
+    assert user.asked == {"identity": "Ada <L.>"}
+    user.follow("All are the same person")
+    assert len(user.browser.find_elements(By.CSS_SELECTOR, ".match.right")) == 2
+    sheet = user.find("a[download]").get_attribute("href")
+    assert "identity=Ada" in sheet
+    user.follow("Someone else")
+    assert len(gallery.members.belonging_to(["Ada <L.>"])) == 1
+    assert len({member.identity for member in gallery.members.all()}) == 6
+
+
 def test_keys_are_letters_where_somebody_types(user, gallery):
     user.open("/review")
     user.run("document.querySelector('main').append(document.createElement('textarea'))")
@@ -311,16 +331,27 @@ def luminance(colour):
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_pictures_move_unless_held_still(user):
+def test_large_pictures_move_unless_held_still(user):
     user.open("/tracklet?id=north/ada")
-    assert user.find(".film img").value_of_css_property("animation-name") == "walk"
+    assert user.find(".moving img").value_of_css_property("animation-name") == "walk"
     user.click("#still")
-    assert user.find(".film img").value_of_css_property("animation-name") == "none"
-    user.open("/tracklets")
+    assert user.find(".moving img").value_of_css_property("animation-name") == "none"
+    user.open("/compare?id=north/ada&match=south/ada")
     assert user.find("#still").is_selected()
     user.click("#still")
     user.look_through(DESKTOP, prefers_reduced_motion="reduce")
-    assert user.find(".film img").value_of_css_property("animation-name") == "none"
+    assert user.find(".moving img").value_of_css_property("animation-name") == "none"
+
+
+def test_cards_are_still_until_pointed_at_and_load_no_more_than_is_seen(user):
+    fetched = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+    WebDriverWait(user.browser, 20).until(lambda _: len(user.run(fetched)) == 6)
+    assert all("still=1" in name for name in user.run(fetched))
+    assert not user.sees(".strip")
+    ActionChains(user.browser).move_to_element(user.find(".card")).perform()
+    assert user.sees(".strip")
+    assert not user.sees(".first")
+    WebDriverWait(user.browser, 20).until(lambda _: len(user.run(fetched)) == 7)
 
 
 def test_something_moves_while_the_next_page_is_awaited(user):
@@ -335,11 +366,11 @@ def test_something_moves_while_the_next_page_is_awaited(user):
 
 def test_each_of_the_eight_pictures_fills_its_place(user):
     user.open("/compare?id=north/ada&match=south/ada")
-    film, image = user.find(".film"), user.find(".film img")
+    film, image = user.find(".moving"), user.find(".moving img")
     user.click("#still")
     assert image.size["width"] == pytest.approx(8 * film.size["width"], abs=1)
     assert image.size["height"] == pytest.approx(film.size["height"], abs=1)
-    assert user.run("return document.querySelector('.film img').naturalWidth") == 8 * 48
+    assert user.run("return document.querySelector('.moving img').naturalWidth") == 8 * 48
     user.click("#still")
 
 

@@ -128,3 +128,146 @@ def test_nothing_stays_of_a_label_that_was_taken_back_and_of_whom_it_was_on(clie
     files = [path for path in Path(unsure.uri).rglob("*") if path.is_file()]
     for id in asked.values():
         assert not [path for path in files if id.encode() in path.read_bytes()]
+
+
+# People
+
+TOGETHER = {f"north/{who} south/{who}" for who in ("ada", "ben", "eve")}
+
+
+@pytest.fixture
+def put_together(gallery, make_calibration):
+    """Each of the three is one person of two appearances."""
+    gallery.settings.keep_calibration(make_calibration("stripes", intercept=8.0, slope=16.0))
+    Identities(gallery).identify()
+    assert people(gallery) == TOGETHER
+    return gallery
+
+
+def home(gallery, id):
+    (member,) = gallery.members.of([id])
+    return member.identity
+
+
+def post(client, gallery, action, of, **data):
+    return client.post(f"/person{action}", params={"identity": home(gallery, of)}, data=data)
+
+
+def test_people_are_listed_by_when_they_were_last_seen(client, put_together):
+    answer = client.get("/people")
+    named = re.findall(r'href="/person\?identity=([^"]+)"', answer.text)
+    assert named == [home(put_together, f"south/{who}") for who in ("eve", "ben", "ada")]
+    assert "3 people" in words(answer)
+    assert words(answer).count("2 appearances north, south") == 3
+    listed = client.get("/api/people", params={"limit": 2, "offset": 1}).json()
+    assert [person["identity"] for person in listed] == named[1:]
+    assert [each["entry"]["id"] for each in listed[1]["appearances"]] == ["north/ada", "south/ada"]
+
+
+def test_people_are_put_together_and_joined_on_the_page(
+    client, gallery, make_calibration, embed_people, put
+):
+    assert client.get("/people").status_code == 409
+    assert "has no calibration of stripes" in words(client.get("/people"))
+    gallery.settings.keep_calibration(make_calibration("stripes", intercept=8.0, slope=16.0))
+    assert "6 appearances are not among them yet." in words(client.get("/people"))
+    assert client.post("/people").headers["location"] == "/people"
+    assert people(gallery) == TOGETHER
+    put(gallery, embed_people([("west", "ada")], starts=[9e8], ends=[9e8 + 5]), "stripes")
+    assert "1 appearance is not among them yet." in words(client.get("/people"))
+    client.post("/people")
+    assert people(gallery) == TOGETHER - {"north/ada south/ada"} | {"north/ada south/ada west/ada"}
+
+
+def test_a_person_is_shown_with_appearances_timeline_and_who_may_be_the_same(client, put_together):
+    identity = home(put_together, "north/ada")
+    answer = client.get("/person", params={"identity": identity})
+    assert "Probability of belonging here" in words(answer)
+    assert answer.text.count("<rect") == 2
+    first, last = re.findall(r'<rect x="([\d.]+)" y="3" width="([\d.]+)"', answer.text)
+    assert first == ("0.0", f"{5 / 185 * 1000:.1f}")  # 5 s each, the second 180 s later
+    assert last == (f"{180 / 185 * 1000:.1f}", f"{5 / 185 * 1000:.1f}")
+    assert answer.text.count("<line") == 2 * 4  # a line each minute, in both cameras
+    assert answer.text.count(">Merge</button>") == 2
+    assert client.get("/person", params={"identity": "nobody"}).status_code == 404
+
+
+def test_people_are_named_and_names_are_shown_as_text(client, put_together):
+    evil = '../<b>Ada</b> & "co"'
+    answer = post(client, put_together, "/name", "north/ada", name=evil)
+    assert answer.status_code == 303
+    assert home(put_together, "south/ada") == evil
+    for path in (answer.headers["location"], "/people", "/review"):
+        assert "<b>Ada" not in client.get(path).text
+    assert evil in words(client.get(answer.headers["location"]))
+    taken = post(client, put_together, "/name", "north/ben", name=evil)
+    assert (taken.status_code, "somebody else is called" in words(taken)) == (409, True)
+    for empty in ("", " \t"):
+        assert post(client, put_together, "/name", "north/ben", name=empty).status_code == 422
+    Identities(put_together).identify()
+    assert home(put_together, "north/ada") == evil
+
+
+def test_an_appearance_is_confirmed_split_off_and_taken_back_in(client, put_together):
+    answer = post(client, put_together, "", "north/ada", id="south/ada", same="no")
+    assert answer.status_code == 303
+    assert people(put_together) == TOGETHER - {"north/ada south/ada"} | {"north/ada", "south/ada"}
+    alone = post(client, put_together, "", "north/ada", id="north/ada", same="no")
+    assert alone.status_code == 400
+    apart = post(client, put_together, "/merge", "north/ada", other=home(put_together, "south/ada"))
+    assert (apart.status_code, "labelled different" in words(apart)) == (409, True)
+    post(client, put_together, "/confirm", "north/ben")
+    assert {(label.query, label.match, label.same) for label in put_together.labels.all()} == {
+        ("north/ada", "south/ada", False),
+        ("north/ben", "south/ben", True),
+    }
+    shown = client.get("/person", params={"identity": home(put_together, "north/ben")})
+    assert shown.text.count('class="match right"') == 2
+
+
+def test_two_people_are_merged_under_the_name_that_one_has(client, put_together):
+    post(client, put_together, "/name", "north/ada", name="Ada")
+    answer = post(client, put_together, "/merge", "north/ben", other="Ada")
+    assert answer.headers["location"] == "/person?identity=Ada"
+    assert "north/ada north/ben south/ada south/ben" in people(put_together)
+    assert post(client, put_together, "/merge", "north/ada", other="Ada").status_code == 400
+    assert post(client, put_together, "/merge", "north/ada", other="nobody").status_code == 404
+    log = (Path(put_together.uri) / "log.jsonl").read_text(encoding="utf-8")
+    assert log.count('"what": "label"') == 1
+    assert "Ada" not in log
+
+
+def test_who_is_seen_at_once_is_not_merged(client, put_together, embed_people, put):
+    ada = put_together.entry("north/ada")
+    beside = embed_people([("north", "ben")], ids=["x"], starts=[ada.start + 1], ends=[ada.end + 1])
+    put(put_together, beside, "stripes")
+    client.post("/people")
+    before = people(put_together)
+    assert "north/ben south/ben x" in before
+    answer = post(client, put_together, "/merge", "north/ada", other=home(put_together, "x"))
+    assert answer.status_code == 409
+    assert "north/ada and x cannot be one person, who would be in two places" in words(answer)
+    assert (people(put_together), put_together.labels.all()) == (before, [])
+
+
+def test_identities_of_a_model_that_is_gone_are_a_conflict(client, put_together, embed_people, put):
+    put_together.settings.set("identities", {"model": "gone", "unlisted": -3.0})
+    for path in ("/people", "/review", "/api/review"):
+        answer = client.get(path)
+        assert (answer.status_code, "no embeddings of the model gone" in words(answer)) == (
+            409,
+            True,
+        )
+    asked = {"id": "north/ada", "match": "south/ada"}
+    assert client.post("/compare", params=asked, data={"same": "yes"}).status_code == 303
+    assert len(put_together.labels.all()) == 1
+
+
+def test_the_sheet_needs_nothing_beside_it(client, put_together):
+    sheet = client.get("/person/sheet", params={"identity": home(put_together, "north/ada")})
+    assert sheet.headers["content-disposition"] == 'attachment; filename="person.html"'
+    assert sheet.text.count("data:image/jpeg;base64,") == 2
+    assert not re.search(r'<[a-z]+ [^>]*(src|href)="(?!data:)', sheet.text)
+    assert "2 appearances before 2 cameras" in words(sheet)
+    log = (Path(put_together.uri) / "log.jsonl").read_text(encoding="utf-8")
+    assert log.count('"what": "export"') == 1

@@ -1,9 +1,11 @@
 """Who is who: the tracklets of a gallery put together as people, and kept so as more come in."""
 
 import secrets
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from reseen.gallery.grouping import (
     nearest_pairs,
     seconds_between,
 )
+from reseen.gallery.labels import Label
 from reseen.gallery.members import Member
 from reseen.gallery.records import EVERYTHING, Filter
 from reseen.gallery.table import VECTOR
@@ -90,6 +93,7 @@ class Identities:
 
     def identify(self) -> list[Member]:
         """Group all tracklets anew, and keep the result in place of the one before."""
+        self.gallery.logged("identify", model=self.model)
         seen = self._seen(None)
         if len(seen.ids) < 2:
             raise ConflictError(
@@ -161,8 +165,7 @@ class Identities:
         labels, others = self.gallery.labels, [match for match in matches if match != query]
         before = {frozenset((label.query, label.match)): label for label in labels.all()}
         self.gallery.logged("label", Filter(ids=(query, *others)), same=same)
-        for match in others:
-            labels.add(query, match, same=same)
+        labels.put([Label(query, match, same, time.time()) for match in others])
         try:
             self.regroup([query, *others])
         except ConflictError:
@@ -176,6 +179,30 @@ class Identities:
         self.gallery.logged("take label back", Filter(ids=(query, match)))
         self.gallery.labels.remove(query, match)
         self.regroup([query, match])
+
+    def merge(self, one: str, two: str, identities: tuple[str, str]) -> None:
+        """Label two tracklets the same and make one of their identities, if they can be one.
+
+        Raises:
+            ConflictError: somebody would be in two places at once, or a human has told a part of
+                one from a part of the other. All stays as it was then.
+        """
+        homes = {m.id: m.identity for m in self.gallery.members.belonging_to(identities)}
+        known = self.evidence(homes)
+        names = [homes[id] for id in known.ids]
+        for first, second in combinations(range(len(names)), 2):
+            if names[first] != names[second] and known.impossible(first, second):
+                raise ConflictError(
+                    f"{known.ids[first]} and {known.ids[second]} cannot be one person, who would "
+                    "be in two places at once; split one of them off first"
+                )
+        for first, second in known.different:
+            if names[first] != names[second]:
+                raise ConflictError(
+                    f"{known.ids[first]} and {known.ids[second]} are labelled different; take that "
+                    "label back first, or split one of them off"
+                )
+        self.label(one, [two], same=True)
 
     def name(self, identity: str, name: str) -> None:
         """Call an identity by a name of a human's choice, which it keeps as others come and go.

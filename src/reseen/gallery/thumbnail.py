@@ -36,6 +36,11 @@ def read_thumbnail(jpeg: bytes) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(strip, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
+def still_of(jpeg: bytes) -> bytes:
+    """The first picture of a thumbnail, as a JPEG of its own."""
+    return encode_jpeg(read_thumbnail(jpeg)[:, :WIDTH], QUALITY)
+
+
 def _small(picture: Picture, pixelate_heads: bool) -> Picture:
     small = np.asarray(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
     return pixelate_head(small) if pixelate_heads else small

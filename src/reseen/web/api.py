@@ -6,8 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from reseen.gallery.people import Person, everybody
 from reseen.gallery.records import Entry, Filter, Stats
 from reseen.gallery.review import Question
+from reseen.gallery.thumbnail import still_of
 from reseen.web.lookup import Found, Looked, TrainingPair, as_csv, training_pairs
 from reseen.web.rendering import Problem
 from reseen.web.uploads import Sent, is_form
@@ -123,12 +125,16 @@ def forget(lookup: Looked, id: Id) -> Forgotten:
 
 
 @router.get("/thumbnail", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
-def thumbnail(lookup: Looked, id: Id) -> Response:
+def thumbnail(
+    lookup: Looked,
+    id: Id,
+    still: Annotated[bool, Query(description="Only the first, 48 x 96 pixels.")] = False,
+) -> Response:
     """A tracklet's 8 small pictures side by side, as a JPEG of 384 x 96 pixels."""
     strips = lookup.gallery.thumbnails([id])
     if id not in strips:
         raise HTTPException(404, f"The gallery has no thumbnail of {id}.")
-    return Response(strips[id], media_type="image/jpeg")
+    return Response(still_of(strips[id]) if still else strips[id], media_type="image/jpeg")
 
 
 @router.get("/matches")
@@ -195,3 +201,13 @@ def review(
 ) -> list[Question]:
     """Pairs of people of whom it is least sure whether they are one, to be labelled."""
     return lookup.review.questions(count, skipped)
+
+
+@router.get("/people")
+def people(
+    lookup: Looked,
+    limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
+    offset: Annotated[int, Query(ge=0, le=FARTHEST_PAGE)] = 0,
+) -> list[Person]:
+    """Who was seen, those seen last first, with all appearances."""
+    return everybody(lookup.gallery)[offset : offset + limit]

@@ -17,6 +17,7 @@ from reseen.gallery.extractors import STRIPES, Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import SETTING, Identities
 from reseen.gallery.labels import Label
+from reseen.gallery.people import Person, person
 from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
 from reseen.gallery.review import Review
@@ -154,6 +155,17 @@ class Lookup:
             Identities(self.gallery).take_back(query, match)
         else:
             self.gallery.labels.remove(query, match)
+
+    def person(self, identity: str) -> Person:
+        """Somebody with all appearances.
+
+        Raises:
+            HTTPException: 404, there is nobody of that name.
+        """
+        found = person(self.gallery, identity)
+        if found is None:
+            raise HTTPException(404, f"There is nobody called {identity}.")
+        return found
 
     @property
     def identified(self) -> bool:

@@ -1,6 +1,5 @@
 """The gallery for people: pages that work without a script and keep their state in the address."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Annotated, Any
@@ -12,7 +11,6 @@ from starlette.responses import Response
 
 from reseen.errors import ReseenError
 from reseen.gallery.records import EVERYTHING, Entry, Filter, Match
-from reseen.report.pictures import data_uri
 from reseen.times import day, is_dated, read
 from reseen.web.api import LONGEST_CAMERA, LONGEST_ID, LONGEST_MODEL, MOST_AT_ONCE
 from reseen.web.lookup import Found, Looked, Lookup, labelled
@@ -111,7 +109,6 @@ def tracklets(
         "tracklets.html",
         **_frame(lookup, asked),
         days=[(date, list(seen)) for date, seen in groupby(entries, lambda one: day(one.start))],
-        strips=strips_of(lookup, entries),
         total=total,
         page=page,
         pages=max(1, -(-total // ON_A_PAGE)),
@@ -128,7 +125,6 @@ def tracklet(lookup: Looked, asked: AskedFor, id: Id) -> Response:
         **_frame(lookup, asked),
         query=query,
         found=found,
-        strips=strips_of(lookup, [query, *(match.entry for match in found.matches)]),
         labels=_labels(lookup, query.id),
     )
 
@@ -147,7 +143,6 @@ def compare(lookup: Looked, asked: AskedFor, id: Id, match: Id) -> Response:
         found=found,
         place=place,
         match=shown,
-        strips=strips_of(lookup, [query, shown.entry]),
         labels=_labels(lookup, query.id),
     )
 
@@ -184,8 +179,7 @@ def ask_before_forgetting(lookup: Looked, id: Id) -> Response:
     if id not in entries:
         raise HTTPException(404, f"The gallery has no tracklet {id}.")
     others = [entries[other] for other in alike if other in entries]
-    strips = strips_of(lookup, entries.values())
-    return render("forget.html", entry=entries[id], others=others, strips=strips)
+    return render("forget.html", entry=entries[id], others=others)
 
 
 @router.post("/forget")
@@ -201,8 +195,7 @@ def labels(lookup: Looked) -> Response:
     """What was said about matches."""
     every = lookup.gallery.labels.all()
     pairs = labelled(lookup, every[-ON_A_PAGE:])[::-1]
-    strips = strips_of(lookup, [entry for _, *entries in pairs for entry in entries])
-    return render("labels.html", labelled=pairs, total=len(every), strips=strips)
+    return render("labels.html", labelled=pairs, total=len(every))
 
 
 @router.get("/pictures")
@@ -230,23 +223,12 @@ def about(lookup: Looked) -> Response:
 
 
 def _pictures_page(lookup: Lookup, found: Found | None) -> Response:
-    matches = [] if found is None else found.matches
     return render(
         "pictures.html",
         models=lookup.embeddable(),
         found=found,
-        strips=strips_of(lookup, [match.entry for match in matches]),
         most=MOST_PICTURES,
     )
-
-
-def strips_of(lookup: Lookup, entries: Iterable[Entry]) -> dict[str, str]:
-    """Thumbnails of those tracklets that have one, to put into the page.
-
-    One answer with all of them is there several times sooner than fifty small ones.
-    """
-    strips = lookup.gallery.thumbnails([entry.id for entry in entries])
-    return {id: data_uri(strip) for id, strip in strips.items()}
 
 
 def _frame(lookup: Lookup, asked: Asked) -> dict[str, Any]:

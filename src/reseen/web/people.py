@@ -1,21 +1,39 @@
 """Pages about who is who: the questions of the review, and the people."""
 
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from reseen.gallery.identities import Identities
+from reseen.gallery.people import Person, everybody, perhaps_the_same
+from reseen.gallery.records import Filter
 from reseen.gallery.review import A_ROUND
+from reseen.report.pictures import data_uri
+from reseen.times import is_dated
 from reseen.web.api import LONGEST_ID, MOST_AT_ONCE
 from reseen.web.lookup import Looked
-from reseen.web.pages import strips_of
+from reseen.web.pages import MOST_PAGES, ON_A_PAGE
 from reseen.web.rendering import address, render
+
+LONGEST_NAME = 100
+LIKELY = 5
+"""Others who are shown as perhaps the same person."""
+
+ACROSS = 1_000.0
+"""Units from the first to the last time of a timeline, of which a short appearance gets five."""
+
+STEPS = {"minute": 60, "10 minutes": 600, "hour": 3_600, "6 hours": 21_600, "day": 86_400}
+MOST_LINES = 25
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 Skipped = Annotated[int, Query(ge=0, le=MOST_AT_ONCE)]
 FormId = Annotated[str, Form(max_length=LONGEST_ID)]
+Name = Annotated[str, Query(max_length=LONGEST_ID)]
 
 
 @router.get("/review")
@@ -27,7 +45,6 @@ def review(lookup: Looked, skipped: Skipped = 0) -> Response:
         "review.html",
         question=found[0] if found and len(entries) == 2 else None,
         entries=entries,
-        strips=strips_of(lookup, entries.values()),
         answers=lookup.review.answers,
         a_round=A_ROUND,
         changes=lookup.review.changes(),
@@ -53,3 +70,152 @@ def undo(lookup: Looked, skipped: Skipped = 0) -> Response:
     """Take the last answer back, and ask again."""
     lookup.review.undo()
     return RedirectResponse(address("/review", skipped=skipped or None), 303)
+
+
+@router.get("/people")
+def people(lookup: Looked, page: Annotated[int, Query(ge=1, le=MOST_PAGES)] = 1) -> Response:
+    """People by when they were last seen, 50 on a page."""
+    found = everybody(lookup.gallery)
+    known = sum(len(person.appearances) for person in found)
+    model = Identities(lookup.gallery).model  # says why nobody can be told from anybody
+    return render(
+        "people.html",
+        people=found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE],
+        total=len(found),
+        waiting=max(lookup.gallery.count(model=model) - known, 0),
+        page=page,
+        pages=max(1, -(-len(found) // ON_A_PAGE)),
+    )
+
+
+@router.post("/people")
+def identify(lookup: Looked) -> Response:
+    """Put all together as people, or let those join who are new."""
+    identities = Identities(lookup.gallery)
+    identities.catch_up() if lookup.identified else identities.identify()
+    return RedirectResponse("/people", 303)
+
+
+@router.get("/person")
+def person(lookup: Looked, identity: Name) -> Response:
+    """Somebody's appearances over cameras and hours, and who may be the same."""
+    found, identities = lookup.person(identity), Identities(lookup.gallery)
+    likely = perhaps_the_same(identities, found, LIKELY)
+    others = {each.other if each.identity == identity else each.identity: each for each in likely}
+    return render(
+        "person.html",
+        person=found,
+        times=timeline(found),
+        labels=_labels(lookup, found),
+        likely=[(lookup.person(name), each.probability) for name, each in others.items()],
+    )
+
+
+@router.post("/person")
+def label(lookup: Looked, identity: Name, id: FormId, same: Annotated[bool, Form()]) -> Response:
+    """Keep an appearance with the person, or split it off."""
+    other = lookup.person(identity).beside(id)
+    if other is None:
+        raise HTTPException(400, "Nobody can be told from the only appearance there is.")
+    lookup.label(other, id, same=same)
+    return RedirectResponse(address("/person", identity=identity), 303)
+
+
+@router.post("/person/confirm")
+def confirm(lookup: Looked, identity: Name) -> Response:
+    """Label all appearances as the same person."""
+    found = lookup.person(identity)
+    every = [each.entry.id for each in found.appearances]
+    Identities(lookup.gallery).label(found.best.id, every, same=True)
+    return RedirectResponse(address("/person", identity=identity), 303)
+
+
+@router.post("/person/merge")
+def merge(
+    lookup: Looked, identity: Name, other: Annotated[str, Form(max_length=LONGEST_ID)]
+) -> Response:
+    """Make one of two people."""
+    one, two = lookup.person(identity), lookup.person(other)
+    if one == two:
+        raise HTTPException(400, f"{identity} is one person already.")
+    Identities(lookup.gallery).merge(one.best.id, two.best.id, (identity, other))
+    (merged,) = {member.identity for member in lookup.gallery.members.of([one.best.id])}
+    return RedirectResponse(address("/person", identity=merged), 303)
+
+
+@router.post("/person/name")
+def name(
+    lookup: Looked,
+    identity: Name,
+    name: Annotated[str, Form(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")],
+) -> Response:
+    """Call somebody by a name."""
+    lookup.person(identity)
+    Identities(lookup.gallery).name(identity, name.strip())
+    return RedirectResponse(address("/person", identity=name.strip()), 303)
+
+
+@router.get("/person/sheet")
+def sheet(lookup: Looked, identity: Name) -> Response:
+    """Somebody's appearances as a page that needs nothing beside it, to be kept or printed."""
+    found = lookup.person(identity)
+    ids = [each.entry.id for each in found.appearances]
+    lookup.gallery.logged("export", Filter(ids=tuple(ids)))
+    strips = {id: data_uri(strip) for id, strip in lookup.gallery.thumbnails(ids).items()}
+    page = render("sheet.html", person=found, times=timeline(found), strips=strips)
+    page.headers["Content-Disposition"] = 'attachment; filename="person.html"'
+    return page
+
+
+def _labels(lookup: Looked, person: Person) -> dict[str, bool]:
+    """Which appearances a human has confirmed, by the label that the page's buttons give."""
+    every = {frozenset((label.query, label.match)): label for label in lookup.gallery.labels.all()}
+    found = dict[str, bool]()
+    for each in person.appearances:
+        label = every.get(frozenset((each.entry.id, person.beside(each.entry.id) or "")))
+        found |= {each.entry.id: label.same} if label else {}
+    return found
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When somebody was seen by which camera, drawn from 0 to `ACROSS`.
+
+    Attributes:
+        start, end: the first and last time.
+        lanes: of each camera: where its appearances begin and how wide they are, with the
+            number of each among the person's.
+        lines: where the steps of the clock are.
+        step: the time from one to the next, in words; empty for no lines.
+    """
+
+    start: float
+    end: float
+    lanes: dict[str, list[tuple[float, float, int]]]
+    lines: list[float]
+    step: str
+
+
+def timeline(person: Person) -> Timeline | None:
+    """Lay appearances out over time; undated ones where no other is. None without any time."""
+    spans = [
+        (number, each.entry.camera, each.entry.start, each.entry.end or each.entry.start)
+        for number, each in enumerate(person.appearances, start=1)
+        if each.entry.start is not None
+    ]
+    dated = any(is_dated(start) for _, _, start, _ in spans)
+    spans = [span for span in spans if is_dated(span[2]) == dated]
+    if not spans:
+        return None
+    first, last = min(span[2] for span in spans), max(span[3] for span in spans)
+    scale = ACROSS / max(last - first, 1.0)
+    lanes = defaultdict[str, list[tuple[float, float, int]]](list)
+    for number, camera, start, end in spans:
+        width = max((end - start) * scale, 5.0)
+        lanes[camera].append((min((start - first) * scale, ACROSS - width), width, number))
+    fitting = [(name, step) for name, step in STEPS.items() if (last - first) / step <= MOST_LINES]
+    name, step = fitting[0] if fitting else ("", 0)
+    ticks = range(int(-(-first // step)), int(last // step) + 1) if step else ()
+    return Timeline(
+        first, last, dict(sorted(lanes.items())), [(t * step - first) * scale for t in ticks], name
+    )

@@ -66,7 +66,7 @@ def content_policy() -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            "img-src data:",
+            "img-src 'self' data:",
             f"style-src '{_hash(_text('page.css'))}'",
             f"script-src '{_hash(_text('page.js'))}'",
             "form-action 'self'",
