@@ -6,7 +6,9 @@ import pytest
 from reseen.errors import ReseenError
 from reseen.evaluation.evaluate import default_protocol, evaluate
 from reseen.evaluation.report import Report
+from reseen.network.config import Config
 from reseen.network.embed import embed
+from reseen.network.training import train
 from reseen.report.write import write_evaluation
 
 
@@ -58,6 +60,22 @@ def test_report_files_hold_what_was_found(evaluation, finished_run, tmp_path):
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert f"`{run.identity}`" in card
     assert report.markdown() in card
+
+
+@pytest.mark.parametrize("parts", [("full",), ("full", "upper", "lower")])
+def test_a_head_over_vectors_is_reported_without_pictures(make_store, tmp_path, parts):
+    tracklets = [(person, camera, 3 + person) for person in range(1, 9) for camera in (1, 2)]
+    store = make_store(tracklets, {1, 2, 3, 4, 5}, vectors=(6, 40))
+    settings = {"clips": {"frames": 2}, "train": {"updates": 1, "pairs": 1}}
+    run = train(store, tmp_path / "run", Config.from_mapping(settings, "test"), parts)
+    report = write_evaluation(tmp_path / "out", evaluate(run, store), run, store)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "report.json", "report.html", "cmc.png", "MODEL_CARD.md",
+    }  # fmt: skip
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "A map of the features" in page
+    assert "What moves the temporal feature" not in page
+    assert Report.load(tmp_path / "out" / "report.json") == report
 
 
 def test_another_store_is_noted(finished_run):

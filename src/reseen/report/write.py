@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from reseen.data.coding import FRAME_SHAPE
 from reseen.data.embeddings import joined
 from reseen.data.store import FrameStore
 from reseen.evaluation.evaluate import Evaluation
@@ -58,7 +59,7 @@ def write_pages(
     known: Mapping[str, str],
     sections: Sequence[Section] = (),
 ) -> None:
-    """Write report.html, cmc.png and ranked.png.
+    """Write report.html, cmc.png and, of a store that holds pictures, ranked.png.
 
     Args:
         folder: where to.
@@ -73,12 +74,14 @@ def write_pages(
     query, scores = evaluation.query[kind], evaluation.scores[kind]
     protocol = find_protocol(evaluation.protocol)
     gallery = searched_gallery(protocol, query, evaluation.gallery[kind])
-    ranked_lists(store, chosen_rankings(query, gallery, scores, 3), folder / "ranked.png")
+    pictures = store.frame_shape == FRAME_SHAPE
+    if pictures:
+        ranked_lists(store, chosen_rankings(query, gallery, scores, 3), folder / "ranked.png")
     write_page(
         folder / "report.html",
         report,
         title=title,
-        store=store,
+        store=store if pictures else None,
         rankings=chosen_rankings(query, gallery, scores, RANKINGS),
         sections=[*sections, *picture_sections(run, store, query, gallery)],
         facts=known,
@@ -91,10 +94,20 @@ def picture_sections(
 ) -> list[Section]:
     """What moved the temporal feature of one tracklet, and a map of all features.
 
+    Of a store that holds a trunk's vectors, the map alone.
+
     Args:
         run, store: what was evaluated.
         query, gallery: the features that the map shows.
     """
+    chart = Illustration(
+        svg(map_figure(joined(query[0], gallery[0]))),
+        "Features of query and gallery on their first two principal components.",
+        "Each person has a colour, each camera a marker; short lines mean that cameras agree.",
+    )
+    mapped = Section("A map of the features", pictures=(chart,))
+    if store.frame_shape != FRAME_SHAPE:
+        return [mapped]
     longest = max(query[0].names, key=lambda name: store.lengths[store.names.index(name)])
     strip = Illustration(
         svg(strip_figure(run, store, store.names.index(longest))),
@@ -102,15 +115,7 @@ def picture_sections(
         f"{longest}: pictures, optical flow (hue: direction, depth: speed), and how far the "
         "temporal feature moves when a frame is left out.",
     )
-    chart = Illustration(
-        svg(map_figure(joined(query[0], gallery[0]))),
-        "Features of query and gallery on their first two principal components.",
-        "Each person has a colour, each camera a marker; short lines mean that cameras agree.",
-    )
-    return [
-        Section("What moves the temporal feature", pictures=(strip,)),
-        Section("A map of the features", pictures=(chart,)),
-    ]
+    return [Section("What moves the temporal feature", pictures=(strip,)), mapped]
 
 
 def facts(
