@@ -9,7 +9,7 @@ NUMERIC := $(addprefix tests/,network/test_model.py network/test_losses.py netwo
 	evaluation/test_metrics.py evaluation/test_metric_learning.py evaluation/test_reranking.py \
 	report/test_frame_influence.py synthetic/test_synthesize.py::test_pixels_follow_from_the_seed)
 
-.PHONY: demo test test-numeric lint docs bench clean
+.PHONY: demo test test-numeric lint docs bench fuzz clean
 
 demo: $(VENV)/.installed
 	$(BIN)/reseen demo
@@ -41,6 +41,10 @@ docs: $(VENV)/.installed-dev
 # Ratios measured in one run each; needs a quiet machine.
 bench: $(VENV)/.installed-dev
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+# Ten thousand damaged files for every reader together, in a minute or two.
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/fuzz.py
 
 clean:
 	rm -rf $(VENV) demo

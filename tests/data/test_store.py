@@ -139,9 +139,15 @@ def hide_code_in_frames(file: Path) -> None:
         hide_code_in_frames,
         lambda file: file.write_bytes(b""),
         lambda file: file.write_bytes(b"\x93NUMPY\x01\x00\x76\x00{'descr': '|u1', 'fortran"),
+        lambda file: file.write_bytes(b"\x93NUMPY\x01\x00\x76\x00{'descr': (" + b" " * 105),
+        lambda file: file.write_bytes(b"\x93NUMPY\x02\x00\x76\x00\x00\x00'''" + b" " * 115),
+        lambda file: file.write_bytes(
+            b"\x93NUMPY\x01\x00\x76\x00"
+            + b"{'descr': '|u1', 'fortran_order': False, 'shape': (9%030d,)}".ljust(118) % 0
+        ),
         lambda file: file.unlink(),
     ],
-    ids=["cut short", "a pickle", "empty", "half a header", "missing"],
+    ids=["cut", "a pickle", "empty", "half", "open bracket", "open text", "too many", "missing"],
 )
 def test_damaged_frames_are_named(path, damage, number):
     damage(path / shard_file(number))

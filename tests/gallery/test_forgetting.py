@@ -209,6 +209,24 @@ def test_crops_boxes_and_the_list_of_track_lose_a_person_and_keep_the_other(trac
     assert not delete_crops(tracks / "hall-film-000001")
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("tracklets.json", b"[]"),
+        ("tracklets.json", b'{"tracklets": [["hall-film-000001"]]}'),
+        ("tracklets.json", b'{"tracks": []}'),
+        ("tracks.txt", b"1,1,1,2,30,90\n3"),
+        ("tracks.txt", b"\n"),
+        ("tracks.txt", b"1,\xff,1"),
+    ],
+)
+def test_where_lists_and_boxes_are_damaged_nothing_is_deleted(tracks, file, content):
+    (tracks / file).write_bytes(content)
+    with pytest.raises(ReseenError, match=rf"{file} .*delete by hand what the folder holds"):
+        delete_crops(tracks / "hall-film-000001")
+    assert (tracks / "hall-film-000001").exists()
+
+
 def test_other_peoples_pictures_and_running_recordings_are_left_alone(tmp_path, tracks):
     (tmp_path / "mine").mkdir()
     assert not delete_crops(tmp_path / "mine")

@@ -48,6 +48,17 @@ def test_a_line_cut_short_by_a_crash_harms_no_other(tmp_path):
     assert [line["what"] for line in read_lines(path)] == ["first", "last"]
 
 
+@pytest.mark.parametrize(
+    "damage", [b"\xff\xfe", b'{"what": "\xff"}', b"[" * 100_000, b"\x00", b"[1]", b"{" * 9]
+)
+def test_a_damaged_line_harms_no_other(tmp_path, damage):
+    path = tmp_path / "log.jsonl"
+    append_line(path, {"what": "first"})
+    path.write_bytes(path.read_bytes() + damage + b"\n")
+    append_line(path, {"what": "last"})
+    assert [line["what"] for line in read_lines(path)] == ["first", "last"]
+
+
 def test_a_log_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "log.jsonl").mkdir()
     with pytest.raises(ReseenError, match=r"cannot write .*log\.jsonl"):

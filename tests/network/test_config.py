@@ -95,6 +95,10 @@ def test_wrong_settings_are_named(values, words):
         ({"clips": {"frames": 0}}, "clips.frames must be above 0"),
         ({"loss": {"margin": float("nan")}}, "loss.margin must be above 0"),
         ({"optimiser": {"learning_rate": float("inf")}}, "optimiser.learning_rate must be above 0"),
+        (
+            {"optimiser": {"learning_rate": 10**400}},
+            "learning_rate must be a number, not 1",
+        ),
     ],
 )
 def test_values_out_of_range_are_named(values, words):
@@ -106,6 +110,9 @@ def test_missing_file_and_broken_file_are_named(tmp_path):
     with pytest.raises(ReseenError, match=r"cannot read .*config\.toml: No such file"):
         Config.load(path)
     path.write_text("[train\n")
+    with pytest.raises(ReseenError, match=r"config\.toml is not TOML"):
+        Config.load(path)
+    path.write_text("x = " + "[" * 100_000)
     with pytest.raises(ReseenError, match=r"config\.toml is not TOML"):
         Config.load(path)
     path.write_bytes(b"\xff\xfe\x00")

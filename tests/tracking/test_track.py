@@ -20,6 +20,7 @@ from reseen.tracking import video
 from reseen.tracking.detections import Detections
 from reseen.tracking.detectors import DETECTORS
 from reseen.tracking.hog import HogDetector
+from reseen.tracking.journal import journalled
 from reseen.tracking.track import track
 
 FPS = 10.0
@@ -373,6 +374,32 @@ def test_a_stopped_run_goes_on_to_the_same_end(shared_data, tmp_path, monkeypatc
     }
     for file in files - {Path("tracklets.json")}:
         assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\xff\n", b"[" * 100_000 + b"\n", b'[3, [["a"]], [1]]\n', b"7\n"]
+)
+def test_a_journal_counts_up_to_its_first_damaged_line(tmp_path, damage):
+    journal, settings, searched = tmp_path / "journal", {"detector": ["ours"]}, []
+
+    def detect(picture):
+        searched.append(int(picture[0, 0, 0]))
+        return Detections.of([[1, 2, 30, 60]], [0.5])
+
+    def search():
+        searched.clear()
+        find = journalled(detect, journal, settings)
+        for index in range(3):
+            find(video.Frame(index, 0.0, np.full((1, 1, 3), index, np.uint8)))
+
+    journal.touch()
+    search()
+    assert searched == [0, 1, 2]
+    head, *lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(head + lines[0] + damage + lines[1] + lines[2])
+    search()
+    assert searched == [1, 2]
+    assert journal.read_bytes() == head + b"".join(lines)
 
 
 def test_what_was_found_with_other_settings_is_not_used(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import msgspec
@@ -282,7 +283,7 @@ def _map_shard(path: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
         # Unlike `numpy.load`, this knows neither archives nor pickles. As a plain array, what is
         # taken from it costs half of what it would as a memmap.
         frames = np.lib.format.open_memmap(path, mode="r").view(np.ndarray)
-    except (OSError, ValueError, TypeError, SyntaxError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, SyntaxError, TokenError) as error:
         raise ReseenError(f"{path} is missing or damaged ({error}); {_ANEW}") from error
     if frames.shape != shape or frames.dtype != dtype:
         raise ReseenError(

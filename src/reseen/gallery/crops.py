@@ -2,9 +2,21 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED, boxes_of
-from reseen.files import cannot_write, read_json, write_json, write_text
+from reseen.errors import ReseenError
+from reseen.files import cannot_write, converted, read_json, write_json, write_text
+
+_BY_HAND = "delete by hand what the folder holds of the forgotten"
+
+
+class _Listed(msgspec.Struct):
+    """What must be there of `TRACKLETS_FILE`; the rest is kept as it is."""
+
+    tracklets: list[dict[str, Any]]
 
 
 def delete_crops(crops: Path) -> bool:
@@ -21,15 +33,19 @@ def delete_crops(crops: Path) -> bool:
     if not (folder / TRACKLETS_FILE).is_file() or (folder / UNFINISHED).exists():
         return False
     document = read_json(folder / TRACKLETS_FILE)
-    kept = [entry for entry in document["tracklets"] if entry["id"] != crops.name]
-    if len(kept) == len(document["tracklets"]):
+    listed = converted(document, _Listed, folder / TRACKLETS_FILE, _BY_HAND).tracklets
+    kept = [entry for entry in listed if entry.get("id") != crops.name]
+    if len(kept) == len(listed):
         return False
-    number = str(int(crops.name.rpartition("-")[2]))
     file = boxes_of(folder, crops.name)
-    boxes = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        number = str(int(crops.name.rpartition("-")[2]))
+        boxes = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        others = "".join(line for line in boxes if line.split(",")[1] != number)
+    except (OSError, ValueError, IndexError) as error:
+        raise ReseenError(f"{file} cannot be read ({error}); {_BY_HAND}") from error
     try:
         write_json(folder / TRACKLETS_FILE, {**document, "tracklets": kept})
-        others = "".join(line for line in boxes if line.split(",")[1] != number)
         write_text(file, others)
         shutil.rmtree(crops)
     except OSError as error:

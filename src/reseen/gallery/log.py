@@ -44,16 +44,17 @@ def _write_whole(file: FileIO, line: bytes) -> None:
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The entries of a file of JSON lines; none when there is no file.
 
-    A line cut short by a crash is passed over, since it was never acknowledged.
+    A line cut short by a crash is passed over, since it was never acknowledged, and so is one that
+    is damaged.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_bytes().split(b"\n") if path.exists() else []
+    except OSError as error:
         raise ReseenError(f"{path} cannot be read: {error}") from error
     for line in lines:
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict):
             yield entry

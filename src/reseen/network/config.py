@@ -168,7 +168,7 @@ class Config:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ReseenError(f"cannot read {path}: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ReseenError(f"{path} is not TOML: {error}") from error
         return cls.from_mapping(values, str(path), base)
 
@@ -207,6 +207,9 @@ def _merge(old: Any, values: Mapping[str, Any], where: str, prefix: str) -> Any:
     return type(old)(**known)
 
 
+LARGEST = 1e300
+"""More than any setting is, and less than the largest float."""
+
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -216,7 +219,7 @@ def _checked(value: Any, kind: Any, where: str) -> Any:
             choices = ", ".join(map(str, get_args(kind)))
             raise ReseenError(f"{where} must be one of {choices}, not {value!r}")
         return value
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) < LARGEST:
         return float(value)
     if type(value) is not kind:
         raise ReseenError(f"{where} must be {_KINDS[kind]}, not {value!r}")

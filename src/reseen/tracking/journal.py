@@ -57,18 +57,18 @@ def journalled(
 def _found_before(journal: Path, settings: dict[str, Any]) -> dict[int, Detections]:
     """Detections by frame of a run with the same settings; begins anew where they differ."""
     found: dict[int, Detections] = {}
-    head, good = json.dumps(settings) + "\n", 0
-    with writing(journal), journal.open("r+", encoding="utf-8", newline="\n") as file:
+    head, good = json.dumps(settings).encode() + b"\n", 0
+    with writing(journal), journal.open("r+b") as file:
         for number, line in enumerate(file):
-            if not line.endswith("\n") or (number == 0 and line != head):
+            if not line.endswith(b"\n") or (number == 0 and line != head):
                 break
             if number:
                 try:
                     index, boxes, scores = json.loads(line)
                     found[index] = Detections.of(boxes, scores)
-                except (ValueError, TypeError, ReseenError):
+                except (ValueError, TypeError, RecursionError, ReseenError):
                     break
-            good += len(line.encode())
+            good += len(line)
         file.seek(good)
         file.truncate()
         if not good:
