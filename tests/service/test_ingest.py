@@ -1,5 +1,6 @@
 """Videos into a gallery in one pass: the same as in two, whatever happens on the way."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from reseen.cli import run
 from reseen.data.tracked import tracklets_in
 from reseen.errors import ReseenError
+from reseen.gallery import table
 from reseen.gallery.crops import delete_crops
 from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.gallery import Gallery, matrix
@@ -168,20 +170,39 @@ def test_what_was_forgotten_before_it_goes_on_comes_back_nowhere(videos, tmp_pat
 
 def test_a_broken_video_ends_nothing_and_is_tried_again(videos, tmp_path):
     gallery = Gallery.open(tmp_path / "g", create=True)
-    broken, missing = tmp_path / "v" / "broken.avi", tmp_path / "v" / "missing.avi"
+    broken, missing, pipe = (
+        tmp_path / "v" / name for name in ("broken.avi", "missing.avi", "pipe")
+    )
     broken.write_bytes(b"RIFF" + bytes(500))
-    every = [Video(broken, "yard"), Video(missing, "yard"), *videos]
+    os.mkfifo(pipe)
+    every = [*(Video(path, "yard") for path in (broken, missing, pipe)), *videos]
     done = ingest(gallery, every, STRIPES, BLOCKS)
-    assert (done.videos, done.failed, done.added) == (2, 2, 4)
+    assert (done.videos, done.failed, done.added) == (2, 3, 4)
     failures = {Path(each.source).name: each for each in gallery.videos.failures()}
-    assert sorted(failures) == ["broken.avi", "missing.avi"]
+    assert sorted(failures) == ["broken.avi", "missing.avi", "pipe"]
     assert "not a video" in failures["broken.avi"].error
-    assert "No such file" in failures["missing.avi"].error
+    assert "not a file that is there" in failures["missing.avi"].error
+    assert failures["pipe"].camera == "yard"
 
     blocks.film(broken, 17)
     done = ingest(gallery, every, STRIPES, BLOCKS)
-    assert (done.videos, done.before, done.failed, done.added) == (1, 2, 1, 2)
-    assert [Path(each.source).name for each in gallery.videos.failures()] == ["missing.avi"]
+    assert (done.videos, done.before, done.failed, done.added) == (1, 2, 2, 2)
+    left = {Path(each.source).name for each in gallery.videos.failures()}
+    assert left == {"missing.avi", "pipe"}
+
+
+def test_many_videos_are_few_files(videos, tmp_path, monkeypatch):
+    """The list of videos is merged and indexed like all else that grows."""
+    monkeypatch.setattr(table, "FRAGMENTS_BEFORE_UPKEEP", 2)
+    monkeypatch.setattr(table, "EXACT_UP_TO", 4)
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    every = [replace(videos[0], start=NOON + 60 * minute) for minute in range(8)]
+    assert ingest(gallery, every, STRIPES, replace(BLOCKS, last=1.0)).videos == 8
+    assert ingest(gallery, every, STRIPES, replace(BLOCKS, last=1.0)).before == 8
+    rows = list((tmp_path / "g" / "videos.lance" / "data").glob("*.lance"))
+    assert gallery._database.existing("videos").count() == 8
+    live = gallery._database.existing("videos")._table.stats()["fragment_stats"]
+    assert live["num_fragments"] < 8 <= len(rows)  # older versions are kept for ten minutes
 
 
 def test_a_video_that_grows_while_it_is_read_is_not_taken_for_whole(videos, tmp_path, monkeypatch):

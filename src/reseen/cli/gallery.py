@@ -239,7 +239,7 @@ def forget(
         distance: How far from --like; look at a search first.
         model: Whose embeddings --like compares.
         now: Wipe the bytes of all that was forgotten from the disk before this ends.
-        crops: Delete the crops that `reseen track` wrote of them, too.
+        crops: Delete the crops that `reseen track` or `ingest` wrote of them, too.
     """
     from reseen.gallery.crops import delete_crops
     from reseen.gallery.records import Filter

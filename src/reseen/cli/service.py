@@ -91,7 +91,6 @@ def ingest(
     counts = {
         "videos that were in the gallery before": done.before,
         "videos that could not be read; see reseen gallery failures": done.failed,
-        "files whose names do not fit": len(videos) - len(found),
         "tracklets that were there before": done.present,
         "tracklets left out because they were forgotten": done.forgotten,
         "broken frames skipped": done.broken_frames,
@@ -127,7 +126,7 @@ def _recordings(
         )
     if camera is not None:
         check_camera(camera)
-    absolute = [path.resolve() for path in paths]
+    absolute = [path.absolute() for path in paths]
     if named is None:
         return [Video(path, camera or "", start) for path in absolute]
     understood = [named.understand(path, camera) for path in absolute]

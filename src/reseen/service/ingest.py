@@ -182,6 +182,8 @@ class _Intake:
         asked = {"video": [self.video.camera, self.video.start], **asdict(self._settings)}
         asked["models"] = [each.model_id for each in self._extractors]
         digest = hashlib.sha256(json.dumps(asked).encode())
+        if not self.video.path.is_file():  # a pipe would be waited for
+            raise UnreadableError(f"{self.video.path} is not a file that is there")
         try:
             size = self.video.path.stat().st_size
             with self.video.path.open("rb") as file:
