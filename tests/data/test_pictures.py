@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from base64 import b64decode
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from reseen.data import pictures as module
-from reseen.data.pictures import encode_jpeg, header_size, read_picture
+from reseen.data.pictures import data_uri, encode_jpeg, header_size, read_picture
 from reseen.errors import ReseenError
 
 
@@ -167,3 +168,15 @@ def test_what_has_no_header_has_no_size(content):
 def test_a_jpeg_shows_what_was_encoded(colours):
     decoded = cv2.imdecode(np.frombuffer(encode_jpeg(colours, 95), np.uint8), cv2.IMREAD_COLOR_RGB)
     assert decoded[:, :8].reshape(-1, 3).mean(0) == pytest.approx([254, 0, 0], abs=3)
+
+
+def test_a_picture_survives_its_address_with_red_still_red():
+    picture = np.full((64, 48, 3), (200, 30, 30), np.uint8)
+    kind, _, text = data_uri(encode_jpeg(picture, 84)).partition(",")
+    assert kind == "data:image/jpeg;base64"
+    decoded = cv2.imdecode(np.frombuffer(b64decode(text), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert np.abs(decoded.astype(int) - picture).max() < 6
+
+
+def test_an_address_tells_png_from_jpeg():
+    assert data_uri(b"\x89PNG\r\n").startswith("data:image/png;")

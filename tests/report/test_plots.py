@@ -11,6 +11,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from reseen.data.coding import unpack_pictures
 from reseen.evaluation.intervals import t_interval
 from reseen.evaluation.report import FEATURES, FeatureScores, Report, Trial
 from reseen.report.plots import (
@@ -18,6 +19,8 @@ from reseen.report.plots import (
     LAST_RANK,
     STROKES,
     cmc_figure,
+    enlarged,
+    middle_pictures,
     plot_cmc,
     png,
     spread_out,
@@ -187,3 +190,20 @@ def test_the_main_curves_differ_for_deuteranopes_too():
     for place, one in enumerate(seen):
         for other in seen[place + 1 :]:
             assert np.abs(one - other).max() > 0.15
+
+
+@pytest.mark.parametrize(
+    ("length", "count", "step", "places"),
+    [(9, 1, 1, [4]), (9, 3, 1, [3, 4, 5]), (9, 3, 3, [1, 4, 7]), (3, 4, 1, [2, 0, 1, 2])],
+)
+def test_frames_lie_around_the_middle_and_start_over(make_store, length, count, step, places):
+    store = make_store([(1, 1, 4), (1, 2, length)])
+    expected = unpack_pictures(store.tracklet(1)[places])
+    np.testing.assert_array_equal(middle_pictures(store, 1, count, step), expected)
+
+
+def test_enlarging_keeps_colours_and_proportions():
+    picture = np.full((64, 48, 3), (200, 100, 50), np.uint8)
+    larger = enlarged(picture, 3)
+    assert larger.shape == (192, 144, 3)
+    assert (larger == (200, 100, 50)).all()

@@ -27,7 +27,7 @@ from reseen.cli.service import ingest
 from reseen.cli.tracking import track
 from reseen.cli.web import serve
 from reseen.errors import ReseenError
-from reseen.files import cannot_write
+from reseen.files import writing
 from reseen.network.config import Config
 from reseen.progress import PlainFormatter, log, plain, progress_log
 
@@ -118,10 +118,8 @@ def _messages(quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[Non
     shown.setLevel(logging.DEBUG if verbose else logging.INFO)
     handlers: list[logging.Handler] = [shown]
     if log_file is not None:
-        try:
+        with writing(log_file):
             handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
-        except OSError as error:
-            raise cannot_write(log_file, error) from error
         form = "%(asctime)s %(levelname)s %(message)s"
         handlers[-1].setFormatter(PlainFormatter(form, "%Y-%m-%d %H:%M:%S%z"))
     log.setLevel(logging.DEBUG if verbose or log_file else logging.INFO)

@@ -2,6 +2,7 @@
 
 import struct
 import warnings
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -76,6 +77,12 @@ def encode_jpeg(picture: Picture, quality: int) -> bytes:
     """
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def data_uri(content: bytes) -> str:
+    """A JPEG or PNG file's content as an address that needs no file."""
+    kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{b64encode(content).decode()}"
 
 
 def header_size(content: bytes) -> tuple[int, int] | None:

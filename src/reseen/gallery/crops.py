@@ -8,7 +8,7 @@ import msgspec
 
 from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED, boxes_of
 from reseen.errors import ReseenError
-from reseen.files import cannot_write, converted, read_json, write_json, write_text
+from reseen.files import converted, read_json, write_json, write_text, writing
 
 _BY_HAND = "delete by hand what the folder holds of the forgotten"
 
@@ -44,10 +44,8 @@ def delete_crops(crops: Path) -> bool:
         others = "".join(line for line in boxes if line.split(",")[1] != number)
     except (OSError, ValueError, IndexError) as error:
         raise ReseenError(f"{file} cannot be read ({error}); {_BY_HAND}") from error
-    try:
+    with writing(crops):
         write_json(folder / TRACKLETS_FILE, {**document, "tracklets": kept})
         write_text(file, others)
         shutil.rmtree(crops)
-    except OSError as error:
-        raise cannot_write(crops, error) from error
     return True

@@ -119,8 +119,11 @@ class ColourHistogram:
 
     def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
         """Features (M, 128) from at most 16 pictures of each tracklet, evenly spaced."""
-        features = [_stripes(evenly(pictures, FRAMES)) for pictures in tracklets]
-        return np.array(features, dtype=np.float32).reshape(-1, STRIPE_DIMENSIONS)
+        histograms = [
+            np.mean(list(map(_histograms, evenly(pictures, FRAMES))), axis=0, dtype=np.float32)
+            for pictures in tracklets
+        ]
+        return np.sqrt(np.array(histograms, dtype=np.float32).reshape(-1, STRIPE_DIMENSIONS))
 
 
 def embed_benchmark(tracklets: Sequence[BenchmarkTracklet], extractor: Extractor) -> Embeddings:
@@ -131,28 +134,19 @@ def embed_benchmark(tracklets: Sequence[BenchmarkTracklet], extractor: Extractor
     return Embeddings(features, persons, cameras, tuple(one.name for one in tracklets))
 
 
-def _stripes(pictures: Iterable[Picture]) -> Matrix:
-    mean: Matrix = np.mean([_histograms(picture) for picture in pictures], axis=0, dtype=np.float32)
-    return np.sqrt(mean)
-
-
 def _histograms(picture: Picture) -> Numbers:
     """The stripes' histograms behind each other, (128,), with a sum of 1."""
     small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     balanced = _without_cast(np.asarray(small, dtype=np.float32) / 255)
     hue, saturation, value = np.moveaxis(cv2.cvtColor(balanced, cv2.COLOR_RGB2HSV), 2, 0)
     colourful = np.minimum(SATURATION_GAIN * saturation, 1)
-    weights = np.broadcast_to(_centre_weights(), hue.shape)
+    across = (np.arange(WIDTH) + 0.5) / WIDTH - 0.5
+    weights = np.broadcast_to(np.exp(-0.5 * (across / CENTRE_SPREAD) ** 2), hue.shape)
     hues = _soft_counts(hue / 360 * HUES, weights * colourful, HUES, circular=True)
     brightness = _full_contrast(value) * BRIGHTNESSES - 0.5
     gray = _soft_counts(brightness, weights * (1 - colourful), BRIGHTNESSES, circular=False)
     counts: Numbers = np.hstack([hues, gray]).ravel()
     return np.asarray(counts / weights.sum())
-
-
-def _centre_weights() -> Numbers:
-    across = (np.arange(WIDTH) + 0.5) / WIDTH - 0.5
-    return np.asarray(np.exp(-0.5 * (across / CENTRE_SPREAD) ** 2))
 
 
 def _without_cast(picture: Numbers) -> Matrix:

@@ -14,7 +14,7 @@ from lancedb.expr import Expr, col
 
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ConflictError, ReseenError
-from reseen.files import cannot_write
+from reseen.files import writing
 from reseen.gallery import intake
 from reseen.gallery.calibration import Pairs
 from reseen.gallery.extractors import STRIPES, Extractor
@@ -641,12 +641,10 @@ class Gallery:
 
 def _make_private(folder: Path) -> None:
     """Make the gallery's folder, for its owner's eyes only."""
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not any(folder.iterdir()) and os.access(folder, os.W_OK):
             folder.chmod(0o700)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
 
 
 def _entries(rows: pyarrow.Table) -> list[Entry]:

@@ -7,12 +7,11 @@ import os
 import time
 from collections.abc import Iterator
 from functools import partial
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from reseen.errors import ReseenError
-from reseen.files import cannot_write
+from reseen.files import writing
 
 
 def append_line(path: Path, entry: dict[str, Any]) -> None:
@@ -23,22 +22,16 @@ def append_line(path: Path, entry: dict[str, Any]) -> None:
     stamped = {"time": round(time.time(), 3), **entry}
     line = json.dumps(stamped, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     for_owner = partial(os.open, mode=0o600)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab+", buffering=0, opener=for_owner) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            _write_whole(file, line)
+            # The last writer may have died in the middle of its line.
+            if file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+                line = b"\n" + line
+            if file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-
-
-def _write_whole(file: FileIO, line: bytes) -> None:
-    """Write a line, on a new one also where the last writer died in the middle of its own."""
-    if file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
-        line = b"\n" + line
-    if file.write(line) < len(line):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,11 @@ def make_thumbnail(pictures: Sequence[Picture], *, pixelate_heads: bool) -> byte
         A JPEG, 8 x 48 pixels wide and 96 high, so that a page can show it as a moving picture.
     """
     places = np.linspace(0, len(pictures) - 1, FRAMES).round().astype(int)
-    small = {place: _small(pictures[place], pixelate_heads) for place in set(places.tolist())}
+    small = {}
+    for place in set(places.tolist()):
+        shrunk = cv2.resize(pictures[place], (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        crop = np.asarray(shrunk, np.uint8)
+        small[place] = pixelate_head(crop) if pixelate_heads else crop
     strip = np.hstack([small[place] for place in places.tolist()])
     return encode_jpeg(strip, QUALITY)
 
@@ -39,11 +43,6 @@ def read_thumbnail(jpeg: bytes) -> NDArray[np.uint8]:
 def still_of(jpeg: bytes) -> bytes:
     """The first picture of a thumbnail, as a JPEG of its own."""
     return encode_jpeg(read_thumbnail(jpeg)[:, :WIDTH], QUALITY)
-
-
-def _small(picture: Picture, pixelate_heads: bool) -> Picture:
-    small = np.asarray(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
-    return pixelate_head(small) if pixelate_heads else small
 
 
 def pixelate_head(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

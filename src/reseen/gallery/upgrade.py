@@ -11,7 +11,7 @@ import lancedb
 import pyarrow
 
 from reseen.errors import ReseenError
-from reseen.files import cannot_write, read_as, read_json
+from reseen.files import read_as, read_json, writing
 from reseen.gallery.calibration import Calibration
 from reseen.gallery.extractors import STRIPES
 from reseen.gallery.gallery import Gallery, matrix
@@ -135,7 +135,7 @@ def _labels(path: Path) -> list[Label]:
 def _take_place(place: Path) -> None:
     """Put the new tables where the old one was; what is done already is not done again."""
     finished = place / FINISHED
-    try:
+    with writing(place):
         if (finished / f"{TRACKLETS}.lance").exists():
             shutil.rmtree(place / f"{TRACKLETS}.lance", ignore_errors=True)
         for table in sorted(finished.glob("*.lance")):
@@ -144,5 +144,3 @@ def _take_place(place: Path) -> None:
             path = place / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         shutil.rmtree(finished)
-    except OSError as error:
-        raise cannot_write(place, error) from error

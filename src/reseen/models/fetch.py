@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, build_opener
 
 from reseen.errors import ReseenError
-from reseen.files import cannot_write, locked, sync
+from reseen.files import locked, sync, writing
 from reseen.models.catalogue import Entry
 from reseen.models.folder import CHUNK, sha256_of
 from reseen.progress import progress
@@ -84,11 +84,8 @@ def _load(entry: Entry, address: str, part: Path) -> None:
                 f"{address} offers {total:,} bytes where {entry.bytes:,} are expected;"
                 f" is there another {entry.name} now, or a page in its place?"
             )
-        try:
-            with part.open("ab" if done else "wb") as file:
-                done += _copy(entry, answer, file, total, done)
-        except OSError as error:
-            raise cannot_write(part, error) from error
+        with writing(part), part.open("ab" if done else "wb") as file:
+            done += _copy(entry, answer, file, total, done)
     if done < total:
         raise ReseenError(
             f"{address} broke off after {done:,} of {total:,} bytes; the same command goes on there"

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from reseen.errors import ReseenError
-from reseen.files import cannot_write, write_text
+from reseen.files import write_text, writing
 from reseen.network.batches import Job
 from reseen.network.checkpoint import LOG_FILE, load_weights, read_tensors, write_tensors
 from reseen.network.losses import LossTerms
@@ -136,13 +136,10 @@ class LossLog:
 
     def _write(self, job: Job, rows: list[list[float]], board: Any) -> None:
         path = job.folder / LOG_FILE
-        try:
-            with path.open("a", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows(
-                    (update, *terms) for update, terms in enumerate(rows, self.logged + 1)
-                )
-        except OSError as error:
-            raise cannot_write(path, error) from error
+        with writing(path), path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(
+                (update, *terms) for update, terms in enumerate(rows, self.logged + 1)
+            )
         if board is not None:
             for name, value in zip(LossTerms._fields, rows[-1], strict=True):
                 board.add_scalar(f"loss/{name}", value, self.logged + len(rows))

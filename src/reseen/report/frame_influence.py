@@ -16,8 +16,7 @@ from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.network.checkpoint import Run
 from reseen.network.model import SpatialTemporalFusion
-from reseen.report.pictures import PictureStack, enlarged
-from reseen.report.plots import INK, STROKES
+from reseen.report.plots import INK, STROKES, PictureStack, enlarged
 
 ACROSS = 8
 """Frames side by side; more go on in the next line."""

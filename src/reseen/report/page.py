@@ -9,13 +9,12 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reseen.data.pictures import encode_jpeg
+from reseen.data.pictures import data_uri, encode_jpeg
 from reseen.data.store import FrameStore
 from reseen.evaluation.report import COLUMNS, FEATURES, Report
 from reseen.evaluation.scoring import Ranking
 from reseen.files import write_text
-from reseen.report.pictures import data_uri, enlarged, middle_pictures
-from reseen.report.plots import cmc_figure, svg
+from reseen.report.plots import cmc_figure, enlarged, middle_pictures, svg
 from reseen.report.ranked import rows
 
 STRIP = 8

@@ -1,11 +1,12 @@
-"""Figures drawn with Matplotlib, as PNG files and as SVG for a page."""
+"""Figures drawn with Matplotlib, as PNG files and as SVG for a page, and stored frames in them."""
 
 import re
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import cv2
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +15,9 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
+from reseen.data.coding import unpack_pictures
+from reseen.data.pictures import Picture
+from reseen.data.store import FrameStore
 from reseen.evaluation.intervals import t_interval
 from reseen.evaluation.report import Report
 from reseen.files import written_aside
@@ -44,6 +48,9 @@ STROKES = {
 }
 
 Numbers = NDArray[np.float64]
+
+PictureStack = NDArray[np.uint8]
+"""Several pictures of one size, (n, H, W, 3) uint8, RGB."""
 
 
 def plot_cmc(report: Report, path: Path) -> None:
@@ -176,3 +183,26 @@ def svg(figure: Figure) -> str:
     for name, colour in (INK | {each.name: each.colour for each in STROKES.values()}).items():
         drawing = drawing.replace(colour, f"var(--{name}, {colour})")
     return drawing
+
+
+def middle_pictures(store: FrameStore, index: int, count: int, step: int = 1) -> PictureStack:
+    """Frames around the middle of a tracklet; a short one starts over at its end.
+
+    Args:
+        store: where it lies.
+        index: which tracklet.
+        count: how many frames.
+        step: how many frames to go on from one to the next.
+
+    Returns:
+        (count, 64, 48, 3) uint8, RGB; the tracklet's middle frame at place count // 2.
+    """
+    frames = store.tracklet(index)
+    places = len(frames) // 2 + step * (np.arange(count) - count // 2)
+    return unpack_pictures(frames[places % len(frames)])
+
+
+def enlarged(picture: Picture, times: int) -> Picture:
+    """A picture so many times as large, by Lanczos interpolation."""
+    larger: Any = cv2.resize(picture, None, fx=times, fy=times, interpolation=cv2.INTER_LANCZOS4)
+    return np.asarray(larger, dtype=np.uint8)

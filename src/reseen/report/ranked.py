@@ -14,8 +14,7 @@ from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.evaluation.metrics import Scores
 from reseen.evaluation.scoring import Augmented, Ranking, augmentations, ranking
-from reseen.report.pictures import enlarged, middle_pictures
-from reseen.report.plots import INK, save, shortened
+from reseen.report.plots import INK, enlarged, middle_pictures, save, shortened
 
 SHOWN = 8
 """How many of the nearest gallery tracklets a row shows."""

@@ -6,11 +6,11 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
+from operator import attrgetter
 from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from uvicorn import Config, Server
 
@@ -59,7 +59,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
-        generate_unique_id_function=_route_name,
+        generate_unique_id_function=attrgetter("name"),
         exception_handlers={
             HTTPException: on_http_error,
             RequestValidationError: on_bad_request,
@@ -150,8 +150,3 @@ async def _expire_again_and_again(gallery: Gallery) -> None:
         with suppress(ReseenError):  # a full disk may have room again the next time
             await asyncio.to_thread(gallery.expire)
             await asyncio.to_thread(gallery.wipe_when_due)
-
-
-def _route_name(route: APIRoute) -> str:
-    """The operation's name in the API's description: that of its function."""
-    return route.name

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from reseen.data.pictures import data_uri
 from reseen.gallery.identities import Identities
 from reseen.gallery.people import Person, everybody, perhaps_the_same
 from reseen.gallery.records import Filter
 from reseen.gallery.review import A_ROUND
-from reseen.report.pictures import data_uri
 from reseen.times import is_dated
 from reseen.web.api import LONGEST_ID, MOST_AT_ONCE
 from reseen.web.lookup import Looked
