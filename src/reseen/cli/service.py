@@ -55,7 +55,7 @@ def ingest(
         camera: The camera's name, where the files' names do not tell.
         camera_from: How the files are named: '{camera}_{start}.mp4', or with folders
             '{camera}/*/{start}.mkv'; * stands for anything.
-        every: Look at every so manieth frame.
+        every: Look at one frame of so many.
         detector: hog (built in, needs no download), the path of an ONNX person detector, or
             package.module:function.
         detector_input: Order of colours and scale that an ONNX detector wants, where it is not its
