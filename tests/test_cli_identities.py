@@ -97,3 +97,23 @@ def test_labels_that_say_nothing_are_no_calibration(gallery, capsys):
         gallery.labels.add(f"t{place:03d}", f"t{place + 1:03d}", same=bool(random.random() < 0.5))
     assert run(["calibrate", gallery.uri, "--model", "net", "--from-labels"]) == 2
     assert "says no more than their prior" in capsys.readouterr().err
+
+
+def test_nobody_here_is_said_first_and_the_rest_is_called_unlikely(
+    gallery, capsys, make_calibration
+):
+    asked = ["search", gallery.uri, "t000", "--count", "3", "--at-least", "0.5"]
+    assert run(asked) == 2
+    assert "net has no calibration" in capsys.readouterr().err
+    gallery.settings.keep_calibration(make_calibration("net", intercept=12.0, slope=4.0))
+    assert run(asked) == 0
+    out = capsys.readouterr().out
+    assert "nobody here" not in out
+    assert "unlikely" not in out
+    gallery.settings.keep_calibration(make_calibration("net", intercept=-12.0, slope=4.0))
+    assert run(asked) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("nobody here: no match is the same person with a probability of 50%")
+    assert out.count("unlikely") == 3
+    assert run(asked[:-2]) == 0
+    assert "unlikely" not in capsys.readouterr().out

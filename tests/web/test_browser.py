@@ -161,9 +161,9 @@ def test_from_a_list_to_a_verdict_and_to_forgetting(user, gallery):
 
     user.run("document.querySelector('select[name=camera]').focus()")
     user.press("south")
-    user.click("input[name=other_cameras]")
+    user.click("input[name=own_camera]")
     user.follow("Show")
-    state = {"id": "north/ada", "camera": "south", "other_cameras": "1"}
+    state = {"id": "north/ada", "camera": "south", "own_camera": "1"}
     assert state.items() <= user.asked.items()
     assert len(user.browser.find_elements(By.CSS_SELECTOR, ".match")) == 3
 

@@ -51,7 +51,18 @@ def with_known_tracklets(case, known):
 @pytest.mark.parametrize("path", PAGES)
 def test_no_address_breaks_a_page(client, path):
     values = st.text(max_size=30) | st.integers().map(str) | st.floats().map(str)
-    names = ("id", "match", "model", "camera", "start", "end", "other_cameras", "k", "page")
+    names = (
+        "id",
+        "match",
+        "model",
+        "camera",
+        "start",
+        "end",
+        "own_camera",
+        "at_least",
+        "k",
+        "page",
+    )
     asked = st.dictionaries(st.sampled_from(names), values)
 
     @fuzzed

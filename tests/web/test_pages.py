@@ -148,7 +148,57 @@ def test_the_same_person_in_the_other_camera_comes_first(client):
     for who in ("ada", "ben", "eve"):
         text = page(client, "/tracklet", id=f"north/{who}")
         assert compared(text)[0] == f"south/{who}"
+        assert len(compared(text)) == 3
+        text = page(client, "/tracklet", id=f"north/{who}", own_camera=1)
+        assert compared(text)[0] == f"south/{who}"
         assert len(compared(text)) == 5
+
+
+def test_one_camera_is_searched_where_there_is_no_other(client, gallery):
+    gallery.forget(Filter(camera="south"))
+    assert compared(page(client, "/tracklet", **QUERY)) != []
+    assert "Its own camera, too" not in page(client, "/tracklet", **QUERY)
+
+
+def test_nobody_in_other_cameras_leads_to_the_own(client):
+    text = page(client, "/tracklet", id="south/eve", end="2024-06-10 08:00:01+00:00")
+    assert compared(text) == ["north/ada"]
+    text = page(client, "/tracklet", id="north/ada", end="2024-06-10 08:01:30+00:00")
+    assert compared(text) == []
+    lifted = links(text, "/tracklet")[-1]
+    assert lifted["own_camera"] == ["1"]
+    text = page(client, "/tracklet", **{name: value for name, (value,) in lifted.items()})
+    assert compared(text) == ["north/ben"]
+
+
+def test_nobody_is_here_where_no_match_is_likely_enough(client, gallery, make_calibration):
+    assert "Probability at least" not in page(client, "/tracklet", **QUERY)
+    gallery.settings.keep_calibration(make_calibration("stripes", intercept=8.0, slope=16.0))
+    text = words(page(client, "/tracklet", **QUERY, at_least=0.5))
+    assert "Nobody here" not in text
+    assert text.count("Unlikely") == 1
+    gallery.forget(Filter(ids=("south/ada",)))
+    text = page(client, "/tracklet", **QUERY, at_least=0.5)
+    assert "Nobody here. No match is the same person with a probability of 50 %" in words(text)
+    assert words(text).index("Nobody here") < words(text).index("Unlikely")
+    assert len(compared(text)) == 2
+    assert "Nobody here" not in words(page(client, "/tracklet", **QUERY))
+    client.post("/tracklet", params=QUERY, data={"match": "south/eve", "same": "yes", "place": 2})
+    text = words(page(client, "/tracklet", **QUERY, at_least=0.5))
+    assert "Nobody here" not in text  # a human has said so
+
+
+def test_labels_lift_and_hide_matches(client):
+    first, second, third = compared(page(client, "/tracklet", **QUERY))
+    for match, same in ((third, "yes"), (first, "no")):
+        client.post("/tracklet", params=QUERY, data={"match": match, "same": same, "place": 1})
+    text = page(client, "/tracklet", **QUERY)
+    assert compared(text) == [third, second, first]
+    hidden = text[text.index("<details><summary>1 match labelled as someone else") :]
+    assert compared(hidden) == [first]
+    comparison = page(client, "/compare", **QUERY, match=second)
+    assert "Match 2 of 3" in words(comparison)
+    assert compared(comparison) == [third, first]
 
 
 def test_distances_of_stripes_are_called_that_and_carry_no_probability(client, gallery):
@@ -181,11 +231,11 @@ def test_stripes_stand_beside_a_networks_distances_and_calibrated_probabilities(
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        ({"other_cameras": "1"}, {"south/ada", "south/ben", "south/eve"}),
+        ({}, {"south/ada", "south/ben", "south/eve"}),
+        ({"own_camera": "1"}, 5),
         ({"camera": "north"}, {"north/ben", "north/eve"}),
         ({"start": "2024-06-10 08:05+00:00"}, {"south/eve"}),
-        ({"k": "2", "other_cameras": "1"}, 2),
-        ({"camera": "north", "other_cameras": "1"}, set()),
+        ({"k": "2", "own_camera": "1", "at_least": "0.5"}, 2),
     ],
 )
 def test_filters_of_matches_stay_in_every_address(client, asked, found):
@@ -205,7 +255,7 @@ def test_filters_of_matches_stay_in_every_address(client, asked, found):
 def test_a_comparison_leads_on_through_the_matches(client):
     ranked = compared(page(client, "/tracklet", **QUERY))
     text = page(client, "/compare", **QUERY, match=ranked[1])
-    assert "Match 2 of 5" in words(text)
+    assert "Match 2 of 3" in words(text)
     assert compared(text) == [ranked[0], ranked[2]]
     assert text.count('src="/api/thumbnail?id=') == 4  # two moving and two as strips
     alone = page(client, "/compare", **QUERY, match="north/ben", camera="south")

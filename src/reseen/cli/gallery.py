@@ -327,6 +327,7 @@ def search(
     since: Since = None,
     until: Until = None,
     count: Annotated[int, within(1)] = 20,
+    at_least: Annotated[float, within(0, 1)] = 0.0,
     json: Json = None,
     sheet: Path | None = None,
 ) -> None:
@@ -342,6 +343,7 @@ def search(
             model's id where there are several.
         not_camera: Every camera but this one.
         count: How many matches.
+        at_least: Say "nobody here" where no match has this probability, and call others unlikely.
         sheet: PNG file for the query and its matches, side by side.
     """
     from reseen.gallery.contact_sheet import contact_sheet
@@ -357,11 +359,19 @@ def search(
         thumbnails = opened.thumbnails([match.entry.id for match in matches])
         contact_sheet(query, strip, matches, thumbnails, sheet)
         print(sheet)
+    unsure = any(match.probability is None for match in matches)
+    if at_least and unsure:
+        raise ReseenError(
+            f"--at-least needs probabilities, and {query.model} has no calibration; "
+            "see reseen calibrate"
+        )
+    if at_least and not any((match.probability or 0) >= at_least for match in matches):
+        print(f"nobody here: no match is the same person with a probability of {at_least:.0%}")
     beside = sorted({model for match in matches for model in match.beside})
     columns = ("tracklet", "distance", "probability", *beside, "camera", "from")
-    rows = [_match_row(match, beside) for match in matches]
+    rows = [_match_row(match, beside, at_least) for match in matches]
     print_table(make_table(f"{query.name}, model {query.model}", columns, rows))
-    if any(match.probability is None for match in matches):
+    if unsure:
         print_notes(
             ["no probabilities are given: this model has no calibration; see reseen calibrate"]
         )
@@ -425,11 +435,12 @@ def chosen_extractor(
     return extractor
 
 
-def _match_row(match: "Match", beside: Sequence[str]) -> tuple[str, ...]:
+def _match_row(match: "Match", beside: Sequence[str], at_least: float) -> tuple[str, ...]:
+    sure = "-" if match.probability is None else f"{match.probability:.0%}"
     return (
         match.entry.id,
         f"{match.distance:.3f}",
-        "-" if match.probability is None else f"{match.probability:.0%}",
+        sure if (match.probability or 0) >= at_least else f"{sure}, unlikely",
         *(f"{match.beside[model]:.3f}" if model in match.beside else "-" for model in beside),
         match.entry.camera,
         show(match.entry.start),

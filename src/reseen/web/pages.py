@@ -1,6 +1,7 @@
 """The gallery for people: pages that work without a script and keep their state in the address."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ FEW = 20
 """Matches where no other number is asked for."""
 
 COUNTS = (10, FEW, 50, 100, MOST_AT_ONCE)
+AT_LEAST = (0.25, 0.5, 0.75, 0.9, 0.95)
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -38,7 +40,8 @@ class Asked:
         model: whose embeddings are meant.
         camera: only this camera.
         start, end: a time window, as people write times.
-        other_cameras: leave out the query's own camera.
+        own_camera: also look in the query's own camera.
+        at_least: matches with a smaller probability are called unlikely.
         k: how many matches.
     """
 
@@ -46,13 +49,14 @@ class Asked:
     camera: Annotated[str, Query(max_length=LONGEST_CAMERA)] = ""
     start: Annotated[str, Query(max_length=100)] = ""
     end: Annotated[str, Query(max_length=100)] = ""
-    other_cameras: bool = False
+    own_camera: bool = False
+    at_least: Annotated[float, Query(ge=0, le=1)] = 0.0
     k: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = FEW
 
     @property
     def narrowed(self) -> bool:
         """Whether some tracklets are left out."""
-        return bool(self.camera or self.start or self.end or self.other_cameras)
+        return bool(self.camera or self.start or self.end)
 
     def where(self, lookup: Lookup, query: Entry | None = None) -> Filter:
         """The filter for matches of a query, or for all tracklets.
@@ -64,7 +68,8 @@ class Asked:
             start, end = (read(text) if text.strip() else None for text in (self.start, self.end))
         except ReseenError as error:
             raise HTTPException(400, f"{error}.") from error
-        not_camera = query.camera if query is not None and self.other_cameras else None
+        others = len(lookup.stats().cameras) > 1 and not self.camera and not self.own_camera
+        not_camera = query.camera if query is not None and others else None
         return Filter(
             camera=lookup.camera(self.camera), not_camera=not_camera, start=start, end=end
         )
@@ -76,7 +81,8 @@ class Asked:
             "camera": self.camera,
             "start": self.start,
             "end": self.end,
-            "other_cameras": int(self.other_cameras),
+            "own_camera": int(self.own_camera) or "",
+            "at_least": f"{self.at_least:g}" if self.at_least else "",
             "k": "" if self.k == FEW else self.k,
         }
 
@@ -125,7 +131,9 @@ def tracklet(lookup: Looked, asked: AskedFor, id: Id) -> Response:
         **_frame(lookup, asked),
         query=query,
         found=found,
-        labels=_labels(lookup, query.id),
+        labels=(labels := _labels(lookup, query.id)),
+        groups=_groups(found, labels, asked.at_least),
+        at_least=AT_LEAST,
     )
 
 
@@ -245,8 +253,28 @@ def _frame(lookup: Lookup, asked: Asked) -> dict[str, Any]:
 
 
 def _search(lookup: Lookup, asked: Asked, id: str) -> tuple[Entry, Found]:
+    """The query and its matches, first and last those that a human has labelled."""
     query, model = lookup.entry(id), lookup.model(asked.model)
-    return query, lookup.matches(query, model, asked.where(lookup, query), asked.k)
+    found = lookup.matches(query, model, asked.where(lookup, query), asked.k)
+    labels = _labels(lookup, id)
+    order = {True: 0, None: 1, False: 2}
+    return query, replace(
+        found, matches=sorted(found.matches, key=lambda match: order[labels.get(match.entry.id)])
+    )
+
+
+def _groups(
+    found: Found, labels: Mapping[str, bool], at_least: float
+) -> dict[str, list[tuple[int, Match]]]:
+    """The ranked matches that are likely, unlikely, and not the person as a human said."""
+    groups: dict[str, list[tuple[int, Match]]] = {"likely": [], "unlikely": [], "other": []}
+    for rank, match in enumerate(found.matches, start=1):
+        same, probability = labels.get(match.entry.id), match.probability
+        unlikely = not same and probability is not None and probability < at_least
+        groups["other" if same is False else "unlikely" if unlikely else "likely"].append(
+            (rank, match)
+        )
+    return groups
 
 
 def _single(lookup: Lookup, query: Entry, model: str, id: str) -> Match:

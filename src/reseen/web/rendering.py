@@ -112,7 +112,7 @@ def _size(bytes_: int) -> str:
 
 def _many(count: int, noun: str) -> str:
     """A number with its noun: "1 tracklet", "1,200 tracklets", "2 people"."""
-    many = "people" if noun == "person" else f"{noun}s"
+    many = {"person": "people", "match": "matches"}.get(noun, f"{noun}s")
     return f"{count:,} {noun if count == 1 else many}"
 
 
