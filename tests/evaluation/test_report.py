@@ -116,7 +116,7 @@ def test_unscored_queries_and_weights_are_told():
 def test_what_is_no_better_than_chance_is_said():
     """Of 100 queries one is found by guessing: 1 % is no better, 30 % is."""
     assert report(0.01).no_better_than_chance == ["spatial", "fused"]
-    assert report(0.01).caption.endswith("at rank 1 no better than chance: spatial, fused")
+    assert report(0.01).caption.endswith("at rank 1 no better than chance level: spatial, fused")
     assert report(0.3).no_better_than_chance == []
     assert "chance" not in report(0.3).caption
     below = report(0.0, 0.004)  # its interval ends below the 1 % of guessing

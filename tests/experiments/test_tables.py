@@ -169,9 +169,11 @@ def test_one_trial_claims_no_interval_of_the_difference(one):
 
 def test_results_at_chance_level_are_said_in_words(one, several):
     words = section(one, "One change").paragraphs
-    assert words == ("No better than chance at rank 1: McLaughlin et al. baseline, temporal.",)
+    assert words == (
+        "No better than chance level at rank 1: McLaughlin et al. baseline, temporal.",
+    )
     assert section(several, "One change").paragraphs == ()
-    assert "at rank 1 no better than chance: temporal" in one.variants["paper"].caption
+    assert "at rank 1 no better than chance level: temporal" in one.variants["paper"].caption
 
 
 def test_a_budget_too_small_to_halve_has_no_table(one, several):

@@ -228,7 +228,7 @@ class Report(msgspec.Struct, frozen=True):
             weights = (f"{part} {weight:.2f}" for part, weight in self.weights.items())
             words.append(f"weights {', '.join(weights)}")
         if guessing := self.no_better_than_chance:
-            words.append(f"at rank 1 no better than chance: {', '.join(guessing)}")
+            words.append(f"at rank 1 no better than chance level: {', '.join(guessing)}")
         return "; ".join(words)
 
     def table(self) -> "Table":

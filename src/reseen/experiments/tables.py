@@ -172,7 +172,7 @@ def _ablation(results: Results) -> Section:
         f"is {100 * paper.chance_level[0]:.1f}. The last column is the {difference} on the same "
         "people."
     )
-    said = (f"No better than chance at rank 1: {'; '.join(guessing)}.",) if guessing else ()
+    said = (f"No better than chance level at rank 1: {'; '.join(guessing)}.",) if guessing else ()
     return Section("One change at a time", said, (PageTable(columns, tuple(rows), caption),))
 
 

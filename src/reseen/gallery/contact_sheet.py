@@ -1,4 +1,4 @@
-"""A search on one page: the person searched for on top, below who was found."""
+"""A search on one page: the query on top, below its matches."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def contact_sheet(
     them, so that nobody takes an untrained network for a good one.
 
     Args:
-        query: who was searched for.
+        query: the query.
         pictures: the query's thumbnail; None leaves its place empty.
         matches: who was found, nearest first.
         thumbnails: of the matches, by id.
@@ -41,7 +41,7 @@ def contact_sheet(
     figure = Figure(figsize=(across / 100, down / 100))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    _draw_row(axes, GAP, pictures, ["searched for", query.name, f"model {query.model}"])
+    _draw_row(axes, GAP, pictures, ["query", query.name, f"model {query.model}"])
     axes.axhline(row + GAP, color=INK["muted"], linewidth=0.8)
     for rank, match in enumerate(matches, start=1):
         strip = thumbnails.get(match.entry.id)

@@ -214,5 +214,5 @@ def _count_query(
         Fact("… from different views of a person", 1980, len(views)),
         Fact("… without a match outside the queries", 140, unmatched),
         Fact("… shorter than a clip", 391, short(lengths_of(query))),
-        Fact("people searched for", 626, people_in(query)),
+        Fact("people among the queries", 626, people_in(query)),
     )
