@@ -4,12 +4,14 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from reseen.cli import app
+from reseen.network.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -81,7 +83,7 @@ def test_every_command_of_the_docs_parses(line):
         assert command.__name__.rstrip("_") in part.replace("-", "_")
 
 
-@pytest.mark.parametrize("page", ["architecture.md", "newcomer.md"])
+@pytest.mark.parametrize("page", ["architecture.md", "newcomer.md", "method.md"])
 def test_files_that_the_docs_name_exist(page):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     named = re.findall(r"`((?:\w+/)+\w+\.(?:py|toml))[`:]", text)
@@ -89,3 +91,18 @@ def test_files_that_the_docs_name_exist(page):
     rooms = [name if name.startswith("tests/") else f"src/reseen/{name}" for name in named]
     made_up = "src/reseen/data/datasets/pairs.py"
     assert [name for name in rooms if not (ROOT / name).exists() and name != made_up] == []
+
+
+def test_names_and_settings_that_the_method_tells_exist():
+    text = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    places = re.findall(r"`((?:\w+/)+\w+\.py): ([\w, ]+)`", text)
+    assert len(places) > 5
+    for file, names in places:
+        source = (ROOT / "src" / "reseen" / file).read_text(encoding="utf-8")
+        for name in names.split(", "):
+            assert re.search(rf"(def|class) {name}\b", source), f"{file}: {name}"
+    sections = tomllib.loads(Config().to_toml())
+    known = {f"{section}.{key}" for section, keys in sections.items() for key in keys}
+    told = set(re.findall(rf"`((?:{'|'.join(sections)})\.\w+)", text))
+    assert len(told) > 5
+    assert told <= known
