@@ -38,6 +38,7 @@ PAGES = (
     "/pictures",
     "/about",
     "/people",
+    "/person?identity=Ada",
     "/review",
     "/nowhere",
 )
@@ -64,7 +65,10 @@ def chromium(tmp_path_factory):
 def gallery(gallery, make_calibration):
     """Everybody is alone: every pair is rather two people than one."""
     gallery.settings.keep_calibration(make_calibration("stripes", intercept=-0.5, slope=1.0))
-    Identities(gallery).identify()
+    identities = Identities(gallery)
+    identities.identify()
+    (ada,) = gallery.members.of(["north/ada"])
+    identities.name(ada.identity, "Ada")
     return gallery
 
 

@@ -14,7 +14,7 @@ from reseen.gallery.gallery import Gallery
 from reseen.gallery.grouping import Evidence, Numbers
 from reseen.gallery.identities import Identities
 
-MOST_REVIEWED = 3_000
+MOST_REVIEWED = 2_000
 """Tracklets, those seen last, whose people are asked about; comparing them takes half a second."""
 
 A_ROUND = 10
