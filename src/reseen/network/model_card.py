@@ -77,9 +77,6 @@ def model_card(run: Run, scores: str = "Not scored yet: `reseen evaluate RUN STO
     Args:
         run: the run.
         scores: what is known of its quality, as Markdown.
-
-    Raises:
-        ReseenError: weights are missing.
     """
     facts = run.facts
     pictures = facts.frame_shape == FRAME_SHAPE
@@ -107,9 +104,6 @@ def keep_model_card(run: Run, folder: Path) -> None:
     """Write a run's card into a folder: with its scores, where the run has a card of these weights.
 
     A card that is right already stays as it is.
-
-    Raises:
-        ReseenError: weights are missing, or the folder cannot be written.
     """
     own = run.path / CARD_FILE
     known = own.read_text("utf-8", errors="replace") if own.is_file() else ""

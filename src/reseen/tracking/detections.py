@@ -63,11 +63,7 @@ Detector = Callable[[Picture], Detections]
 
 
 def checked(found: object) -> Detections:
-    """What a detector gave.
-
-    Raises:
-        ReseenError: it is something else than `Detections`.
-    """
+    """What a detector gave."""
     if not isinstance(found, Detections):
         raise ReseenError(f"the detector gave {type(found).__name__}; it must give Detections")
     return found

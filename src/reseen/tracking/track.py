@@ -171,11 +171,7 @@ def track(
 
 
 def check_camera(camera: str) -> None:
-    """Check that a text can name a camera.
-
-    Raises:
-        ReseenError: it cannot.
-    """
+    """Check that a text can name a camera."""
     if not re.fullmatch(r"\w[\w.-]*", camera):
         raise ReseenError(f"{camera!r} cannot name a camera; use letters, digits, '.', '_' and '-'")
 
