@@ -281,8 +281,11 @@ def failures(gallery: GalleryPlace, *, json: Json = None) -> None:
     """
     found = open_gallery(gallery).videos.failures()
     save_result(json, [asdict(failure) for failure in found])
-    rows = [(each.source, each.camera, show(each.time), each.error) for each in found]
-    print_table(make_table(f"{len(rows):,} failures", ("video", "camera", "at", "why"), rows))
+    rows = [
+        (each.source, each.camera, show(each.time), each.error.removeprefix(f"{each.source} "))
+        for each in found
+    ]
+    print_table(make_table(f"failures: {len(rows):,}", ("video", "camera", "at", "why"), rows))
 
 
 @gallery_app.command
