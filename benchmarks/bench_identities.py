@@ -153,7 +153,7 @@ def time_size(size: int) -> None:
     centres = random.normal(size=(size // 4, 512)).astype(np.float32)
     vectors = unit(centres[persons] + 0.6 * random.normal(size=(size + 1, 512)))
     names = tuple(f"t{number:07d}" for number in range(size + 1))
-    every = Embeddings(vectors.astype(np.float32), persons + 1, persons % 4, names)
+    every = Embeddings(vectors.astype(np.float32), persons + 1, np.arange(size + 1) % 4, names)
     fitted = calibrate(every.take(np.arange(2000)), "model")
     with tempfile.TemporaryDirectory() as folder:
         gallery = filled(Path(folder) / "gallery", every.take(np.arange(size)), fitted)

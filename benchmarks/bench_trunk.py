@@ -2,8 +2,8 @@
 
 Run as `python benchmarks/bench_trunk.py STORE OUT`; STORE is what
 `reseen prepare DATASET ROOT --out STORE --trunk lite0` made. All rows are scored on the test people
-of the store's first trial; LDA and head learn on its training people. A fifth of these is held
-out: the head keeps what it learns only if they are found more often by it.
+of the store's first trial, by features scaled to length 1; LDA and head learn on its training
+people.
 """
 
 import argparse
@@ -34,23 +34,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--updates", type=int, nargs="+", default=[300])
+    parser.add_argument("--updates", type=int, nargs="+", default=[150, 1000])
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--shrinkage", type=float, default=0.1)
     arguments = parser.parse_args()
     store = FrameStore.open(arguments.store)
     split = store.split(0)
     query, gallery = means(store, split.query), means(store, split.gallery)
-    show("trunk, mean", score_by_protocol(query, gallery), query)
+    show("trunk, mean", score_by_protocol(unit(query), unit(gallery)), query)
     started = time.process_time()
     vectors, persons = pictures(store, split.train)
-    learned = lda(vectors, persons)
+    learned = lda(vectors, persons, shrinkage=arguments.shrinkage)
     print(f"LDA on {len(set(persons))} people: {time.process_time() - started:.1f} CPU s")
     projected = [
-        replace(one, features=np.float32(learned.apply(one.features))) for one in (query, gallery)
+        unit(replace(one, features=learned.apply(one.features))) for one in (query, gallery)
     ]
     show("trunk + LDA", score_by_protocol(*projected), query)
-    training = replace(means(store, split.train))
+    training = means(store, split.train)
     start = torch.from_numpy(
         (learned.matrix * scale(learned.apply(training.features), training.persons)).T.astype(
             np.float32
@@ -75,8 +76,9 @@ def main() -> None:
             )
             seconds = time.process_time() - started
             found = evaluate(run, store)
-            for kind, scores in found.scores.items():
-                show(f"{kind}, {updates} updates, seed {seed}", scores, query)
+            for kind, views in found.query.items():
+                pair = unit(views[0]), unit(found.gallery[kind][0])
+                show(f"{kind}, {updates} updates, seed {seed}", score_by_protocol(*pair), query)
             print(f"    trained in {seconds:.0f} CPU s")
     for name, fit in (("KISSME", fit_kissme), ("XQDA", fit_xqda)):
         metric = fit(training)
@@ -100,6 +102,12 @@ def means(store: FrameStore, tracklets: tuple[int, ...]) -> Embeddings:
     at = list(tracklets)
     names = tuple(store.names[index] for index in at)
     return Embeddings(features.astype(np.float32), store.persons[at], store.cameras[at], names)
+
+
+def unit(found: Embeddings) -> Embeddings:
+    """Features scaled to length 1."""
+    lengths = np.linalg.norm(found.features, axis=1, keepdims=True)
+    return replace(found, features=(found.features / lengths).astype(np.float32))
 
 
 def scale(features: Vectors, persons: NDArray[np.int64]) -> float:
