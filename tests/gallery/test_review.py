@@ -8,7 +8,7 @@ from reseen.errors import ReseenError
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.grouping import Evidence
 from reseen.gallery.identities import Identities
-from reseen.gallery.records import NewTracklets
+from reseen.gallery.records import Filter, NewTracklets
 from reseen.gallery.review import Changes, Review, changes, questions
 
 
@@ -161,3 +161,20 @@ def test_a_name_stays_with_most_of_those_who_had_it(identified, tmp_path):
     assert [line.count('"what": "label"') for line in log.splitlines()].count(1) == 1
     assert '"what": "name"' in log
     assert "Ada" not in log  # it goes as those go who are called so
+
+
+def test_nothing_stays_of_a_name_and_of_labels_when_those_are_forgotten_whom_they_were_on(
+    identified, tmp_path
+):
+    identities = Identities(identified)
+    (member,) = identified.members.of(["t000"])
+    identities.name(member.identity, "Ada Lovelace")
+    for match in ("t012", "t024", "t036"):
+        identities.label("t000", [match], same=True)
+    identities.take_back("t000", "t012")
+    gone = tuple(each.id for each in identified.members.belonging_to(["Ada Lovelace"]))
+    assert "t000" in gone
+    identified.forget(Filter(ids=gone), at_once=True)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for text in (*gone, "Ada Lovelace"):
+        assert not [path for path, content in files.items() if text.encode() in content]

@@ -93,8 +93,12 @@ class Forgetting:
         self._database.make(FORGOTTEN, schema_of("digest")).put([{"digest": each} for each in kept])
         waiting = self._database.make(WAITING, WAITING_SCHEMA)
         with self._database.locked(fcntl.LOCK_SH):
-            places = {name: each.fragments(which) for name, each, which in self._holding(ids)}
-            touched = {name: fragments for name, fragments in places.items() if fragments}
+            touched = {
+                # Where rows are replaced, those before lie dead in any of the others.
+                name: each.fragments(None) if name in (MEMBERS, LABELS) else fragments
+                for name, each, which in self._holding(ids)
+                if (fragments := each.fragments(which))
+            }
             row = {"key": uuid4().hex, "since": time.time(), "tracklets": len(ids)}
             row |= {"fragments": json.dumps(touched)}
             waiting.put([row | {"ids": json.dumps(ids)}])

@@ -307,8 +307,8 @@ class Table:
         self._counted = version, known | {where: counts}
         return counts
 
-    def fragments(self, where: Expr) -> list[int]:
-        """The files in which rows lie, by Lance's numbers."""
+    def fragments(self, where: Expr | None) -> list[int]:
+        """The files in which rows lie, or all of them, by Lance's numbers."""
         with self._database.explained("read"):
             rows = _reread(self._query([], where).with_row_id(True).limit(None).to_arrow)
             return [int(number) for number in np.unique(rows["_rowid"].to_numpy() >> FRAGMENT_BITS)]
