@@ -18,7 +18,11 @@ from numpy.typing import NDArray
 
 from reseen.data.frame_vectors import open_network
 from reseen.data.pictures import evenly, read_picture
-from reseen.evaluation.adaptation import CameraMeans, tracklet_whitening
+from reseen.evaluation.adaptation import (
+    CameraMeans,
+    self_trained_whitening,
+    tracklet_whitening,
+)
 from reseen.evaluation.intervals import effective_queries, wilson_interval
 from reseen.evaluation.metrics import euclidean_distances, score
 from reseen.gallery.adapting import FEWEST_OF_A_CAMERA
@@ -82,6 +86,15 @@ def compare(
     whitening = tracklet_whitening(centred.remove(vectors, cameras[whose]), whose)
     adapted = whitening.apply(centred.remove(means, cameras))
     show("and whitened", adapted, persons, cameras)
+    learned = self_trained_whitening(
+        centred.remove(vectors, cameras[whose]),
+        whose,
+        centred.remove(means, cameras),
+        cameras,
+        np.empty((0, 2), np.int64),
+    )
+    trained = learned.apply(centred.remove(means, cameras))
+    show("and self-trained", trained, persons, cameras)
 
 
 def show(what: str, features: Features, persons: Features, cameras: Features) -> None:

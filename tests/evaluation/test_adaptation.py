@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from reseen.errors import ReseenError
-from reseen.evaluation.adaptation import CameraMeans, principal_components, tracklet_whitening
+from reseen.evaluation.adaptation import (
+    CameraMeans,
+    principal_components,
+    self_trained_whitening,
+    surer_pairs,
+    tracklet_whitening,
+)
 
 
 def test_principal_components_keep_the_variance():
@@ -153,3 +159,64 @@ def test_means_of_many_float32_are_found_in_float64():
 def test_nothing_is_removed_from_nobody():
     means = CameraMeans.of(np.ones((2, 3)), np.array([1, 1]))
     assert means.remove(np.ones((0, 3)), np.array([], dtype=np.int64)).shape == (0, 3)
+
+
+def test_surer_half_of_mutual_nearest_pairs_across_cameras():
+    """Four people at right angles, each seen by two cameras, the later ones less alike."""
+    turns = np.array([0.05, 0.1, 0.2, 0.4])
+    north = np.eye(8)[:4]
+    south = np.cos(turns)[:, np.newaxis] * north + np.sin(turns)[:, np.newaxis] * np.eye(8)[4:]
+    cameras = np.repeat(["north", "south"], 4)
+    pairs = surer_pairs(np.concatenate([north, south]), cameras)
+    np.testing.assert_array_equal(pairs, [[0, 4], [1, 5]])
+
+
+def test_there_are_no_pairs_within_one_camera():
+    assert surer_pairs(np.eye(3), np.array(["north"] * 3)).shape == (0, 2)
+
+
+def two_views(people=40, pictures=3, seed=1):
+    """People of 4 numbers seen by two cameras; 4 more numbers vary between cameras only."""
+    generator = np.random.default_rng(seed)
+    person, view = generator.normal(size=(people, 4)), generator.normal(size=(2, people, 4))
+    features = np.concatenate([np.hstack([person, 1.2 * view[camera]]) for camera in (0, 1)])
+    noise = 0.3 * generator.normal(size=(2 * people, pictures, 8))
+    seen = features[:, np.newaxis] + noise
+    tracklets = np.repeat(np.arange(2 * people), pictures)
+    return seen.reshape(-1, 8), tracklets, seen.mean(axis=1), np.repeat(["north", "south"], people)
+
+
+def share_found(projection, features):
+    points = projection.apply(features)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    half = len(points) // 2
+    return np.mean((points[:half] @ points[half:].T).argmax(axis=1) == np.arange(half))
+
+
+def test_self_training_finds_what_varies_between_cameras():
+    pictures, tracklets, features, cameras = two_views()
+    nothing = np.empty((0, 2), np.int64)
+    before = tracklet_whitening(pictures, tracklets)
+    after = self_trained_whitening(pictures, tracklets, features, cameras, nothing)
+    assert share_found(after, features) > share_found(before, features)
+
+
+def test_labels_join_the_pairs():
+    pictures, tracklets, features, cameras = two_views()
+    labelled = np.stack([np.arange(20), np.arange(20) + 40], axis=1)
+    nothing = np.empty((0, 2), np.int64)
+    others = np.r_[20:40, 60:80]
+    without, having = (
+        self_trained_whitening(pictures, tracklets, features, cameras, known)
+        for known in (nothing, labelled)
+    )
+    assert share_found(having, features[others]) > share_found(without, features[others])
+
+
+def test_without_pairs_self_training_whitens_tracklets():
+    pictures, tracklets, features, cameras = two_views()
+    alone = np.array(["north"] * len(cameras))
+    nothing = np.empty((0, 2), np.int64)
+    found = self_trained_whitening(pictures, tracklets, features, alone, nothing)
+    expected = tracklet_whitening(pictures, tracklets)
+    np.testing.assert_allclose(found.matrix, expected.matrix)

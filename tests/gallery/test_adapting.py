@@ -139,3 +139,15 @@ def test_pictures_of_an_unknown_camera_lose_the_overall_mean(lite0, draw_person)
     np.testing.assert_allclose(
         adapted.embed([pictures])[0], expected / np.linalg.norm(expected), atol=1e-5
     )
+
+
+def test_self_training_is_kept_and_kept_up(filled, lite0):
+    gallery, _ = filled
+    trained = adapt(gallery, lite0, self_train=True)
+    kept = latest(gallery, lite0.model_id)
+    assert kept.self_trained
+    replace(trained, tracklets=1).save(gallery)
+    anew = keep_up(gallery, lite0)
+    assert anew.model == f"{lite0.model_id}.adapted-2"
+    assert anew.self_trained
+    np.testing.assert_allclose(anew.whitening.matrix, trained.whitening.matrix)

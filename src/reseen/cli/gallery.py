@@ -108,12 +108,23 @@ def add(
 
 
 @gallery_app.command
-def adapt(gallery: GalleryPlace, *, model: Extractor = None, style: Style = None) -> None:
+def adapt(
+    gallery: GalleryPlace,
+    *,
+    model: Extractor = None,
+    style: Style = None,
+    self_train: bool = False,
+) -> None:
     """Adapt the embeddings to the gallery's own cameras, without labels.
 
     Each camera's mean is taken off, and what varies within tracklets counts less. It helps lite0
     much; a network that was trained on people may lose by it. Searches take the newest adaptation
     unless --model names another; `add` adapts what comes later.
+
+    Args:
+        self_train: Take the surer half of mutual nearest pairs across cameras for one person each,
+            as people's labels say of others, and learn from them what varies between cameras.
+            Helps only where cameras mostly see the same people.
     """
     from reseen.gallery import adapting
     from reseen.gallery.extractors import NetworkExtractor
@@ -124,7 +135,7 @@ def adapt(gallery: GalleryPlace, *, model: Extractor = None, style: Style = None
         raise ReseenError(
             f"only networks over single crops can be adapted, not {extractor.model_id}"
         )
-    made = adapting.adapt(opened, extractor)
+    made = adapting.adapt(opened, extractor, self_train=self_train)
     learned = f"means of {len(made.means.own)} cameras"
     if made.whitening is None:
         print_notes(["nothing was learned of what varies within tracklets: their crops are gone"])

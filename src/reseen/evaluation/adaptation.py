@@ -21,6 +21,12 @@ Labels = NDArray[Any]
 FEWEST_OF_A_CAMERA = 10
 """With fewer tracklets than this a camera's own mean says more of its people than of it."""
 
+SELF_TRAINING_ROUNDS = 3
+PAIRS_WEIGHT = 0.3
+"""Weight of what differs within pairs, against what varies within tracklets."""
+
+CROWD = 5
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -90,6 +96,67 @@ def tracklet_whitening(
         dimensions: principal components to keep; fewer where the pictures span fewer.
         shrinkage: share of `shrunk`.
     """
+    principal, within = _within_tracklets(pictures, tracklets, dimensions)
+    return Projection(principal.mean, principal.matrix @ _whitener(within, shrinkage))
+
+
+def self_trained_whitening(
+    pictures: Features,
+    tracklets: Labels,
+    features: Features,
+    cameras: Labels,
+    labelled: NDArray[np.int64],
+    dimensions: int = 512,
+    shrinkage: float = 0.3,
+) -> Projection:
+    """The same, with what varies between cameras, learned from pairs that look like one person.
+
+    In each round the pairs of `surer_pairs` are taken for one person each, and what differs
+    between the two is added to what varies within tracklets. It helps only where cameras mostly
+    see the same people.
+
+    Args:
+        pictures, tracklets, dimensions, shrinkage: as for `tracklet_whitening`.
+        features: (M, D), one for each tracklet.
+        cameras: (M,), the camera of each.
+        labelled: (L, 2), places of tracklets that are known to show one person.
+    """
+    principal, within = _within_tracklets(pictures, tracklets, dimensions)
+    points, whitener = principal.apply(features), _whitener(within, shrinkage)
+    for _ in range(SELF_TRAINING_ROUNDS):
+        pairs = np.concatenate([labelled, surer_pairs(points @ whitener, cameras)])
+        apart = points[pairs[:, 0]] - points[pairs[:, 1]]
+        between = apart.T @ apart
+        if (size := np.trace(between)) > 0:
+            both = within / np.trace(within) + PAIRS_WEIGHT * between / size
+            whitener = _whitener(both, shrinkage)
+    return Projection(principal.mean, principal.matrix @ whitener)
+
+
+def surer_pairs(features: Features, cameras: Labels) -> NDArray[np.int64]:
+    """The surer half of those that are each other's nearest across cameras, places (K, 2).
+
+    Nearest by cosine, less how near each is to its 5 nearest on average: whom everybody
+    resembles is nobody's match (CSLS; Conneau et al., ICLR 2018, section 2.3).
+    """
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    alike = unit @ unit.T
+    alike[cameras[:, np.newaxis] == cameras] = -1
+    crowd = np.sort(alike, axis=1)[:, -CROWD:].mean(axis=1)
+    alike = 2 * alike - crowd[:, np.newaxis] - crowd
+    alike[cameras[:, np.newaxis] == cameras] = -np.inf
+    nearest = alike.argmax(axis=1)
+    places = np.arange(len(nearest))
+    mutual = (nearest[nearest] == places) & (places < nearest) & (cameras != cameras[nearest])
+    first = places[mutual]
+    order = np.argsort(-alike[first, nearest[first]], kind="stable")[: (len(first) + 1) // 2]
+    return np.stack([first[order], nearest[first[order]]], axis=1)
+
+
+def _within_tracklets(
+    pictures: Features, tracklets: Labels, dimensions: int
+) -> tuple[Projection, Matrix]:
+    """Principal components of pictures, and in these the covariance within tracklets (d, d)."""
     mean = pictures.mean(axis=0, dtype=np.float64)
     components = principal_components(pictures.astype(np.float64), dimensions)
     points = (pictures - mean) @ components
@@ -97,9 +164,13 @@ def tracklet_whitening(
     inner = points - means[places]
     if np.square(inner).sum() <= 1e-12 * np.square(points).sum():
         raise ReseenError("no tracklet has two pictures that differ; nothing can be learned")
-    covariance = inner.T @ inner / len(inner)
+    return Projection(mean, components), inner.T @ inner / len(inner)
+
+
+def _whitener(covariance: Matrix, shrinkage: float) -> Matrix:
+    """W (d, d): after x W all directions of a covariance vary alike."""
     variances, directions = np.linalg.eigh(shrunk(covariance, shrinkage))
-    return Projection(mean, components @ (directions / np.sqrt(variances)))
+    return np.asarray(directions / np.sqrt(variances))
 
 
 def means_by_label(features: Matrix, labels: Labels) -> tuple[Matrix, NDArray[np.int64]]:

@@ -17,7 +17,12 @@ from reseen.data.layout import is_picture
 from reseen.data.pictures import Picture, Pictures, evenly
 from reseen.data.tracklet import natural_sorted
 from reseen.errors import ReseenError
-from reseen.evaluation.adaptation import CameraMeans, Projection, tracklet_whitening
+from reseen.evaluation.adaptation import (
+    CameraMeans,
+    Projection,
+    self_trained_whitening,
+    tracklet_whitening,
+)
 from reseen.gallery.extractors import FRAMES, Matrix, NetworkExtractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Entry
@@ -28,6 +33,9 @@ from reseen.models.lite0 import NAME as LITE0
 FEWEST_CAMERAS, FEWEST_TRACKLETS, FEWEST_OF_A_CAMERA = 2, 40, 5
 MOST_LOOKED_AT = 400
 """Tracklets whose crops are embedded one by one to learn what varies within a tracklet."""
+
+MOST_PAIRED = 3_000
+"""Tracklets among which pairs are sought: all are compared with all."""
 
 BATCH = 1_000
 
@@ -41,12 +49,14 @@ class Adaptation:
         means: each camera's own.
         whitening: None where no tracklet's crops were there to learn it from.
         tracklets: of how many it was learned.
+        self_trained: whether pairs across cameras were taken for one person.
     """
 
     model: str
     means: CameraMeans
     whitening: Projection | None
     tracklets: int
+    self_trained: bool = False
 
     def apply(self, embeddings: Matrix, cameras: Sequence[str]) -> Matrix:
         """Embeddings (M, D) of these cameras, adapted and of length 1; unknown cameras may be."""
@@ -67,7 +77,12 @@ class Adaptation:
             tensors |= {"mean": self.whitening.mean, "matrix": self.whitening.matrix}
         content = save({name: values.astype(np.float32) for name, values in tensors.items()})
         text = base64.b64encode(content).decode()
-        kept = {"cameras": cameras, "tracklets": self.tracklets, "tensors": text}
+        kept = {
+            "cameras": cameras,
+            "tracklets": self.tracklets,
+            "self_trained": self.self_trained,
+            "tensors": text,
+        }
         gallery.settings.set(f"adaptation {self.model}", kept)
 
     @classmethod
@@ -82,14 +97,21 @@ class Adaptation:
         own = {one: tensors[f"camera {place}"] for place, one in enumerate(kept["cameras"])}
         whitening = Projection(tensors["mean"], tensors["matrix"]) if "mean" in tensors else None
         means = CameraMeans(tensors["overall"], own)
-        return cls(model, means, whitening, kept["tracklets"])
+        trained = kept.get("self_trained", False)  # was not kept at first
+        return cls(model, means, whitening, kept["tracklets"], trained)
 
 
-def adapt(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation:
+def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = False) -> Adaptation:
     """Learn a new version from the tracklets that are there, and convert their embeddings.
 
     Means and conversion need the embeddings only; whitening needs crops of up to 400 tracklets,
     where they still lie. The model's id tells the version.
+
+    Args:
+        gallery: its tracklets are learned from.
+        extractor: made their embeddings.
+        self_train: whether to take surer pairs across cameras for one person, as people's labels
+            say of others: helps where cameras mostly see the same people.
     """
     base = extractor.model_id
     entries = gallery.entries(model=base)
@@ -106,8 +128,9 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation:
     adaptation = Adaptation(
         f"{base}.adapted-{_latest_version(gallery, base) + 1}",
         means,
-        _whitening(extractor, entries, means),
+        _whitening(gallery, extractor, entries, means, vectors if self_train else None),
         len(entries),
+        self_train,
     )
     adaptation.save(gallery)
     convert(gallery, adaptation)
@@ -129,7 +152,8 @@ def keep_up(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation | None:
     if known is None and extractor.model_id != LITE0:
         return None
     if known is None or gallery.count(model=extractor.model_id) >= 2 * known.tracklets:
-        return adapt(gallery, extractor)
+        self_train = known is not None and known.self_trained
+        return adapt(gallery, extractor, self_train=self_train)
     convert(gallery, known)
     return known
 
@@ -170,9 +194,21 @@ def _stored(
 
 
 def _whitening(
-    extractor: NetworkExtractor, entries: Sequence[Entry], means: CameraMeans
+    gallery: Gallery,
+    extractor: NetworkExtractor,
+    entries: Sequence[Entry],
+    means: CameraMeans,
+    paired: Matrix | None,
 ) -> Projection | None:
-    """What varies within tracklets, from crops that are still there."""
+    """What varies within tracklets, from crops that are still there.
+
+    Args:
+        gallery: holds the labels.
+        extractor: embeds the crops.
+        entries: the tracklets.
+        means: what is taken off first.
+        paired: the tracklets' embeddings, to learn from pairs of them too; None for not.
+    """
     numbers, cameras, counts = list[Matrix](), list[str](), list[int]()
     chosen = np.linspace(0, len(entries) - 1, min(len(entries), MOST_LOOKED_AT)).round()
     for entry in (entries[int(place)] for place in chosen):
@@ -184,7 +220,24 @@ def _whitening(
     if len(counts) < FEWEST_TRACKLETS:
         return None
     centred = means.remove(np.concatenate(numbers), np.array(cameras, object))
-    return tracklet_whitening(centred, np.repeat(np.arange(len(counts)), counts))
+    whose = np.repeat(np.arange(len(counts)), counts)
+    if paired is None:
+        return tracklet_whitening(centred, whose)
+    some = np.linspace(0, len(entries) - 1, min(len(entries), MOST_PAIRED)).round().astype(int)
+    chosen_cameras = np.array([entries[place].camera for place in some], object)
+    places = {entries[place].id: number for number, place in enumerate(some.tolist())}
+    labelled = [
+        (places[label.query], places[label.match])
+        for label in gallery.labels.all()
+        if label.same and label.query in places and label.match in places
+    ]
+    return self_trained_whitening(
+        centred,
+        whose,
+        means.remove(paired[some], chosen_cameras),
+        chosen_cameras,
+        np.array(labelled, np.int64).reshape(-1, 2),
+    )
 
 
 def _crops(entry: Entry) -> Pictures:
