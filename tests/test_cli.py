@@ -219,6 +219,32 @@ def test_store_of_another_version_is_refused(refused, copied, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        ImportError("lib.so: failed to map segment from shared object"),
+    ],
+)
+def test_too_little_memory_is_one_line(refused, tmp_path, monkeypatch, error):
+    def load(*_):
+        raise error
+
+    monkeypatch.setattr("reseen.data.datasets.load", load)
+    line = refused("prepare", "folder", tmp_path, "--out", tmp_path / "store")
+    assert line == "not enough memory is free here; free some and start again"
+
+
+@pytest.mark.parametrize("people", ["x", [1], None, {}], ids=["text", "list", "null", "object"])
+def test_damaged_settings_of_synthetic_people_are_named(refused, tmp_path, people):
+    draw_people(tmp_path / "people", people=6, frames=1)
+    drawn = {"people": people, "cameras": 10**12, "difficulty": {}}
+    (tmp_path / "people" / "synthetic.json").write_text(json.dumps(drawn))
+    line = refused("prepare", "folder", tmp_path / "people", "--out", tmp_path / "store")
+    assert "synthetic.json is damaged; draw" in line
+
+
 def test_run_with_missing_weights_is_refused(refused, copied, tmp_path):
     run, store = copied
     (run / "upper" / "weights.safetensors").unlink()

@@ -377,7 +377,14 @@ def test_a_stopped_run_goes_on_to_the_same_end(shared_data, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "damage", [b"\xff\n", b"[" * 100_000 + b"\n", b'[3, [["a"]], [1]]\n', b"7\n"]
+    "damage",
+    [
+        b"\xff\n",
+        b"[" * 100_000 + b"\n",
+        b'[3, [["a"]], [1]]\n',
+        b"7\n",
+        b"[3, [1%0400d], []]\n" % 0,
+    ],
 )
 def test_a_journal_counts_up_to_its_first_damaged_line(tmp_path, damage):
     journal, settings, searched = tmp_path / "journal", {"detector": ["ours"]}, []

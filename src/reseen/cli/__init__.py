@@ -105,6 +105,13 @@ def launch(
             log.error(f"reseen: {error}")
             log.debug("where it came up:", exc_info=error)
             return 2
+        except (MemoryError, RuntimeError, ImportError) as error:
+            told = "memory" in str(error) or "failed to map" in str(error)  # PyTorch, the loader
+            if not isinstance(error, MemoryError) and not told:
+                raise
+            log.error("reseen: not enough memory is free here; free some and start again")
+            log.debug("where it came up:", exc_info=error)
+            return 2
         except KeyboardInterrupt as interrupt:
             log.error(f"reseen: stopped. {interrupt}".rstrip())
             return 130

@@ -66,7 +66,7 @@ def _found_before(journal: Path, settings: dict[str, Any]) -> dict[int, Detectio
                 try:
                     index, boxes, scores = json.loads(line)
                     found[index] = Detections.of(boxes, scores)
-                except (ValueError, TypeError, RecursionError, ReseenError):
+                except (ValueError, TypeError, OverflowError, RecursionError, ReseenError):
                     break
             good += len(line)
         file.seek(good)

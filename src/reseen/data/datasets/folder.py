@@ -131,9 +131,9 @@ def _synthetic_note(root: Path, found: int) -> Iterator[str]:
     """Say how synthetic people were made, and that none of them is missing."""
     settings = read_json(root / SYNTHETIC_FILE)
     try:
-        drawn = settings["people"] * settings["cameras"]
+        drawn = int(settings["people"]) * int(settings["cameras"])
         told = settings | settings["difficulty"]
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise ReseenError(f"{root / SYNTHETIC_FILE} is damaged; draw the people again") from error
     if found != drawn:
         raise ReseenError(
