@@ -190,7 +190,7 @@ def test_people_are_too_few_for_parts_only_where_parts_are_asked_for(
 def test_too_few_people_for_anything_are_named(make_store, tmp_path):
     alone = make_store(PEOPLE[:10], trained={1})
     with pytest.raises(ReseenError, match="two people or more"):
-        reproduce(alone, tmp_path, SMALL, trials=1, parts=("full",))
+        reproduce(alone, tmp_path / "out", SMALL, trials=1, parts=("full",))
 
 
 @pytest.mark.parametrize(
