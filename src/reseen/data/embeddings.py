@@ -86,7 +86,7 @@ class Embeddings:
             return cls(features, persons, cameras, tuple(table["name"].to_pylist()))
         except FileNotFoundError as error:
             raise ReseenError(f"{path} does not exist") from error
-        except (OSError, ValueError, ReseenError) as error:
+        except (OSError, ValueError, NotImplementedError, ReseenError) as error:
             reason = str(error).splitlines()[0]
             raise ReseenError(f"{path} does not hold features: {reason}") from error
 
