@@ -89,7 +89,17 @@ def broken_values(path):
     parquet.write_table(table.set_column(3, "feature", missing), path)
 
 
-@pytest.mark.parametrize("broken", [broken_text, broken_columns, broken_lengths, broken_values])
+def broken_kinds(path):
+    embeddings(2).save(path)
+    table = parquet.read_table(path)
+    nested = pyarrow.array([{"number": 1}, {"number": 2}])
+    parquet.write_table(table.set_column(1, "person", nested), path)
+
+
+BROKEN = [broken_text, broken_columns, broken_lengths, broken_values, broken_kinds]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 def test_file_that_holds_no_features_is_refused(tmp_path, broken):
     path = tmp_path / "features.parquet"
     broken(path)

@@ -597,6 +597,10 @@ class Gallery:
         found = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
         return [] if found is None else found.read(names, where).to_pylist()
 
+    def ids(self, model: str) -> set[str]:
+        """The tracklets that have an embedding by a model."""
+        return set(self._database.existing(EMBEDDINGS + model).read(["id"])["id"].to_pylist())
+
     def embeddings(self, model: str, where: Filter = EVERYTHING) -> Iterator[pyarrow.RecordBatch]:
         """Ids, cameras, times and vectors by a model, batch after batch."""
         found = self._database.existing(EMBEDDINGS + self.model(model))

@@ -112,11 +112,15 @@ class Identities:
 
     def catch_up(self) -> list[Member]:
         """Let tracklets that are new join, looking at nothing but the people most like them."""
-        known, near = {member.id for member in self.gallery.members.all()}, set[str]()
-        for batch in self.gallery.embeddings(self.model):
-            for id in set(batch["id"].to_pylist()) - known:
-                found = self.gallery.search(self.gallery.query(id, self.model), NEIGHBOURS)
-                near |= {id, *(match.entry.id for match in found)}
+        known = {member.id for member in self.gallery.members.all()}
+        return self.join(self.gallery.ids(self.model) - known)
+
+    def join(self, ids: Iterable[str]) -> list[Member]:
+        """The same for tracklets that are known to be new."""
+        near = set[str]()
+        for id in ids:
+            found = self.gallery.search(self.gallery.query(id, self.model), NEIGHBOURS)
+            near |= {id, *(match.entry.id for match in found)}
         return self.regroup(near) if near else []
 
     def regroup(self, ids: Iterable[str]) -> list[Member]:
