@@ -82,8 +82,9 @@ class Embeddings:
             if not pyarrow.types.is_fixed_size_list(feature.type):
                 raise ReseenError(f"feature is a {feature.type}, not lists of one length")
             features = feature.flatten().to_numpy().reshape(-1, feature.type.list_size)
-            persons, cameras = (table[what].to_numpy() for what in ("person", "camera"))
-            return cls(features, persons, cameras, tuple(table["name"].to_pylist()))
+            whole, text = pyarrow.int64(), pyarrow.string()
+            persons, cameras = (table[what].cast(whole).to_numpy() for what in ("person", "camera"))
+            return cls(features, persons, cameras, tuple(table["name"].cast(text).to_pylist()))
         except FileNotFoundError as error:
             raise ReseenError(f"{path} does not exist") from error
         except (OSError, ValueError, NotImplementedError, ReseenError) as error:
