@@ -76,6 +76,14 @@ def write_noise(folder: Path, seed: int, pictures: int, size: tuple[int, int] = 
         assert cv2.imwrite(str(folder / f"{frame:04}.jpg"), picture)
 
 
+@pytest.fixture(autouse=True)
+def hangups_count():
+    """Programs inherit what is ignored, so that these tests would fail under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def test_a_stopped_preparation_goes_on_to_the_same_store(tmp_path):
     for place in range(40):
         write_noise(tmp_path / "people" / f"{place // 2}" / "ab"[place % 2], place, 40)
