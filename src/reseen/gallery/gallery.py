@@ -566,12 +566,7 @@ class Gallery:
         self._forgetting.wipe_when_due(time.time() if now is None else now)
 
     def wipe(self) -> None:
-        """Wipe the bytes of all that was forgotten from the disk.
-
-        When this returns, no file of the gallery holds embeddings, thumbnails, labels or ids of
-        forgotten tracklets, older versions of the tables included. When the process dies in
-        between, the next one begins anew.
-        """
+        """Wipe the bytes of all that was forgotten from the disk, as `Forgetting.wipe` does."""
         self._forgetting.wipe()
 
     def _forget(self, condition: Expr) -> list[str]:
