@@ -22,10 +22,11 @@ from reseen.tracking.detectors import DETECTORS
 from reseen.tracking.hog import HogDetector
 from reseen.tracking.journal import journalled
 from reseen.tracking.track import track
+from tests.service.blocks import GREEN, RED
+from tests.service.blocks import find as find_blocks
 
 FPS = 10.0
 FRAMES = 40
-RED, GREEN = (220, 30, 30), (30, 200, 30)
 
 
 def places(index: int) -> dict[tuple[int, int, int], tuple[int, int]]:
@@ -43,17 +44,6 @@ def draw(index: int) -> Picture:
     for colour, (x, y) in places(index).items():
         picture[y : y + 80, x : x + 30] = colour
     return picture
-
-
-def find_blocks(picture: Picture) -> Detections:
-    """A detector that knows the two colours, even after JPEG."""
-    boxes = []
-    for colour in (RED, GREEN):
-        near = np.abs(picture.astype(int) - colour).max(axis=2) < 60
-        if near.sum() > 500:
-            rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
-            boxes.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
-    return Detections.of(boxes, [0.9] * len(boxes))
 
 
 @pytest.fixture(scope="module")
