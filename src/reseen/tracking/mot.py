@@ -5,7 +5,8 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ NAMES = {
 """What columns and keys are called, by what they hold."""
 
 FIELDS = {name: field for field, names in NAMES.items() for name in names}
+SIDES = {"width", "height", "right", "bottom"}
 PEOPLE = ("person", "pedestrian", "people")
 
 Record = dict[str, Any]
@@ -86,22 +88,18 @@ def read_boxes(
         first_frame: number of the first frame; None takes 0 where that occurs, else 1.
     """
     text = _text(path)
-    if text.lstrip()[:1] in ("[", "{"):
-        records = _from_json(path, text)
-    elif text.lstrip()[:1] == "<":
-        records = _from_cvat(path, text)
-    else:
-        records = _from_table(path, text)
+    records = READERS.get(text.lstrip()[:1], _from_table)(path, text)
     if not records:
         raise ReseenError(f"{path} holds no boxes")
     notes: list[str] = []
-    people = _people(records, classes, notes)
-    left_out = Counter(reason for _, reason in people if reason)
-    kept = [record for record, reason in people if not reason]
+    reasons = _left_out(records, classes, notes)
+    kept = [record for record, reason in zip(records, reasons, strict=True) if not reason]
+    left_out = Counter(filter(None, reasons))
     if not kept:
-        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in left_out.items())
-        raise ReseenError(f"{path}: all {len(records):,} boxes were left out: {reasons}")
-    return _given(path, kept, first_frame, left_out, notes)
+        why = ", ".join(f"{reason} ({count:,})" for reason, count in left_out.items())
+        raise ReseenError(f"{path}: all {len(records):,} boxes were left out: {why}")
+    frames, people = _by_frame(path, kept, first_frame, notes)
+    return GivenBoxes(frames, people, dict(left_out), tuple(notes))
 
 
 def _text(path: Path) -> str:
@@ -125,28 +123,36 @@ def _number(where: str, value: Any) -> float:
     return number
 
 
+def _record(where: str, given: Mapping[str, Any], name: object = None) -> Record:
+    """What stands in an object or an element, by field; a named class needs no number."""
+    known = {FIELDS[key]: value for key, value in given.items() if key in FIELDS}
+    if isinstance(name, str):
+        known.pop("label", None)
+    numbers = {field: _number(where, value) for field, value in known.items()}
+    return {"where": where, "name": name, **numbers}
+
+
 def _from_table(path: Path, text: str) -> list[Record]:
     lines = [
         (f"{path}, line {number}", line.strip())
         for number, line in enumerate(text.splitlines(), start=1)
         if line.strip() and not line.lstrip().startswith(("#", "//"))
     ]
-    if not lines:
-        return []
-    mark = next((mark for mark in (",", ";", "\t") if mark in lines[0][1]), None)
+    mark = next((mark for mark in (",", ";", "\t") if lines and mark in lines[0][1]), None)
     rows = [(where, [cell.strip() for cell in line.split(mark)]) for where, line in lines]
     for _, cells in rows:
         if len(cells) > 1 and not cells[-1]:  # a separator at the end
             cells.pop()
-    fields = ["frame", "id", "left", "top", "width", "height", "score"]
-    headed = re.fullmatch(r"[A-Za-z_]\w*", rows[0][1][0]) is not None and rows[0][1][0] != "nan"
+    fields, least = ["frame", "id", "left", "top", "width", "height", "score"], 6
+    headed = bool(rows and re.fullmatch(r"(?!nan$)[A-Za-z_]\w*", rows[0][1][0]))
     if headed:
-        fields = [FIELDS.get(cell.lower(), "") for cell in rows.pop(0)[1]]
+        where, names = rows.pop(0)
+        fields, least = [FIELDS.get(name.lower(), "") for name in names], len(names)
         if not {"frame", "left", "top"} <= set(fields) or len(set(fields) & SIDES) != 2:
-            raise ReseenError(f"{lines[0][0]} names the columns {lines[0][1]}; needed are {NEEDED}")
+            raise ReseenError(f"{where} names the columns {lines[0][1]}; needed are {NEEDED}")
     table = [(where, [_number(where, cell) for cell in cells]) for where, cells in rows]
     for where, numbers in table:
-        if len(numbers) < (len(fields) if headed else 6):
+        if len(numbers) < least:
             raise ReseenError(f"{where} has {len(numbers)} columns; needed are {NEEDED}")
     records = [
         {"where": where, **dict(zip(fields, numbers, strict=False))} for where, numbers in table
@@ -154,9 +160,6 @@ def _from_table(path: Path, text: str) -> list[Record]:
     if not headed:
         _read_on(path, records, [numbers for _, numbers in table])
     return records
-
-
-SIDES = {"width", "height", "right", "bottom"}
 
 
 def _read_on(path: Path, records: list[Record], rows: list[list[float]]) -> None:
@@ -172,26 +175,13 @@ def _read_on(path: Path, records: list[Record], rows: list[list[float]]) -> None
     drone = all(len(row) == 10 and {row[8], row[9]} <= {0, 1, 2} for row in rows)
     marks = {row[6] for row in rows} == {0, 1}
     for record, row in zip(records, rows, strict=True):
-        record["label"] = row[7]
-        record["drone"] = drone
+        record |= {"label": row[7], "drone": drone}
         if marks:
-            record["counts"] = row[6] == 1
-            record["score"] = 1.0
+            record |= {"counts": row[6] == 1, "score": 1.0}
 
 
 def _from_json(path: Path, text: str) -> list[Record]:
-    try:
-        document = json.loads(text)
-    except RecursionError as error:
-        raise ReseenError(f"{path} cannot be read as JSON: it is nested too deeply") from error
-    except ValueError as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        try:
-            document = [json.loads(line) for line in lines] if len(lines) > 1 else None
-        except (ValueError, RecursionError):
-            document = None
-        if document is None:
-            raise ReseenError(f"{path} cannot be read as JSON: {error}") from error
+    document = _parsed(path, text)
     frames: dict[Any, int] = {}
     named: dict[Any, str] = {}
     if isinstance(document, dict) and isinstance(document.get("annotations"), list):
@@ -211,31 +201,36 @@ def _from_json(path: Path, text: str) -> list[Record]:
     ]
 
 
+def _parsed(path: Path, text: str) -> Any:
+    """A JSON document; of several, one a line, a list."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ReseenError(f"{path} cannot be read as JSON: it is nested too deeply") from error
+    except ValueError as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        with suppress(ValueError, RecursionError):
+            if len(lines) > 1:
+                return [json.loads(line) for line in lines]
+        raise ReseenError(f"{path} cannot be read as JSON: {error}") from error
+
+
 def _entry(where: str, entry: Any, frames: dict[Any, int], named: dict[Any, str]) -> Record:
     box = entry.get("bbox", entry.get("box")) if isinstance(entry, dict) else None
     if isinstance(box, list) and len(box) == 4:
-        sides = dict(zip(("left", "top", "width", "height"), box, strict=True))
-    elif isinstance(box, dict) and box.keys() == {"x1", "y1", "x2", "y2"}:
-        sides = {FIELDS[name]: side for name, side in box.items()}
-    else:
+        box = dict(zip(("left", "top", "width", "height"), box, strict=True))
+    elif not (isinstance(box, dict) and box.keys() == {"x1", "y1", "x2", "y2"}):
         raise ReseenError(f"{where} is not like {ENTRY}")
-    given = {FIELDS[name]: value for name, value in entry.items() if name in FIELDS}
+    given = {"score": 1.0} | {FIELDS[key]: entry[key] for key in entry if key in FIELDS}
     given["id"] = entry.get("track_id", -1)  # COCO's id is the entry's
-    given.setdefault("score", 1.0)
     if "frame" not in given:
         raise ReseenError(f"{where} is not like {ENTRY}: it has no frame")
     frame, label = (
         key if isinstance(key := given.get(field), int | str) else None
         for field in ("frame", "label")
     )
-    name = entry.get("name", named.get(label))
     given["frame"] = frames.get(frame, given["frame"])
-    numbers = {
-        field: _number(where, value)
-        for field, value in {**given, **sides}.items()
-        if not (field == "label" and isinstance(name, str))
-    }
-    return {"where": where, "name": name, **numbers}
+    return _record(where, given | box, entry.get("name", named.get(label)))
 
 
 def _from_cvat(path: Path, text: str) -> list[Record]:
@@ -245,42 +240,41 @@ def _from_cvat(path: Path, text: str) -> list[Record]:
         root = ElementTree.fromstring(text.encode())
     except (ElementTree.ParseError, RecursionError) as error:
         raise ReseenError(f"{path} cannot be read as XML: {error}") from error
-
-    def boxes() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-        for track in root.iter("track"):
-            yield from ((track.attrib, box.attrib) for box in track.iter("box"))
-        for image in root.iter("image"):
-            about = {"id": "-1", "frame": image.attrib.get("id", "")}
-            yield from (({**about, **box.attrib}, box.attrib) for box in image.iter("box"))
-
-    records: list[Record] = []
-    for number, (about, box) in enumerate(boxes(), start=1):
+    boxes = [
+        {"frame": None, **track.attrib, **box.attrib}
+        for track in root.iter("track")
+        for box in track.iter("box")
+    ] + [
+        {"frame": image.get("id"), **box.attrib, "id": "-1"}
+        for image in root.iter("image")
+        for box in image.iter("box")
+    ]
+    records = []
+    for number, box in enumerate(boxes, start=1):
         where = f"{path}, box {number}"
-        given = {"frame": about.get("frame"), "id": about.get("id"), **box}
-        wanted = {FIELDS[name]: given[name] for name in given if name in FIELDS and name != "label"}
-        numbers = {field: _number(where, value) for field, value in wanted.items()}
-        if not {"frame", "left", "top", "right", "bottom"} <= numbers.keys():
+        record = _record(where, box, box.get("label"))
+        if not {"frame", "left", "top", "right", "bottom"} <= record.keys():
             raise ReseenError(
                 f"{where} is not like CVAT's: frame, xtl, ytl, xbr and ybr are needed"
             )
-        numbers["frame"] += 1
         shown = box.get("outside", "0") == "0"
-        records.append({"where": where, "name": about.get("label"), "counts": shown, **numbers})
+        records.append({**record, "frame": record["frame"] + 1, "counts": shown})
     return records
 
 
-def _people(
-    records: list[Record], classes: Sequence[int] | None, notes: list[str]
-) -> list[tuple[Record, str]]:
-    """Each record, and why it is left out; empty where it is a person's."""
+READERS = {"[": _from_json, "{": _from_json, "<": _from_cvat}
+"""By a file's first character; all others hold a table."""
+
+
+def _left_out(records: list[Record], classes: Sequence[int] | None, notes: list[str]) -> list[str]:
+    """Why each record is left out; empty where it is a person's."""
     labels = {record["label"] for record in records if "label" in record}
-    if classes is None:
-        drone = any(record.get("drone") for record in records)
-        wanted: Iterable[float] = (1, 2) if drone else (0,) if 0 in labels else (1,)
-        if 0 in labels and not drone:
+    drone = any(record.get("drone") for record in records)
+    wanted = classes
+    if wanted is None:
+        wanted = (1, 2) if drone else (0,) if 0 in labels else (1,)
+        if wanted == (0,):
             notes.append("class 0 was taken for people; --classes says it if it is another")
-    else:
-        wanted = classes
 
     def reason(record: Record) -> str:
         if not record.get("counts", True):
@@ -291,16 +285,13 @@ def _people(
             return f"of class {record['label']:g}, not {', '.join(f'{one:g}' for one in wanted)}"
         return ""
 
-    return [(record, reason(record)) for record in records]
+    return list(map(reason, records))
 
 
-def _given(
-    path: Path,
-    records: list[Record],
-    first_frame: int | None,
-    left_out: dict[str, int],
-    notes: list[str],
-) -> GivenBoxes:
+def _by_frame(
+    path: Path, records: list[Record], first_frame: int | None, notes: list[str]
+) -> tuple[dict[int, Detections], dict[int, NDArray[np.int64]] | None]:
+    """The detections of each frame, and the people's numbers where all of them have one."""
     first = first_frame
     if first is None:
         first = 0 if any(record["frame"] == 0 for record in records) else 1
@@ -312,40 +303,30 @@ def _given(
             f"{path} mixes boxes with an id and boxes without one; give all of them ids, or none"
         )
     boxes, scores = _boxes(path, records), _scores(records, notes)
-    frames: dict[int, Detections] = {}
-    people: dict[int, NDArray[np.int64]] = {}
     order = np.argsort(frame, kind="stable")
-    for number, places in zip(*_runs(frame[order], order), strict=True):
+    different, starts = np.unique(frame[order], return_index=True)
+    frames, people = {}, {}
+    for number, places in zip(different.tolist(), np.split(order, starts[1:]), strict=True):
         frames[number - first] = Detections.of(boxes[places], scores[places])
         people[number - first] = person[places]
-        twice = [one for one, count in Counter(person[places].tolist()).items() if count > 1]
-        if twice and twice[0] >= 0:
-            raise ReseenError(f"{path} has person {twice[0]} twice in frame {number}")
-    followed = bool((person >= 0).all())
-    return GivenBoxes(frames, people if followed else None, dict(left_out), tuple(notes))
-
-
-def _runs(
-    numbers: NDArray[np.int64], order: NDArray[np.int64]
-) -> tuple[list[int], list[NDArray[np.int64]]]:
-    """Different numbers, and the places of each; `numbers` are sorted."""
-    different, starts = np.unique(numbers, return_index=True)
-    return different.tolist(), np.split(order, starts[1:])
+        [(commonest, times)] = Counter(person[places].tolist()).most_common(1)
+        if times > 1 and commonest >= 0:
+            raise ReseenError(f"{path} has person {commonest} twice in frame {number}")
+    return frames, people if (person >= 0).all() else None
 
 
 def _whole(
     records: list[Record], field: str, least: int, absent: float = math.nan
 ) -> NDArray[np.int64]:
-    values = []
-    for record in records:
-        value = record.get(field, absent)
-        if value != value or value != int(value) or value < least:
-            what = f"from {least}" if field == "frame" else "from 0, or -1 for none"
-            raise ReseenError(
-                f"{record['where']}: {field} {value:g}; {field}s are whole numbers {what}"
-            )
-        values.append(int(value))
-    return np.array(values, np.int64)
+    """A field of all records, whole numbers from `least` on."""
+    values = np.array([record.get(field, absent) for record in records])
+    for place in np.flatnonzero(~((values == np.round(values)) & (values >= least))):
+        what = f"from {least}" if field == "frame" else "from 0, or -1 for none"
+        raise ReseenError(
+            f"{records[place]['where']}: {field} {values[place]:g}; {field}s are whole numbers "
+            f"{what}"
+        )
+    return values.astype(np.int64)
 
 
 def _boxes(path: Path, records: list[Record]) -> NDArray[np.float32]:
@@ -368,10 +349,10 @@ def _boxes(path: Path, records: list[Record]) -> NDArray[np.float32]:
 def _scores(records: list[Record], notes: list[str]) -> NDArray[np.float64]:
     """From 0 to 1."""
     scores = np.array([record.get("score", 1.0) for record in records])
-    if scores.max() <= 0:
-        return np.ones(len(scores))
-    if scores.min() >= 0 and scores.max() <= 1:
-        return scores
     least, most = scores.min(), scores.max()
+    if most <= 0:
+        return np.ones(len(scores))
+    if least >= 0 and most <= 1:
+        return scores
     notes.append(f"scores from {least:g} to {most:g} were mapped to 0.5 ... 1")
     return np.asarray(0.5 + 0.5 * (scores - least) / max(most - least, 1e-9))
