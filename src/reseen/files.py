@@ -153,6 +153,18 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, hashlib.blake2b).hexdigest()[:32]
 
 
+def sha256_of(*paths: Path) -> str:
+    """The SHA-256 of files, one behind the other, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                hashlib.file_digest(file, lambda: digest)
+        except OSError as error:
+            raise ReseenError(f"{path} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
 def cannot_write(path: Path, error: OSError) -> ReseenError:
     """Name the reason why `path` could not be written."""
     if error.errno == errno.ENOSPC:

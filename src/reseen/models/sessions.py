@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reseen.errors import ReseenError
-from reseen.models.folder import sha256_of
+from reseen.files import sha256_of
 
 ERRORS_ONLY = 3
 """Many files make onnxruntime warn of what does no harm."""

@@ -1,15 +1,17 @@
 """What a re-identification network in an ONNX file wants its crops to be like."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from reseen.errors import ReseenError
 from reseen.files import read_as
 
 Three = tuple[float, float, float]
+_Spread = Annotated[float, msgspec.Meta(gt=0)]
 Size = tuple[int, int]
 
 FREE_SIZE = (256, 128)
@@ -98,58 +100,52 @@ def style_by_shape(path: Path, shape: tuple[int, int, int], *, normalises: bool)
     )
 
 
+PADDED = {
+    **dict.fromkeys(("letterbox", "pad", "resize_pad"), True),
+    **dict.fromkeys(("stretch", "resize", "squash"), False),
+}
+"""Whether crops keep their proportions, by what files call it."""
+
+
+class _BoxMot(msgspec.Struct):
+    sha256: Any = None
+    img_size: Any = None
+    preprocess: Any = "resize"
+
+
+class _Roboflow(msgspec.Struct):
+    mean: Three
+    std: tuple[_Spread, _Spread, _Spread]
+    input_size: Any = None
+    to_rgb: bool = True
+    resize_mode: Any = "stretch"
+
+
 def style_beside(path: Path, digest: str, size: Size) -> Style | None:
     """The style that a file beside the network states; None where there is no such file.
 
     BoxMOT writes FILE.metadata.json, with the statistics of ImageNet understood; Roboflow's
-    trackers write reid_config.json.
+    trackers write reid_config.json, with statistics for values from 0 to 1.
     """
-    boxmot, config = (
-        path.with_name(path.name + ".metadata.json"),
-        path.with_name("reid_config.json"),
-    )
-    if boxmot.is_file():
-        facts = _facts(boxmot)
-        if facts.get("sha256") not in (None, digest):
-            raise ReseenError(f"{boxmot} is about another network than {path}")
-        _check_size(boxmot, facts.get("img_size"), size)
-        padded = _is_padded(boxmot, facts.get("preprocess", "resize"))
-        return Style(IMAGENET_MEAN, IMAGENET_SPREAD, padded=padded)
-    if not config.is_file():
+    if (file := path.with_name(path.name + ".metadata.json")).is_file():
+        boxmot = read_as(file, _BoxMot, "fetch the model again")
+        if boxmot.sha256 not in (None, digest):
+            raise ReseenError(f"{file} is about another network than {path}")
+        stated, resized = boxmot.img_size, boxmot.preprocess
+        style = Style(IMAGENET_MEAN, IMAGENET_SPREAD)
+    elif (file := path.with_name("reid_config.json")).is_file():
+        config = read_as(file, _Roboflow, "three numbers are needed as mean, three above 0 as std")
+        stated, resized = config.input_size, config.resize_mode
+        style = Style(_levels(config.mean), _levels(config.std), bgr=not config.to_rgb)
+    else:
         return None
-    facts = _facts(config)
-    _check_size(config, facts.get("input_size"), size)
-    return Style(
-        _channels(config, facts, "mean"),
-        _channels(config, facts, "std"),
-        bgr=not facts.get("to_rgb", True),
-        padded=_is_padded(config, facts.get("resize_mode", "stretch")),
-    )
+    if stated not in (None, list(size)):
+        raise ReseenError(f"{file} says crops of {stated}, the network takes {list(size)}")
+    if not isinstance(resized, str) or resized not in PADDED:
+        raise ReseenError(f"{file} asks for crops resized by {resized!r}, which is not known")
+    return replace(style, padded=PADDED[resized])
 
 
-def _facts(path: Path) -> Mapping[str, Any]:
-    return read_as(path, dict[str, Any], "fetch the model again")
-
-
-def _check_size(path: Path, stated: object, size: Size) -> None:
-    if stated is not None and stated != list(size):
-        raise ReseenError(f"{path} says crops of {stated}, the network takes {list(size)}")
-
-
-def _is_padded(path: Path, mode: object) -> bool:
-    if mode in ("letterbox", "pad", "resize_pad"):
-        return True
-    if mode in ("stretch", "resize", "squash"):
-        return False
-    raise ReseenError(f"{path} asks for crops resized by {mode!r}, which is not known")
-
-
-def _channels(path: Path, facts: Mapping[str, Any], name: str) -> Three:
-    """Three numbers, stated for values from 0 to 1, on the scale to 255."""
-    match facts.get(name):
-        case [int() | float() as red, int() | float() as green, int() | float() as blue] if (
-            name == "mean" or min(red, green, blue) > 0
-        ):
-            return 255 * red, 255 * green, 255 * blue
-        case other:
-            raise ReseenError(f"{path} gives {other!r} as {name}; three numbers are needed")
+def _levels(shares: Three) -> Three:
+    red, green, blue = shares
+    return 255 * red, 255 * green, 255 * blue
