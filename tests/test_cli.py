@@ -236,6 +236,18 @@ def test_too_little_memory_is_one_line(refused, tmp_path, monkeypatch, error):
     assert line == "not enough memory is free here; free some and start again"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of addresses are Linux's")
+@pytest.mark.parametrize("megabytes", [400, 900, 2000])  # an abort, a hang and an abort before
+def test_too_few_addresses_are_one_line(tmp_path, megabytes):
+    limit = f"import resource as r; r.setrlimit(r.RLIMIT_AS, ({megabytes}_000_000,) * 2)"
+    code = f"{limit}; from reseen.cli import main; main()"
+    command = [sys.executable, "-c", code, "gallery", "stats", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"reseen: only {megabytes / 1000:.1f} GB of addresses may be")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("people", ["x", [1], None, {}], ids=["text", "list", "null", "object"])
 def test_damaged_settings_of_synthetic_people_are_named(refused, tmp_path, people):
     draw_people(tmp_path / "people", people=6, frames=1)

@@ -39,6 +39,9 @@ app = App(
 )
 app.meta.group_parameters = Group("Messages", sort_key=1)
 app.register_install_completion_command()
+LEAST_ADDRESS_SPACE = 3_000_000_000
+"""Bytes that a process maps before it has embedded its first picture (2.9e9 measured)."""
+
 AS_VALUE: dict[str, Any] = {
     "exit_on_error": False,
     "print_error": False,
@@ -100,6 +103,7 @@ def launch(
         try:
             if log.isEnabledFor(logging.DEBUG):
                 log.debug(f"{version()}: {' '.join(words[:1])}")  # further words may be secret
+            _check_address_space()
             return app(words, **AS_VALUE)
         except (CycloptsError, ReseenError) as error:
             log.error(f"reseen: {error}")
@@ -115,6 +119,24 @@ def launch(
         except KeyboardInterrupt as interrupt:
             log.error(f"reseen: stopped. {interrupt}".rstrip())
             return 130
+
+
+def _check_address_space() -> None:
+    """Refuse where less may be mapped than the libraries need before any work.
+
+    They would abort there, or turn in a circle that no signal ends (OpenBLAS, when it begins).
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if resource.RLIM_INFINITY != allowed < LEAST_ADDRESS_SPACE:
+        raise ReseenError(
+            f"only {allowed / 1e9:.1f} GB of addresses may be used here (ulimit -v, prlimit --as), "
+            f"and {LEAST_ADDRESS_SPACE / 1e9:.0f} GB or more are needed, most of them never filled; "
+            "limit resident memory instead, as systemd and containers do"
+        )
 
 
 @contextmanager
