@@ -14,20 +14,20 @@ NUMERIC := $(addprefix tests/,network/test_model.py network/test_losses.py netwo
 demo: $(VENV)/.installed
 	$(BIN)/reseen demo
 
+# One test process for each core, so that each computes with one thread.
+test test-numeric: export OMP_NUM_THREADS ?= 1
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
-# What is computed, computed by other kernels: plain ones for this processor's vectors, one thread
-# for all cores. What differs between two machines differs here as well.
+# What is computed, computed by other kernels: plain ones for this processor's vectors. What differs between two machines differs here as well.
 test-numeric: export ATEN_CPU_CAPABILITY = default
 test-numeric: export MKL_CBWR = COMPATIBLE
 test-numeric: export ONEDNN_MAX_CPU_ISA = SSE41
 test-numeric: export NPY_DISABLE_CPU_FEATURES = AVX512_ICL X86_V4 X86_V3
 test-numeric: export OPENCV_IPP = disabled
 test-numeric: export OPENCV_CPU_DISABLE = AVX512-SKX,AVX2,AVX,FP16
-test-numeric: export OMP_NUM_THREADS = 1
 test-numeric: $(VENV)/.installed-dev
-	$(BIN)/pytest $(NUMERIC)
+	$(BIN)/pytest --numprocesses auto --dist worksteal $(NUMERIC)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -102,7 +102,7 @@ def test_a_stopped_preparation_goes_on_to_the_same_store(tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_stopped_training_goes_on_to_the_same_weights(make_store, tmp_path, number, code):
     store = make_store([(person, camera, 16) for person in (1, 2, 3, 4) for camera in (1, 2)])
-    train = ["train", store.path, "--updates", 150, "--clips.frames", 4, "--resume", "--out"]
+    train = ["train", store.path, "--updates", 90, "--clips.frames", 4, "--resume", "--out"]
 
     assert stopped(number, *train, tmp_path / "stopped") == code
     assert not list((tmp_path / "stopped").rglob("weights.safetensors"))
@@ -133,7 +133,7 @@ def test_stopped_tracking_can_be_started_again(tmp_path):
 
 def test_a_stopped_add_goes_on_to_the_same_gallery(tmp_path):
     rows = []
-    for number in range(400):
+    for number in range(160):
         write_noise(tmp_path / "hall" / f"hall-{number}", number, 3)
         rows.append({"id": f"hall-{number}", "camera": "hall", "source": "hall.mp4", "crops": 3,
                      "start_seconds": number, "end_seconds": number + 2,
@@ -143,7 +143,7 @@ def test_a_stopped_add_goes_on_to_the_same_gallery(tmp_path):
 
     add = ["gallery", "add", tmp_path / "stopped", tmp_path / "hall"]
     assert stopped(signal.SIGTERM, *add) == 143
-    assert 0 < Gallery.open(tmp_path / "stopped").count(model="stripes") < 400
+    assert 0 < Gallery.open(tmp_path / "stopped").count(model="stripes") < 160
     finished(*add)
 
     finished("gallery", "add", tmp_path / "whole", tmp_path / "hall")
@@ -154,14 +154,14 @@ def test_a_stopped_add_goes_on_to_the_same_gallery(tmp_path):
         nearest = gallery.search(gallery.query("hall-7", "stripes"), 20)
         listed[-1] |= {match.entry.id: match.distance for match in nearest}
     assert listed[0] == listed[1]
-    assert len(listed[0]) == 400
+    assert len(listed[0]) == 160
 
 
 def test_a_stopped_reproduction_goes_on_to_the_same_report(make_store, tmp_path):
     people = [(person, camera, 18) for person in range(1, 9) for camera in (1, 2)]
     store = make_store(people, trained={1, 2, 3, 4, 5})
     reproduce = ["reproduce", store.path, "--no-variants", "--trials", 1, "--part", "full",
-                 "--preset", "quick", "--updates", 40, "--train.pairs", 2,
+                 "--preset", "quick", "--updates", 20, "--train.pairs", 2,
                  "--clips.frames", 4, "--evaluation.views", 1, "--out"]  # fmt: skip
 
     assert stopped(signal.SIGTERM, *reproduce, tmp_path / "stopped") == 143

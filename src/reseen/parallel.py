@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext, suppress
@@ -58,7 +58,7 @@ def unordered(
     Args:
         work: a function that can be pickled.
         tasks: taken one by one, as processes become free.
-        processes: as many as there are cores when None.
+        processes: as many as there are cores when None, and never more than a list has tasks.
         advance: called, in a thread of its own, with every number that `work` gives to `report`.
 
     Yields:
@@ -68,6 +68,8 @@ def unordered(
         ReseenError: a process was killed. Whatever `work` raises comes through as it is.
     """
     processes = processes or os.cpu_count() or 1
+    if isinstance(tasks, Sized):
+        processes = max(1, min(processes, len(tasks)))
     # Spawned, not forked: a fork beside torch's threads can hang.
     context = multiprocessing.get_context("spawn")
     heard, reports = context.Pipe(duplex=False)

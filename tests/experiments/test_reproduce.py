@@ -26,7 +26,7 @@ from reseen.network.config import Config
 from reseen.network.training import make_fabric, train_part
 
 SMALL = Config.from_mapping(
-    {"train": {"updates": 3, "pairs": 2}, "evaluation": {"views": 1}},
+    {"clips": {"frames": 4}, "train": {"updates": 3, "pairs": 2}, "evaluation": {"views": 1}},
     "test",
     Config.preset("quick"),
 )

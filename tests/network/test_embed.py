@@ -86,18 +86,18 @@ def test_parts_are_of_the_feature_that_was_trained(baseline, finished_run):
     np.testing.assert_allclose(views["upper"][0].features[0], upper, rtol=1e-9, atol=1e-9)
 
 
-def test_sixteen_augmentations_each_have_their_crop(baseline, finished_run):
-    store = finished_run[1]
-    views = embed(baseline, store, [5])["temporal"]
+def test_sixteen_augmentations_each_have_their_crop(baseline, make_store):
+    store = make_store([(3, 1, 6), (3, 2, 6)])
+    views = embed(baseline, store, [0])["temporal"]
     assert len(views) == 16
     expected = [
-        features_by_hand(baseline, store.tracklet(5), "full", (edge, mirrored))[1]
+        features_by_hand(baseline, store.tracklet(0), "full", (edge, mirrored))[1]
         for mirrored in (False, True)
         for edge in range(1, 9)
     ]
     for view, feature in zip(views, expected, strict=True):
         np.testing.assert_allclose(view.features[0], feature, rtol=1e-9, atol=1e-9)
-    mean = embed_all(baseline, store, "temporal").features[5]
+    mean = embed_all(baseline, store, "temporal").features[0]
     np.testing.assert_allclose(mean, np.mean(expected, axis=0), rtol=1e-9, atol=1e-9)
 
 

@@ -134,7 +134,7 @@ def _check_address_space() -> None:
     if resource.RLIM_INFINITY != allowed < LEAST_ADDRESS_SPACE:
         raise ReseenError(
             f"only {allowed / 1e9:.1f} GB of addresses may be used here (ulimit -v, prlimit --as), "
-            f"and {LEAST_ADDRESS_SPACE / 1e9:.0f} GB or more are needed, most of them never filled; "
+            f"and {LEAST_ADDRESS_SPACE / 1e9:.0f} GB or more are needed, most never filled; "
             "limit resident memory instead, as systemd and containers do"
         )
 

@@ -1,6 +1,5 @@
 """What `reproduce` trains: the paper's network, the baseline, and one change at a time."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -150,8 +149,8 @@ def train_runs(store: FrameStore, runs: Mapping[tuple[int, str], Run], out: Path
         if torch.cuda.is_available():
             _train_stacked(store, runs, out, advance)
         else:
-            tasks = ((store.path, run, part) for run, part in networks)
-            for _ in unordered(_train_alone, tasks, os.cpu_count(), advance):
+            tasks = [(store.path, run, part) for run, part in networks]
+            for _ in unordered(_train_alone, tasks, advance=advance):
                 pass
 
 

@@ -1,6 +1,5 @@
 """The paper's tables and figures from one command."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -86,7 +85,7 @@ def _score_runs(
     tasks = [
         (store.path, run, methods if name == "paper" else ()) for (_, name), run in runs.items()
     ]
-    processes = 1 if torch.cuda.is_available() else os.cpu_count()
+    processes = 1 if torch.cuda.is_available() else None
     with progress("scoring", len(tasks), "runs") as advance:
         for _ in unordered(_score_alone, tasks, processes):
             advance(1)
