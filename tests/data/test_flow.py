@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from reseen.data.flow import FLOWS, NOISE_THRESHOLD, dis, lucas_kanade
+from reseen.data.coding import FLOWS, NOISE_THRESHOLD, dis, lucas_kanade
 from reseen.errors import ReseenError
 
 HEIGHT, WIDTH = 64, 48

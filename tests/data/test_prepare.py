@@ -340,7 +340,7 @@ def test_a_full_disk_leaves_no_half_file_and_can_be_continued(benchmark, tmp_pat
     path = tmp_path / "store"
     monkeypatch.setattr(module, "unordered", lambda work, tasks, _: (work(*task) for task in tasks))
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_write_tracklet", full)
+        patched.setattr(module, "_write_header", full)
         with pytest.raises(ReseenError, match=rf"no space left on the disk for .*{shard_file(0)}"):
             prepare(benchmark, path)
     assert [file.name for file in path.iterdir()] == [PLAN_FILE]

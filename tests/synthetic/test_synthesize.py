@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from reseen.data.coding import lucas_kanade
 from reseen.data.datasets.folder import load
-from reseen.data.flow import lucas_kanade
 from reseen.data.pictures import read_picture
 from reseen.data.tracklet import natural_sorted
 from reseen.errors import ReseenError

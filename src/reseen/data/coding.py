@@ -1,15 +1,32 @@
-"""How a frame is packed: five channels of 64x48 bytes, three of colour and two of motion."""
+"""How a frame is packed: five channels of 64x48 bytes, three of colour and two of motion.
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+Motion is optical flow between neighbouring frames, both gray, (H, W) uint8. It belongs to the
+pixels of the *current* frame and is measured in pixels per frame; positive vertical flow points
+down, positive horizontal flow to the right.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.data.flow import FLOWS, Flow
 from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
+
+Gray = NDArray[np.uint8]
+Field = NDArray[np.float32]
+Flow = Callable[[Gray, Gray], tuple[Field, Field]]
+
+NOISE_THRESHOLD = 0.0039
+"""Smallest eigenvalue that counts as texture. Matlab's default; it was chosen for gray values in
+0..1 and is kept although the baseline runs it on 0..255, where it hardly ever bites."""
+
+_DERIVATIVE = np.array([1, -8, 0, 8, -1]) / 12
+_NEIGHBOURHOOD = np.array([1, 4, 6, 4, 1]) / 16
+_IDENTITY = np.ones(1)
 
 CHANNELS = ("luma", "blue difference", "red difference", "vertical flow", "horizontal flow")
 HEIGHT, WIDTH = 64, 48
@@ -34,7 +51,7 @@ def pack_frames(pictures: Sequence[Picture], flow: str = "lucas-kanade") -> NDAr
 
     Args:
         pictures: (H, W, 3) uint8, RGB, in time order. Flow is computed at the size of the first.
-        flow: a key of `reseen.data.flow.FLOWS`.
+        flow: a key of `FLOWS`.
 
     Returns:
         (L, 5, 64, 48) uint8, channels as in `CHANNELS`.
@@ -62,7 +79,12 @@ def packed(pictures: Iterable[Picture], flow: str = "lucas-kanade") -> Iterator[
             if gray.shape != previous.shape:
                 gray = _resized(gray, *previous.shape)
             motion = between(previous, gray)
-        yield _packed_frame(picture, *motion)
+        frame = np.empty(FRAME_SHAPE, np.uint8)
+        colour = cv2.transform(_resized(picture, HEIGHT, WIDTH), _CODED_COLOUR)
+        frame[:3] = colour.transpose(2, 0, 1)
+        small = np.stack([_resized(field, HEIGHT, WIDTH) for field in motion])
+        frame[3:] = np.clip(np.rint(FLOW_STEPS * small + _NO_MOTION), 0, 255)
+        yield frame
         previous = gray
 
 
@@ -73,17 +95,6 @@ def known_flow(name: str) -> Flow:
     return FLOWS[name]
 
 
-def _packed_frame(
-    picture: Picture, vertical: NDArray[np.float32], horizontal: NDArray[np.float32]
-) -> NDArray[np.uint8]:
-    frame = np.empty(FRAME_SHAPE, np.uint8)
-    colour = cv2.transform(_resized(picture, HEIGHT, WIDTH), _CODED_COLOUR)
-    frame[:3] = colour.transpose(2, 0, 1)
-    motion = np.stack([_resized(field, HEIGHT, WIDTH) for field in (vertical, horizontal)])
-    frame[3:] = np.clip(np.rint(FLOW_STEPS * motion + _NO_MOTION), 0, 255)
-    return frame
-
-
 def _resized(picture: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     """Resize bilinearly, after halving often enough that no pixel is skipped.
 
@@ -92,13 +103,101 @@ def _resized(picture: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     """
     while picture.shape[0] > 2 * height or picture.shape[1] > 2 * width:
         rows, columns = picture.shape[:2]
-        halved = (
-            columns // 2 if columns > 2 * width else columns,
-            rows // 2 if rows > 2 * height else rows,
-        )
-        picture = cv2.resize(picture, halved, interpolation=cv2.INTER_AREA)
+        columns = columns // 2 if columns > 2 * width else columns
+        rows = rows // 2 if rows > 2 * height else rows
+        picture = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
     resized: NDArray[Any] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
     return resized
+
+
+def lucas_kanade(previous: Gray, current: Gray) -> tuple[Field, Field]:
+    """Flow by Lucas and Kanade's method: single scale, dense, no warping.
+
+    This is what the baseline of McLaughlin et al. (CVPR 2016) takes from Matlab's
+    `vision.OpticalFlow` with its difference filter. At each pixel, the products of the spatial
+    derivatives (five-point central differences of the current frame) and of the change since the
+    previous frame are averaged over a 5x5 binomial neighbourhood and the 2x2 system solved. Where
+    only one eigenvalue of the system reaches `NOISE_THRESHOLD` there is an edge, and the flow
+    across it is given; where none does, zero. Filters see the outermost pixels repeated beyond
+    the border.
+
+    Args:
+        previous, current: (H, W) uint8, gray values in 0..255.
+
+    Returns:
+        Vertical and horizontal flow, each (H, W) float32, in pixels per frame.
+    """
+    horizontal = _filtered(current, _DERIVATIVE, _IDENTITY)
+    vertical = _filtered(current, _IDENTITY, _DERIVATIVE)
+    change: Any = cv2.subtract(current, previous, dtype=cv2.CV_32F)
+    return _solved(
+        _averaged(vertical * vertical),
+        _averaged(vertical * horizontal),
+        _averaged(horizontal * horizontal),
+        _averaged(vertical * change),
+        _averaged(horizontal * change),
+    )
+
+
+def _filtered(values: NDArray[Any], across: NDArray[Any], down: NDArray[Any]) -> Field:
+    border = cv2.BORDER_REPLICATE
+    return cast(Field, cv2.sepFilter2D(values, cv2.CV_32F, across, down, borderType=border))
+
+
+def _averaged(values: Field) -> Field:
+    return _filtered(values, _NEIGHBOURHOOD, _NEIGHBOURHOOD)
+
+
+def _solved(vv: Field, vh: Field, hh: Field, vt: Field, ht: Field) -> tuple[Field, Field]:
+    """Solve [[vv, vh], [vh, hh]] flow = -[vt, ht] at each pixel; all are (H, W)."""
+    determinant = vv * hh
+    determinant -= vh * vh
+    vertical = vh * ht
+    vertical -= hh * vt
+    horizontal = vh * vt
+    horizontal -= vv * ht
+    with np.errstate(divide="ignore", invalid="ignore"):
+        vertical /= determinant
+        horizontal /= determinant
+    trace = vv + hh
+    # (first eigenvalue - threshold) * (second eigenvalue - threshold)
+    sides = determinant - NOISE_THRESHOLD * (trace - NOISE_THRESHOLD)
+    poor = np.flatnonzero((sides < 0) | (trace < 2 * NOISE_THRESHOLD))
+    # Of rank one, the system has the eigenvalue `trace`, and -[vt, ht] / trace solves it.
+    divisor = np.where(sides.ravel()[poor] < 0, trace.ravel()[poor], np.inf)
+    for flow, right_side in ((vertical, vt), (horizontal, ht)):
+        flow.ravel()[poor] = -right_side.ravel()[poor] / divisor
+    return vertical, horizontal
+
+
+def dis(previous: Gray, current: Gray) -> tuple[Field, Field]:
+    """Flow by dense inverse search (Kroeger et al., ECCV 2016), as OpenCV has it.
+
+    It follows larger motions than `lucas_kanade`, which sees a pixel or two.
+
+    Args:
+        previous, current: (H, W) uint8, gray values in 0..255.
+
+    Returns:
+        Vertical and horizontal flow, each (H, W) float32, in pixels per frame.
+    """
+    # Searched from the current frame backwards, so that it belongs to the current pixels.
+    try:
+        backwards = _dis_search().calc(current, previous, None)
+    except cv2.error as error:
+        height, width = current.shape
+        message = f"frames of {height}x{width} pixels are too small for the flow called dis"
+        raise ReseenError(f"{message}; prepare with lucas-kanade") from error
+    return -backwards[..., 1], -backwards[..., 0]
+
+
+@cache
+def _dis_search() -> Any:
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+
+FLOWS: dict[str, Flow] = {"lucas-kanade": lucas_kanade, "dis": dis}
+"""The ways to compute flow, by the name that `prepare` knows them by."""
 
 
 def unpack_pictures(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -126,5 +225,4 @@ def unpack_flow(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         (L, 2, 64, 48) float32, vertical and horizontal, pixels/frame of the original pictures;
         positive is down and right. Motion beyond about 16 pixels/frame was cut off.
     """
-    steps = frames[:, 3:].astype(np.float32) - _NO_MOTION
-    return steps / np.float32(FLOW_STEPS)
+    return (frames[:, 3:].astype(np.float32) - _NO_MOTION) / np.float32(FLOW_STEPS)

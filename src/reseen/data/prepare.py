@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from functools import cache
 from itertools import chain, islice
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.coding import FRAME_SHAPE, known_flow, packed
-from reseen.data.frame_vectors import VIEWS, FrameNetwork, open_network, views_of
+from reseen.data.frame_vectors import VIEWS, open_network, views_of
 from reseen.data.layout import shortened
 from reseen.data.pictures import Picture, read_picture
 from reseen.data.store import (
@@ -47,7 +47,6 @@ LEAST_PICTURES = 512
 PICTURES_AHEAD = 8
 """Decoded before the first of them is packed."""
 
-
 _ANEW = "remove it and prepare again"
 
 
@@ -71,32 +70,25 @@ class Coding:
     """What a picture becomes in a store: a packed frame with its flow, or vectors of a trunk.
 
     Attributes:
-        flow: a key of `reseen.data.flow.FLOWS`; "none" with a trunk.
+        flow: a key of `reseen.data.coding.FLOWS`; "none" with a trunk.
         trunk, style: what `open_network` takes; no trunk when empty.
-        model_id, dimensions: of the trunk.
+        model_id: of the trunk.
+        shape, dtype: of what a picture becomes.
     """
 
     flow: str
     trunk: str = ""
     style: str | None = None
     model_id: str = ""
-    dimensions: int = 0
+    shape: tuple[int, ...] = FRAME_SHAPE
+    dtype: str = "uint8"
 
     @classmethod
     def by_trunk(cls, trunk: str, style: str | None) -> "Coding":
         """Store vectors of a network, which is tried before any work begins."""
         network = open_network(trunk, style)
-        return cls("none", trunk, style, network.model_id, network.dimensions)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of what a picture becomes."""
-        return (VIEWS, self.dimensions) if self.trunk else FRAME_SHAPE
-
-    @property
-    def dtype(self) -> str:
-        """Of what a picture becomes."""
-        return "float16" if self.trunk else "uint8"
+        shape = (VIEWS, network.dimensions)
+        return cls("none", trunk, style, network.model_id, shape, "float16")
 
     def frames(self, pictures: Iterator[Picture]) -> Iterator[NDArray[Any]]:
         """What each picture becomes, one by one."""
@@ -105,10 +97,8 @@ class Coding:
         return packed(_a_few_ahead(pictures), self.flow)
 
 
-@cache
-def _opened(trunk: str, style: str | None) -> FrameNetwork:
-    """The trunk, once for each process."""
-    return open_network(trunk, style)
+_opened = cache(open_network)
+"""The trunk, once for each process."""
 
 
 def prepare(
@@ -129,7 +119,7 @@ def prepare(
     Args:
         benchmark: what to read.
         path: the store's folder; made when missing.
-        flow: a key of `reseen.data.flow.FLOWS`.
+        flow: a key of `reseen.data.coding.FLOWS`.
         processes: how many work side by side; as many as there are cores when None.
         trunk: store what this network makes of each picture, its halves and their mirrors
             instead: a frozen trunk, run once for each, on which a head trains in minutes. A name
@@ -154,9 +144,8 @@ def prepare(
             else:
                 write_json(path / PLAN_FILE, asdict(recipe))
             _pack_missing(shards, path, coding, processes)
-            notes = [
-                read_as(_note_file(path, number), Packed, _ANEW) for number in range(len(shards))
-            ]
+            files = (_note_file(path, number) for number in range(len(shards)))
+            notes = [read_as(file, Packed, _ANEW) for file in files]
             _index(benchmark, recipe, coding, notes).write(path)
         for file in (*path.glob("frames-*.json"), path / PLAN_FILE):
             file.unlink(missing_ok=True)
@@ -199,12 +188,19 @@ def _note_file(path: Path, number: int) -> Path:
 def _pack_shard(number: int, tracklets: list[BenchmarkTracklet], path: Path, coding: Coding) -> int:
     """Write a shard and its note, holding a few pictures at a time; returns its number."""
     lengths: list[int] = []
-    broken: list[list[str]] = [[] for _ in tracklets]
+    broken: list[list[str]] = []
     with written_aside(path / shard_file(number)) as temporary:
         with temporary.open("wb") as file:
             _write_header(file, 0, coding)
-            for tracklet, names in zip(tracklets, broken, strict=True):
-                lengths.append(_write_tracklet(file, tracklet, names, coding))
+            for tracklet in tracklets:
+                lengths.append(0)
+                broken.append([])
+                try:
+                    for frame in coding.frames(_readable(tracklet, broken[-1])):
+                        file.write(frame.data)
+                        lengths[-1] += 1
+                except ReseenError as error:
+                    raise ReseenError(f"tracklet {tracklet.name}: {error}") from error
             file.seek(0)
             _write_header(file, sum(lengths), coding)
         digest = digest_of(temporary)
@@ -220,25 +216,8 @@ def _write_header(file: BinaryIO, frames: int, coding: Coding) -> None:
     np.lib.format.write_array_header_1_0(file, head)
 
 
-def _write_tracklet(
-    file: BinaryIO, tracklet: BenchmarkTracklet, broken: list[str], coding: Coding
-) -> int:
-    """Append a tracklet's frames; the names of unreadable pictures go into `broken`.
-
-    Returns:
-        How many frames were written.
-    """
-    length = 0
-    try:
-        for frame in coding.frames(_readable(tracklet, broken)):
-            file.write(frame.data)
-            length += 1
-    except ReseenError as error:
-        raise ReseenError(f"tracklet {tracklet.name}: {error}") from error
-    return length
-
-
 def _readable(tracklet: BenchmarkTracklet, broken: list[str]) -> Iterator[Picture]:
+    """A tracklet's pictures; the names of those that cannot be read go into `broken`."""
     for path in tracklet.paths:
         try:
             picture = read_picture(path)
@@ -261,18 +240,27 @@ def _a_few_ahead(pictures: Iterator[Picture]) -> Iterator[Picture]:
 def _index(benchmark: Benchmark, recipe: Recipe, coding: Coding, notes: list[Packed]) -> Index:
     lengths = list(chain.from_iterable(note.lengths for note in notes))
     broken = list(chain.from_iterable(note.broken for note in notes))
-    if len(lengths) != len(benchmark.tracklets):
+    every = benchmark.tracklets
+    if len(lengths) != len(every):
         raise ReseenError("the notes of the shards do not fit the data set; prepare it anew")
     kept = [index for index, length in enumerate(lengths) if length]
-    tracklets = [benchmark.tracklets[index] for index in kept]
+    tracklets = [every[index] for index in kept]
+    told = list(benchmark.notes)
+    if gone := len(every) - len(kept):
+        people = {tracklet.person for tracklet in every}
+        lost = people - {tracklet.person for tracklet in tracklets}
+        told.append(
+            f"{gone} of {len(every)} tracklets and {len(lost)} of {len(people)} people are in no "
+            "trial, because none of their pictures can be read"
+        )
     return Index(
         format=FORMAT,
         fingerprint=_digest(asdict(recipe)),
-        notes=(*benchmark.notes, *_gone(benchmark, kept)),
+        notes=tuple(told),
         left_out=tuple(
             f"{tracklet.name}: {len(names)} of {len(tracklet)} pictures unreadable: "
             f"{shortened(names)}"
-            for tracklet, names in zip(benchmark.tracklets, broken, strict=True)
+            for tracklet, names in zip(every, broken, strict=True)
             if names
         ),
         frame_shape=coding.shape,
@@ -281,21 +269,10 @@ def _index(benchmark: Benchmark, recipe: Recipe, coding: Coding, notes: list[Pac
         names=tuple(tracklet.name for tracklet in tracklets),
         persons=tuple(tracklet.person for tracklet in tracklets),
         cameras=tuple(tracklet.camera for tracklet in tracklets),
-        lengths=tuple(lengths[index] for index in kept),
+        lengths=tuple(filter(None, lengths)),
         splits=_remaining(benchmark.splits, kept),
         recipe=recipe,
     )
-
-
-def _gone(benchmark: Benchmark, kept: list[int]) -> Iterable[str]:
-    gone = len(benchmark.tracklets) - len(kept)
-    if gone:
-        people = {tracklet.person for tracklet in benchmark.tracklets}
-        seen = {benchmark.tracklets[index].person for index in kept}
-        yield (
-            f"{gone} of {len(benchmark.tracklets)} tracklets and {len(people - seen)} of "
-            f"{len(people)} people are in no trial, because none of their pictures can be read"
-        )
 
 
 def _remaining(splits: tuple[Split, ...], kept: list[int]) -> tuple[Split, ...]:
@@ -326,45 +303,38 @@ def _recipe(benchmark: Benchmark, coding: Coding) -> Recipe:
 
 def _check_unchanged(path: Path, written: Recipe, wanted: Recipe) -> None:
     """Refuse to go on with what was made from another recipe, and name what has changed."""
-    change = _first_change(written, wanted)
+    change = next(_changes(written, wanted), None)
     if change:
         raise ReseenError(f"{path} was prepared {change}; remove it or choose another --out")
 
 
-def _first_change(written: Recipe, wanted: Recipe) -> str | None:
-    if written.dataset != wanted.dataset:
-        return f"with dataset {written.dataset}, not {wanted.dataset}"
-    if written.trunk != wanted.trunk:
-        return f"with the trunk {written.trunk or '(none)'}, not {wanted.trunk or '(none)'}"
-    if written.flow != wanted.flow:
-        return f"with flow {written.flow}, not {wanted.flow}"
-    before, now = written.sources, wanted.sources
-    for name in now | before:
-        if name not in before:
-            return f"without tracklet {name}, which has come since"
-        if name not in now:
-            return f"with tracklet {name}, which has gone since"
-        if before[name] != now[name]:
-            return f"from other pictures of tracklet {name}, which have changed since"
+def _changes(written: Recipe, wanted: Recipe) -> Iterator[str]:
+    for field, what in (("dataset", "dataset"), ("trunk", "the trunk"), ("flow", "flow")):
+        before, now = (getattr(recipe, field) or "(none)" for recipe in (written, wanted))
+        if before != now:
+            yield f"with {what} {before}, not {now}"
+    for name in wanted.sources | written.sources:
+        if name not in written.sources:
+            yield f"without tracklet {name}, which has come since"
+        elif name not in wanted.sources:
+            yield f"with tracklet {name}, which has gone since"
+        elif written.sources[name] != wanted.sources[name]:
+            yield f"from other pictures of tracklet {name}, which have changed since"
     if written.splits != wanted.splits:
-        return "with other splits into training and test people"
-    return None
+        yield "with other splits into training and test people"
 
 
 def _source(tracklet: BenchmarkTracklet) -> str:
-    folder = str(tracklet.folder)
-    # Paths as text: a `Path` for each of a million files is slow.
-    stamps = [_stamp(f"{folder}{os.sep}{file}") for file in tracklet.files]
+    """A digest of what a tracklet is: its files' sizes and times of change too."""
+    folder, stamps = str(tracklet.folder), list[tuple[int, int] | None]()
+    for file in tracklet.files:
+        try:
+            # Paths as text: a `Path` for each of a million files is slow.
+            status = os.stat(f"{folder}{os.sep}{file}")  # noqa: PTH116
+            stamps.append((status.st_size, status.st_mtime_ns))
+        except OSError:  # a file that cannot be looked at
+            stamps.append(None)
     return _digest([tracklet.person, tracklet.camera, tracklet.files, stamps])
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    """Size and time of change; None for a file that cannot be looked at."""
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _digest(value: Any) -> str:

@@ -171,7 +171,7 @@ class FrameStore:
     Attributes:
         path: the folder.
         dataset: the data set's name, "prid2011".
-        flow: how the flow channels were computed, a key of `reseen.data.flow.FLOWS`; "none"
+        flow: how the flow channels were computed, a key of `reseen.data.coding.FLOWS`; "none"
             where vectors are stored.
         fingerprint: changes with the settings and with the pictures' names, sizes and times.
         notes: what the user must know about how the data set was read, a sentence each.
