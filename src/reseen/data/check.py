@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reseen.data.datasets import known_dataset, load
-from reseen.data.datasets.facts import Fact
-from reseen.data.datasets.splits import cameras_of_people
+from reseen.data.datasets.common import Fact, cameras_of_people
 from reseen.data.layout import entries, gaps
 from reseen.data.pictures import read_picture
 from reseen.data.store import FrameStore, damaged_shards

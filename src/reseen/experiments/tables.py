@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reseen.data.datasets import DATASETS
-from reseen.data.datasets.facts import Printed, Published
+from reseen.data.datasets.common import Printed, Published
 from reseen.evaluation.intervals import half_t_interval
 from reseen.evaluation.report import FEATURES, RANKS, FeatureScores, Report, sample_deviation
 from reseen.experiments.plan import VARIANTS

@@ -12,8 +12,8 @@ from shutil import rmtree
 import cv2
 import numpy as np
 
+from reseen.data.datasets.common import FEWEST_PEOPLE
 from reseen.data.datasets.folder import SYNTHETIC_FILE
-from reseen.data.datasets.splits import FEWEST_PEOPLE
 from reseen.errors import ReseenError
 from reseen.files import cannot_write, claim, locked, write_json
 from reseen.parallel import unordered

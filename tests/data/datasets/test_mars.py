@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 
 from reseen.data.datasets import mars
-from reseen.data.datasets.splits import cameras_of_people, first_tracklets
+from reseen.data.datasets.common import cameras_of_people, first_tracklets
 from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
 

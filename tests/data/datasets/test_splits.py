@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from reseen.data.datasets.splits import random_half_splits, split_by_people
+from reseen.data.datasets.common import random_half_splits, split_by_people
 from reseen.data.tracklet import DISTRACTOR, JUNK, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 

@@ -1,11 +1,11 @@
 """Data sets: for each, everything that reseen knows of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reseen.data.datasets import aerial, folder, ls_vid, mars, mevid, two_cameras
-from reseen.data.datasets.facts import Fact, Published, count_people
+from reseen.data.datasets.common import Fact, Published, count_people
 from reseen.data.tracklet import Benchmark
 from reseen.errors import ReseenError, nearest
 
@@ -31,18 +31,16 @@ class DataSet:
     has_oddities: bool = False
 
 
+PRID = DataSet(
+    two_cameras.load_prid2011,
+    two_cameras.count_prid2011,
+    picture_size=(128, 64),
+    published=two_cameras.PRID_PUBLISHED,
+)
 DATASETS = {
-    "prid2011": DataSet(
-        two_cameras.load_prid2011,
-        two_cameras.count_prid2011,
-        picture_size=(128, 64),
-        published=two_cameras.PRID_PUBLISHED,
-    ),
-    "prid2011-178": DataSet(
-        two_cameras.load_prid2011_178,
-        two_cameras.count_prid2011_178,
-        picture_size=(128, 64),
-        published=two_cameras.PRID_PUBLISHED,
+    "prid2011": PRID,
+    "prid2011-178": replace(
+        PRID, load=two_cameras.load_prid2011_178, count=two_cameras.count_prid2011_178
     ),
     "ilids-vid": DataSet(
         two_cameras.load_ilids_vid,

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from reseen.data.datasets.facts import Fact, people_in
+from reseen.data.datasets.common import Fact, people_in, published_split
 from reseen.data.datasets.mars import tracklets_and_queries
-from reseen.data.datasets.splits import published_split
 from reseen.data.layout import entries, enumerate_names, folder_with, is_picture
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reseen.data.datasets.splits import cameras_of_people, random_half_splits, split_by_people
+from reseen.data.datasets.common import cameras_of_people, random_half_splits, split_by_people
 from reseen.data.layout import entries, enumerate_names, is_picture, shortened
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
@@ -96,11 +96,17 @@ def load(root: Path, layout: str = LAYOUTS[0]) -> Benchmark:
             f"{root} holds one person only, {found[0].person}; if the persons lie in that folder, "
             f"name it instead; the layout must be {LAYOUT}"
         )
-    tracklets = _numbered(found)
+    cameras = enumerate_names(one.camera for one in found)
+    tracklets = tuple(
+        BenchmarkTracklet(one.name, people[one.person], cameras[one.camera], one.folder, one.files)
+        for one in found
+    )
     splits = random_half_splits(tracklets) if halves == ("",) else _given_split(found, tracklets)
-    drawn = _synthetic_note(root, len(tracklets)) if (root / SYNTHETIC_FILE).is_file() else ()
-    notes = (*_taken(found, layout), *drawn, *left_out.notes(), *_one_camera_note(tracklets))
-    return Benchmark("folder", tracklets, splits, notes)
+    notes = [*_taken(found, layout), *_synthetic_note(root, len(tracklets)), *left_out.notes()]
+    single = sum(len(seen) == 1 for seen in cameras_of_people(tracklets).values())
+    if single:
+        notes.append(f"people seen by one camera only, who cannot be searched for: {single}")
+    return Benchmark("folder", tracklets, splits, tuple(notes))
 
 
 def _taken(found: list[_Found], layout: str) -> Iterator[str]:
@@ -129,6 +135,8 @@ def _taken(found: list[_Found], layout: str) -> Iterator[str]:
 
 def _synthetic_note(root: Path, found: int) -> Iterator[str]:
     """Say how synthetic people were made, and that none of them is missing."""
+    if not (root / SYNTHETIC_FILE).is_file():
+        return
     settings = read_json(root / SYNTHETIC_FILE)
     try:
         drawn = int(settings["people"]) * int(settings["cameras"])
@@ -191,15 +199,6 @@ def _camera_tracklets(
             left_out.folders.append(name)
 
 
-def _numbered(found: list[_Found]) -> tuple[BenchmarkTracklet, ...]:
-    persons = enumerate_names(one.person for one in found)
-    cameras = enumerate_names(one.camera for one in found)
-    return tuple(
-        BenchmarkTracklet(one.name, persons[one.person], cameras[one.camera], one.folder, one.files)
-        for one in found
-    )
-
-
 def _given_split(found: list[_Found], tracklets: tuple[BenchmarkTracklet, ...]) -> tuple[Split]:
     in_half = {half: {one.person for one in found if one.half == half} for half in HALVES}
     both = sorted(in_half["train"] & in_half["test"])
@@ -208,12 +207,6 @@ def _given_split(found: list[_Found], tracklets: tuple[BenchmarkTracklet, ...]) 
     pairs = zip(found, tracklets, strict=True)
     training = {tracklet.person for one, tracklet in pairs if one.half == "train"}
     return (split_by_people(tracklets, training),)
-
-
-def _one_camera_note(tracklets: tuple[BenchmarkTracklet, ...]) -> Iterator[str]:
-    single = sum(len(cameras) == 1 for cameras in cameras_of_people(tracklets).values())
-    if single:
-        yield f"people seen by one camera only, who cannot be searched for: {single}"
 
 
 def _joined(parent: str, name: str) -> str:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from reseen.data.datasets.facts import Fact, people_in
-from reseen.data.datasets.splits import published_split
+from reseen.data.datasets.common import Fact, people_in, published_split
 from reseen.data.layout import entries, read_table, shortened
 from reseen.data.tracklet import JUNK, Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError

@@ -6,16 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from reseen.data.datasets.facts import (
+from reseen.data.datasets.common import (
     Fact,
     Published,
+    cameras_of_people,
+    first_tracklets,
     lengths_of,
     people_in,
     short,
     spread,
     with_gaps,
 )
-from reseen.data.datasets.splits import cameras_of_people, first_tracklets
 from reseen.data.layout import entries, folder_with, read_table, shortened
 from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
@@ -30,19 +31,13 @@ FILE_NAME = re.compile(
 )
 """Person (0000 is a distractor, 00-1 is junk), camera, tracklet, frame."""
 
-PUBLISHED = Published(
-    table1={"Zheng et al.": (65, 82, None, 89), "Chen et al.": (71, 89, 93, 96)},
-    table2={
-        "Zheng et al. + Euclidean": (59, 77, None, 87),
-        "Zheng et al. + XQDA": (65, 82, None, 89),
-        "Chen et al. + Euclidean": (71, 89, 93, 96),
-    },
-    table3={
-        "spatial": (66, 88, 90, 92),
-        "temporal": (64, 87, 91, 91),
-        "fused": (69, 88, 90, 93),
-        "parts": (71, 89, 93, 96),
-    },
+PUBLISHED = Published.of(
+    {"Zheng et al.": (65, 82, None, 89)},
+    (59, 77, None, 87),
+    (66, 88, 90, 92),
+    (64, 87, 91, 91),
+    (69, 88, 90, 93),
+    (71, 89, 93, 96),
 )
 
 

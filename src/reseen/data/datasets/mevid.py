@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.data.datasets.facts import Fact, people_in
-from reseen.data.datasets.splits import published_split
+from reseen.data.datasets.common import Fact, people_in, published_split
 from reseen.data.layout import folder_with
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError

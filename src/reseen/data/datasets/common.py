@@ -1,11 +1,15 @@
-"""Who trains, who is searched for and what is searched."""
+"""What data sets share: splits, how a folder is counted, and what the paper prints."""
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reseen.data.tracklet import BenchmarkTracklet, Split
+from reseen.data.layout import gaps
+from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 
 FEWEST_PEOPLE = 4
@@ -70,10 +74,11 @@ def split_by_people(tracklets: Sequence[BenchmarkTracklet], training: Container[
         raise ReseenError(
             "a split needs two people to train on, and one person in two cameras to search for"
         )
-    if not _is_single_shot(tracklets):
+    seen = Counter((one.person, one.camera) for one in tracklets if one.person > 0)
+    cameras = {camera for _, camera in seen}
+    if len(cameras) != 2 or max(seen.values()) > 1:
         return Split(train, query, tuple(scored))
-    first_camera = min(tracklet.camera for tracklet in tracklets if tracklet.person > 0)
-    query = tuple(index for index in query if tracklets[index].camera == first_camera)
+    query = tuple(index for index in query if tracklets[index].camera == min(cameras))
     return Split(train, query, tuple(sorted(set(scored) - set(query))))
 
 
@@ -124,7 +129,118 @@ def cameras_of_people(tracklets: Sequence[BenchmarkTracklet]) -> dict[int, set[i
     return dict(cameras)
 
 
-def _is_single_shot(tracklets: Sequence[BenchmarkTracklet]) -> bool:
-    views = Counter((t.person, t.camera) for t in tracklets if t.person > 0)
-    cameras = {camera for _, camera in views}
-    return len(cameras) == 2 and max(views.values()) == 1
+FRAMES_IN_A_CLIP = 16
+"""Length T of a clip in the paper, section 3.2."""
+
+Printed = tuple[int | None, int | None, int | None, int | None]
+"""Rank 1, 5, 10 and 20 in percent; None where the paper prints a dash."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Rows of the paper's tables for one data set, by method; nothing here was measured here."""
+
+    table1: dict[str, Printed]
+    table2: dict[str, Printed]
+    table3: dict[str, Printed]
+
+    @classmethod
+    def of(cls, others: dict[str, Printed], euclidean: Printed, *branches: Printed) -> "Published":
+        """The tables from what differs between them.
+
+        Args:
+            others: what table 1 prints for other methods.
+            euclidean: Zheng et al. with the Euclidean distance, in table 2.
+            branches: spatial, temporal, fused and parts; the last is the paper's own row elsewhere.
+        """
+        zheng, ours = others["Zheng et al."], branches[-1]
+        with_distance = {"Zheng et al. + Euclidean": euclidean, "Zheng et al. + XQDA": zheng}
+        return cls(
+            others | {"Chen et al.": ours},
+            with_distance | {"Chen et al. + Euclidean": ours},
+            dict(zip(("spatial", "temporal", "fused", "parts"), branches, strict=True)),
+        )
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One count of a data set.
+
+    Attributes:
+        name: what is counted.
+        expected: the published value; None where nothing is published.
+        found: the value in this folder.
+    """
+
+    name: str
+    expected: int | str | None
+    found: int | str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the folder holds what is published."""
+        return self.expected is None or self.expected == self.found
+
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        """What is counted, the published and the found value, and a mark where they differ."""
+        expected, found = (
+            f"{value:,}" if isinstance(value, int) else value or ""
+            for value in (self.expected, self.found)
+        )
+        return self.name, expected, found, "" if self.ok else "wrong"
+
+
+def count_people(_: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
+    """Count people of whom nothing is published."""
+    lengths = lengths_of(benchmark.tracklets)
+    return (
+        Fact("people", None, people_in(benchmark.tracklets)),
+        Fact("cameras", None, len({tracklet.camera for tracklet in benchmark.tracklets})),
+        Fact("tracklets", None, len(benchmark.tracklets)),
+        Fact("frames", None, int(lengths.sum())),
+        Fact("frames in a tracklet", None, spread(lengths)),
+        Fact("splits", None, len(benchmark.splits)),
+        Fact("people in training/scoring", None, halves(benchmark)),
+    )
+
+
+def people_in(tracklets: Sequence[BenchmarkTracklet]) -> int:
+    """How many people these are; junk and distractors are no people."""
+    return len(cameras_of_people(tracklets))
+
+
+def lengths_of(tracklets: Sequence[BenchmarkTracklet]) -> NDArray[np.int64]:
+    """Frames of each tracklet."""
+    return np.array([len(tracklet) for tracklet in tracklets], dtype=np.int64)
+
+
+def spread(lengths: NDArray[np.int64]) -> str:
+    """Shortest, longest, median and mean length, as text."""
+    if lengths.size == 0:
+        return "none"
+    middle = f"median {np.median(lengths):g}, mean {lengths.mean():.1f}"
+    return f"{lengths.min()}-{lengths.max()}, {middle}"
+
+
+def short(lengths: NDArray[np.int64]) -> int:
+    """How many tracklets are shorter than a clip."""
+    return int((lengths < FRAMES_IN_A_CLIP).sum())
+
+
+def with_gaps(tracklets: Sequence[BenchmarkTracklet]) -> int:
+    """In how many tracklets a frame is missing."""
+    return sum(bool(gaps(tracklet.files)) for tracklet in tracklets)
+
+
+def halves(benchmark: Benchmark) -> str:
+    """How many people train and are scored, "89/89"; of all trials, where they differ."""
+
+    def people(indices: Sequence[int]) -> int:
+        return len({benchmark.tracklets[index].person for index in indices} - {JUNK, DISTRACTOR})
+
+    found = {
+        f"{people(split.train)}/{people((*split.query, *split.gallery))}"
+        for split in benchmark.splits
+    }
+    return " or ".join(sorted(found))
