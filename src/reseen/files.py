@@ -23,6 +23,22 @@ LOCK_FILE = ".reseen-lock"
 """Lies in a folder for as long as a process fills it, and says which one."""
 
 
+def cannot_write(path: Path, error: OSError) -> ReseenError:
+    """Name the reason why `path` could not be written."""
+    if error.errno == errno.ENOSPC:
+        return ReseenError(f"no space left on the disk for {path}; free some and start again")
+    return ReseenError(f"cannot write {path}: {error.strerror or error}")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed to `path`.
@@ -33,23 +49,18 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         ReseenError: the disk is full or the folder cannot be written. The old file stays.
     """
-    temporary: Path | None = None
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
-        )
+        handle, name = tempfile.mkstemp(path.suffix, f".{path.name}.", path.parent)
         os.close(handle)
         temporary = Path(name)
-        yield temporary
-        sync(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        sync(path.parent)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        if temporary is not None:
+        try:
+            yield temporary
+            sync(temporary)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            sync(path.parent)
+        finally:
             temporary.unlink(missing_ok=True)
 
 
@@ -66,14 +77,17 @@ def locked(folder: Path) -> Iterator[None]:
     from filelock import FileLock, SoftFileLock, Timeout
 
     made = not folder.exists()
-    file = folder / LOCK_FILE
+    file, holder = folder / LOCK_FILE, ""
     lock = FileLock(file)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout as error:
+        with suppress(OSError, ValueError):
+            holder = file.read_text(encoding="utf-8")
+        holder = holder if holder.isprintable() and holder else "another process"
         raise ReseenError(
-            f"{folder} is being filled by {_holder(file)}; let it finish, or choose another folder"
+            f"{folder} is being filled by {holder}; let it finish, or choose another folder"
         ) from error
     except OSError as error:
         raise cannot_write(folder, error) from error
@@ -93,14 +107,6 @@ def locked(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _holder(lock: Path) -> str:
-    try:
-        text = lock.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        text = ""
-    return text if text.isprintable() and text else "another process"
-
-
 def claim(folder: Path, marker: str, mine: Mapping[str, Any] | None = None) -> bool:
     """Find out whether a folder is new, or holds what was begun there for the same purpose.
 
@@ -115,19 +121,15 @@ def claim(folder: Path, marker: str, mine: Mapping[str, Any] | None = None) -> b
     Raises:
         ReseenError: the folder holds something else, or was begun for another purpose.
     """
-    if (folder / marker).exists():
-        if mine is not None:
-            _check_equal(folder, marker, json.loads(json.dumps(mine)))
+    if not (folder / marker).exists():
+        if folder.exists() and any(entry.name[0] != "." for entry in folder.iterdir()):
+            raise ReseenError(
+                f"{folder} is not empty and holds no {marker}; choose another folder or empty it"
+            )
+        return False
+    if mine is None:
         return True
-    if folder.exists() and any(entry.name[0] != "." for entry in folder.iterdir()):
-        raise ReseenError(
-            f"{folder} is not empty and holds no {marker}; choose another folder or empty it"
-        )
-    return False
-
-
-def _check_equal(folder: Path, marker: str, wanted: dict[str, Any]) -> None:
-    found = read_json(folder / marker)
+    found, wanted = read_json(folder / marker), json.loads(json.dumps(mine))
     if not isinstance(found, dict):
         raise ReseenError(f"{folder / marker} is damaged; remove {folder} and start again")
     for name in wanted | found:
@@ -136,6 +138,7 @@ def _check_equal(folder: Path, marker: str, wanted: dict[str, Any]) -> None:
                 f"{folder} was made with another {name} (see {marker} there); remove it or choose "
                 "another folder"
             )
+    return True
 
 
 def sync(path: Path) -> None:
@@ -163,22 +166,6 @@ def sha256_of(*paths: Path) -> str:
         except OSError as error:
             raise ReseenError(f"{path} cannot be read: {error.strerror}") from error
     return digest.hexdigest()
-
-
-def cannot_write(path: Path, error: OSError) -> ReseenError:
-    """Name the reason why `path` could not be written."""
-    if error.errno == errno.ENOSPC:
-        return ReseenError(f"no space left on the disk for {path}; free some and start again")
-    return ReseenError(f"cannot write {path}: {error.strerror or error}")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a full disk or a folder that cannot be written into one clear line."""
-    try:
-        yield
-    except OSError as error:
-        raise cannot_write(path, error) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -142,27 +142,19 @@ def frames_from(
         ReseenError: there is no such source, or no picture can be read from it.
     """
     counts = Counts() if counts is None else counts
-    for frame in _frames(source, counts, fps, sleep, clock):
+    if is_url(source):
+        frames = _camera(str(source), counts, fps, sleep, clock)
+    elif Path(source).is_dir():
+        frames = _folder(Path(source), counts, fps)
+    else:
+        capture = _open_file(Path(source))
+        frames = _recording(capture, counts, fps, _mirror(Path(source), capture))
+    for frame in frames:
         counts.read += 1
         counts.sizes.add(frame.picture.shape[:2])
         yield frame
     if not counts.read:
         raise ReseenError(f"{without_password(source)} holds no frame that can be read")
-
-
-def _frames(
-    source: str | Path,
-    counts: Counts,
-    fps: float,
-    sleep: Callable[[float], None],
-    clock: Callable[[], float],
-) -> Iterator[Frame]:
-    if is_url(source):
-        return _camera(str(source), counts, fps, sleep, clock)
-    if Path(source).is_dir():
-        return _folder(Path(source), counts, fps)
-    capture = _open_file(Path(source))
-    return _recording(capture, counts, fps, _mirror(Path(source), capture))
 
 
 def _picture_names(folder: Path) -> list[str]:
@@ -205,10 +197,8 @@ def _open_file(path: Path) -> Any:
 
 def _open_url(url: str) -> Any:
     _quiet()
-    timeouts = [
-        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, CAMERA_TIMEOUT),
-        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, CAMERA_TIMEOUT),
-    ]
+    waits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+    timeouts = [number for wait in waits for number in (wait, CAMERA_TIMEOUT)]
     return cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
 
 
@@ -233,7 +223,7 @@ def _pictures(capture: Any, failures_at_end: int) -> Iterator[tuple[int, Picture
 
 
 def _recording(
-    capture: Any, counts: Counts, fps: float, mirror: "Mirror | None" = None
+    capture: Any, counts: Counts, fps: float, shown: Callable[[Picture], Picture] = lambda one: one
 ) -> Iterator[Frame]:
     """Read a recording to its end; a failed read with frames after it was a broken frame."""
     own_fps = capture.get(cv2.CAP_PROP_FPS)
@@ -246,7 +236,7 @@ def _recording(
             index += failures
             stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             seconds = stamp if stamp > seconds else seconds + step * (1 + failures)
-            yield Frame(index, max(seconds, 0.0), mirror(picture) if mirror else picture)
+            yield Frame(index, max(seconds, 0.0), shown(picture))
             index += 1
     finally:
         capture.release()
@@ -254,18 +244,15 @@ def _recording(
     counts.cut_off = missing > STEPS_AT_END
 
 
-Mirror = Callable[[Picture], Picture]
+def _mirror(path: Path, capture: Any) -> Callable[[Picture], Picture]:
+    """How to show pictures of a QuickTime or MP4 file whose display matrix mirrors.
 
-
-def _mirror(path: Path, capture: Any) -> Mirror | None:
-    """How to show a QuickTime or MP4 file whose display matrix mirrors; None for all others.
-
-    OpenCV only knows turns, and would take a mirror for one.
+    OpenCV only knows turns, and would take a mirror for one. All other files are right as read.
     """
     mirrored = (one for one in _display_matrices(path) if one[0] * one[3] < one[1] * one[2])
     matrix = next(mirrored, None)
     if matrix is None:
-        return None
+        return lambda picture: picture
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
     a, b, c, d = matrix
 
