@@ -51,7 +51,7 @@ from reseen.network.checkpoint import Run, RunFacts, read_tensors
 from reseen.network.config import Config
 from reseen.progress import plain
 from reseen.tracking.detections import Detections
-from reseen.tracking.journal import journalled
+from reseen.tracking.detectors import journalled
 from reseen.tracking.mot import read_boxes
 from reseen.tracking.track import Recording, track
 

@@ -18,9 +18,8 @@ from reseen.errors import ReseenError
 from reseen.tracking import track as track_module
 from reseen.tracking import video
 from reseen.tracking.detections import Detections
-from reseen.tracking.detectors import DETECTORS
+from reseen.tracking.detectors import DETECTORS, journalled
 from reseen.tracking.hog import HogDetector
-from reseen.tracking.journal import journalled
 from reseen.tracking.track import track
 from tests.service.blocks import GREEN, RED
 from tests.service.blocks import find as find_blocks

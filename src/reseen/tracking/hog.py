@@ -101,38 +101,34 @@ class HogDetector:
         self._take_in(*self._compared(picture), found, picture.shape[1] / SMALL_WIDTH)
 
     def _compared(self, picture: Picture) -> tuple[Picture, Picture]:
-        """The picture, small and grey, and where it differs from the background."""
+        """The picture, small and grey, and 1 where it differs from the background.
+
+        There specks are taken out and gaps filled.
+        """
         height = max(round(picture.shape[0] * SMALL_WIDTH / picture.shape[1]), 1)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         shrunk = cv2.resize(grey, (SMALL_WIDTH, height), interpolation=cv2.INTER_AREA)
         small = np.asarray(shrunk, np.uint8)
-        return small, self._changed(small)
-
-    def _take_in(self, small: Picture, changed: Picture, found: Detections, scale: float) -> None:
-        if changed.mean() > MOST_CHANGED:
-            self._background = small.astype(np.float32)
-        else:
-            self._learn_background(small, changed, scale)
-        self._remember(found)
-
-    def _changed(self, small: Picture) -> Picture:
-        """1 where the picture differs from the background, specks taken out and gaps filled."""
         if self._background.shape != small.shape:
-            return np.ones_like(small)
+            return small, np.ones_like(small)
         changed: Any = (np.abs(small - self._background) > CHANGE).astype(np.uint8)
         changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
         filled: Any = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((9, 5), np.uint8))
-        return np.asarray(filled, np.uint8)
+        return small, np.asarray(filled, np.uint8)
 
-    def _learn_background(self, small: Picture, changed: Picture, scale: float) -> None:
-        """Let the background take up what changed for good, but no person seen standing there."""
-        learning = np.where(changed, SLOW_LEARNING_RATE, LEARNING_RATE).astype(np.float32)
-        for left, top, right, bottom in (self._seen / scale).astype(int):
-            learning[max(top - 2, 0) : bottom + 3, max(left - 2, 0) : right + 3] = 0
-        self._background += learning * (small - self._background)
+    def _take_in(self, small: Picture, changed: Picture, found: Detections, scale: float) -> None:
+        """Learn the background, and remember where people were seen lately.
 
-    def _remember(self, found: Detections) -> None:
-        """Keep where people were seen lately; a new box takes the place of those it overlaps."""
+        The background takes up what changed for good, but no person seen standing there. A new
+        box takes the place of those it overlaps.
+        """
+        if changed.mean() > MOST_CHANGED:
+            self._background = small.astype(np.float32)
+        else:
+            learning = np.where(changed, SLOW_LEARNING_RATE, LEARNING_RATE).astype(np.float32)
+            for left, top, right, bottom in (self._seen / scale).astype(int):
+                learning[max(top - 2, 0) : bottom + 3, max(left - 2, 0) : right + 3] = 0
+            self._background += learning * (small - self._background)
         self._ages += 1
         found = found.only(found.scores >= SURE_SCORE)
         overlaps = overlap(self._seen, found.boxes)
@@ -186,31 +182,24 @@ class HogDetector:
 def _detections(found: list[tuple[Boxes, Boxes]], picture: Picture) -> Detections:
     """Turn the classifier's windows into boxes around people, and its margins into scores.
 
-    The score is 0.5 at half of the least margin where something moved, and 0.86 at zero.
+    Of the many windows around each person, the surest is averaged with those that overlap it by
+    half or more, which steadies it from frame to frame. All others that it covers, or that cover
+    it, are parts or doubles of it. The score is 0.5 at half of the least margin where something
+    moved, and 0.86 at zero.
     """
-    windows, margins = _grouped(
-        np.concatenate([NOTHING, *(windows for windows, _ in found)]),
-        np.concatenate([NOTHING[:, 0], *(margins for _, margins in found)]),
-    )
-    boxes = np.tile(windows[:, :2], 2) + np.tile(windows[:, 2:] - windows[:, :2], 2) * PERSON
-    boxes = np.clip(boxes, 0, np.array([picture.shape[1], picture.shape[0]] * 2))
-    return Detections.of(boxes, 1 / (1 + np.exp(-6 * (margins - LEAST_MARGIN_MOVING / 2))))
-
-
-def _grouped(windows: Boxes, margins: Boxes) -> tuple[Boxes, Boxes]:
-    """Make one window of the many that the classifier puts around each person.
-
-    The surest is averaged with those that overlap it by half or more, which steadies it from
-    frame to frame. All others that it covers, or that cover it, are parts or doubles of it.
-    """
-    grouped: list[NDArray[np.float32]] = []
-    surest: list[float] = []
+    windows = np.concatenate([NOTHING, *(windows for windows, _ in found)])
+    margins = np.concatenate([NOTHING[:, 0], *(margins for _, margins in found)])
     order = np.argsort(-margins)
     windows, margins = windows[order], margins[order]
+    grouped: list[Boxes] = []
+    surest: list[float] = []
     while len(windows):
         near = overlap(windows[:1], windows)[0] >= 0.5
         grouped.append(windows[near].mean(axis=0))
         surest.append(margins[0])
         apart = cover(windows[:1], windows)[0] < LARGEST_COVER
         windows, margins = windows[apart], margins[apart]
-    return np.array(grouped, np.float32).reshape(-1, 4), np.array(surest, np.float32)
+    windows, margins = np.array(grouped, np.float32).reshape(-1, 4), np.array(surest, np.float32)
+    boxes = np.tile(windows[:, :2], 2) + np.tile(windows[:, 2:] - windows[:, :2], 2) * PERSON
+    boxes = np.clip(boxes, 0, np.array([picture.shape[1], picture.shape[0]] * 2))
+    return Detections.of(boxes, 1 / (1 + np.exp(-6 * (margins - LEAST_MARGIN_MOVING / 2))))

@@ -40,7 +40,8 @@ def filmed(scenes: Iterator[Scene], path: Path, live: bool) -> Iterator[Scene]:
                 elif film is None:
                     film = _begin(temporary, path, first[1], frame.seconds - first[0])
                 if film is not None:
-                    film.write(_sized(shown, first[1]))
+                    size = first[1].shape[1::-1]
+                    film.write(shown if shown.shape[1::-1] == size else cv2.resize(shown, size))
                 yield scene
             if first is not None and film is None:
                 film = _begin(temporary, path, first[1], 1.0)
@@ -67,10 +68,6 @@ def check_film(path: Path) -> None:
     """Refuse a name that says no kind of film."""
     if path.suffix.lower() not in CODES:
         raise ReseenError(f"{path} is no name for a film; let it end with {' or '.join(CODES)}")
-
-
-def _sized(picture: Picture, like: Picture) -> Any:
-    return picture if picture.shape == like.shape else cv2.resize(picture, like.shape[1::-1])
 
 
 def _drawn(picture: Picture, people: list[Followed]) -> Any:

@@ -15,8 +15,7 @@ from reseen.files import claim, locked, read_json, write_json, writing
 from reseen.progress import progress
 from reseen.tracking.cutting import MIN_LENGTH, Crop, Cutter, Growing
 from reseen.tracking.detections import Detections, Detector
-from reseen.tracking.detectors import best_detector, open_detector
-from reseen.tracking.journal import journalled, settings_of
+from reseen.tracking.detectors import best_detector, journalled, open_detector, settings_of
 from reseen.tracking.mot import GivenBoxes, read_boxes
 from reseen.tracking.preview import check_film, filmed
 from reseen.tracking.tracker import Followed, Scene, Tracker
