@@ -42,9 +42,16 @@ def tracklets_in(root: Path, camera: str | None = None) -> list[Tracklet]:
     root = root.resolve()
     if (root / TRACKLETS_FILE).exists() or (root / UNFINISHED).exists():
         return load_tracks(root, camera)
-    found = [
-        _in_folder(root, folder, files, camera) for folder, files in _picture_folders(root, set())
-    ]
+    found = []
+    for folder, files in _picture_folders(root, set()):
+        below = folder.relative_to(root).parts
+        if camera is None and len(below) < 2:
+            raise ReseenError(
+                f"cannot tell the camera of {folder} from its place; "
+                "name the camera, or lay the folders out as ROOT/<person>/<camera>"
+            )
+        name, paths = "/".join((root.name, *below)), tuple(folder / file for file in files)
+        found.append(Tracklet(name, camera or below[1], None, None, str(folder), paths))
     if not found:
         raise ReseenError(f"no picture in {root} or the folders below it")
     return found
@@ -117,19 +124,6 @@ def bodies(crops: Sequence[Kind], is_cut: Callable[[Kind], bool]) -> list[Kind]:
     whole = [crop for crop in crops if not is_cut(crop)]
     enough = len(whole) >= max(LEAST_WHOLE, LEAST_WHOLE_SHARE * len(crops))
     return whole if enough else list(crops)
-
-
-def _in_folder(root: Path, folder: Path, files: list[str], camera: str | None) -> Tracklet:
-    below = folder.relative_to(root).parts
-    if camera is None and len(below) < 2:
-        raise ReseenError(
-            f"cannot tell the camera of {folder} from its place; "
-            "name the camera, or lay the folders out as ROOT/<person>/<camera>"
-        )
-    paths = tuple(folder / file for file in files)
-    return Tracklet(
-        "/".join((root.name, *below)), camera or below[1], None, None, str(folder), paths
-    )
 
 
 def _picture_folders(folder: Path, seen: set[Path]) -> Iterator[tuple[Path, list[str]]]:
