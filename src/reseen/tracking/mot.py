@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
 from reseen.tracking.detections import Detections
+from reseen.tracking.video import Frame
 
 NEEDED = "frame, id, left, top, width, height[, score, ...]"
 ENTRY = '{"frame": 1, "bbox": [left, top, width, height], "score": 0.9, "track_id": 7}'
@@ -46,6 +47,7 @@ FIELDS = {name: field for field, names in NAMES.items() for name in names}
 SIDES = {"width", "height", "right", "bottom"}
 PEOPLE = ("person", "pedestrian", "people")
 
+NOBODY = Detections.of([], [])
 Record = dict[str, Any]
 """One box as it stands in the file, by `NAMES`' fields, and `where` that is."""
 
@@ -66,6 +68,10 @@ class GivenBoxes:
     people: dict[int, NDArray[np.int64]] | None
     left_out: dict[str, int]
     notes: tuple[str, ...]
+
+    def found_in(self, frame: Frame) -> Detections:
+        """The people in a frame."""
+        return self.frames.get(frame.index, NOBODY)
 
 
 def read_boxes(

@@ -3,17 +3,20 @@
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from reseen.data.tracked import BOXES_FILE, TRACKLETS_FILE, UNFINISHED
 from reseen.errors import ReseenError
 from reseen.files import claim, locked, read_json, write_json, writing
 from reseen.progress import progress
-from reseen.tracking.cutting import MIN_LENGTH, Crop, Cutter, Growing
+from reseen.tracking.cutting import MIN_LENGTH, Cutter, Growing
 from reseen.tracking.detections import Detections, Detector
 from reseen.tracking.detectors import best_detector, journalled, open_detector, settings_of
 from reseen.tracking.mot import GivenBoxes, read_boxes
@@ -32,7 +35,6 @@ SECONDS_BETWEEN_LISTS = 60.0
 """A live camera has no end to wait for, so its finished tracklets are listed this often."""
 
 TRACKLET_NAME = re.compile(r".+-\d{6,}")
-NOBODY = Detections.of([], [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +149,13 @@ def track(
         keep_numbers = given is not None and given.people is not None
         cutter = Cutter(min_length, keep_numbers=keep_numbers)
         folder = TrackletFolder(out, recording.prefix, cutter, recording.boxes_file, recording.kept)
-        if given is not None:
-            scenes = _given(frames, given)
-        else:
-            detect = cast(Detector, detector)
-            journal = out / UNFINISHED
+        if given is None:
+            detect, journal = cast(Detector, detector), out / UNFINISHED
             scenes = followed(frames, journalled(detect, journal, {**settings, "fps": fps}))
+        elif given.people is None:
+            scenes = followed(frames, given.found_in)
+        else:
+            scenes = _numbered(frames, given, given.people)
         if preview is not None:
             scenes = filmed(scenes, preview, is_url(source))
 
@@ -245,36 +248,26 @@ class Recording:
     def document(self, report: TrackReport, ended: Iterable[Growing]) -> dict[str, Any]:
         """What stands in the list of tracklets; times count from the first recording's start."""
         shift = (self._begun - self._first).total_seconds() if self._begun and self._first else 0.0
+        whose = {"source": report.source, "camera": report.camera}
+        added = [
+            {
+                "id": tracklet.name(self.prefix),
+                **whose,
+                "start_seconds": tracklet.start_seconds + shift,
+                "end_seconds": tracklet.end_seconds + shift,
+                "first_frame": tracklet.first_frame + 1,
+                "last_frame": tracklet.last_frame + 1,
+                "crops": tracklet.given,
+                "cut": tracklet.cut,
+            }
+            for tracklet in ended
+        ]
         return {
-            "source": report.source,
-            "camera": report.camera,
+            **whose,
             "start": None if self._first is None else self._first.isoformat(),
             "counts": {**asdict(report), "out": str(report.out)},
-            "tracklets": [
-                *(self.kept or ()),
-                *(
-                    {
-                        "id": tracklet.name(self.prefix),
-                        "camera": report.camera,
-                        "source": report.source,
-                        "start_seconds": tracklet.start_seconds + shift,
-                        "end_seconds": tracklet.end_seconds + shift,
-                        "first_frame": tracklet.first_frame + 1,
-                        "last_frame": tracklet.last_frame + 1,
-                        "crops": tracklet.given,
-                        "cut": tracklet.cut,
-                    }
-                    for tracklet in ended
-                ),
-            ],
+            "tracklets": [*(self.kept or ()), *added],
         }
-
-
-def _given(frames: Iterator[Frame], given: GivenBoxes) -> Iterator[Scene]:
-    """Follow the people in given boxes; those who have numbers keep them."""
-    if given.people is not None:
-        return _numbered(frames, given)
-    return followed(frames, lambda frame: given.frames.get(frame.index, NOBODY))
 
 
 def followed(frames: Iterator[Frame], find: Callable[[Frame], Detections]) -> Iterator[Scene]:
@@ -289,13 +282,14 @@ def followed(frames: Iterator[Frame], find: Callable[[Frame], Detections]) -> It
         yield frame, tracker.update(frame.seconds, find(frame), frame.picture), tracker.people
 
 
-def _numbered(frames: Iterator[Frame], given: GivenBoxes) -> Iterator[Scene]:
+def _numbered(
+    frames: Iterator[Frame], given: GivenBoxes, people: Mapping[int, NDArray[np.int64]]
+) -> Iterator[Scene]:
     """Take over the numbers that another tool gave to the people."""
-    people = given.people or {}
     last = {person: index for index in sorted(people) for person in people[index].tolist()}
     to_come = set(last)
     for frame in frames:
-        found = given.frames.get(frame.index, NOBODY)
+        found = given.found_in(frame)
         numbers = people[frame.index].tolist() if len(found) else []
         seen = zip(numbers, found.boxes, found.scores, strict=True)
         to_come.difference_update(person for person in numbers if last[person] == frame.index)
@@ -394,11 +388,14 @@ class TrackletFolder:
             if len(crops) == tracklet.given:  # the first ones
                 self.tracklets.append(tracklet)
                 folder.mkdir()
-            for crop in crops:
-                files.append(folder / f"{crop.frame + 1:06d}.jpg")
-                files[-1].write_bytes(crop.jpeg)
-            with self._boxes.open("a", encoding="utf-8") as file:
-                file.writelines(_mot_line(tracklet.number, crop) for crop in crops)
+            with self._boxes.open("a", encoding="utf-8") as boxes:
+                for crop in crops:
+                    files.append(folder / f"{crop.frame + 1:06d}.jpg")
+                    files[-1].write_bytes(crop.jpeg)
+                    left, top, right, bottom = crop.box.tolist()
+                    box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
+                    line = f"{crop.frame + 1},{tracklet.number},{box},{crop.score:.4f},-1,-1,-1\n"
+                    boxes.write(line)
         return files
 
 
@@ -411,17 +408,8 @@ def _clear(folder: Path, kept: Set[str] | None) -> None:
         claim(folder, UNFINISHED)
     (folder / UNFINISHED).touch()
     for entry in folder.iterdir():
-        if (
-            entry.is_dir()
-            and TRACKLET_NAME.fullmatch(entry.name)
-            and entry.name not in (kept or ())
-        ):
+        left = TRACKLET_NAME.fullmatch(entry.name) and entry.name not in (kept or ())
+        if left and entry.is_dir():
             shutil.rmtree(entry)
         elif entry.name == BOXES_FILE:
             entry.unlink()
-
-
-def _mot_line(number: int | None, crop: Crop) -> str:
-    left, top, right, bottom = crop.box.tolist()
-    box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
-    return f"{crop.frame + 1},{number},{box},{crop.score:.4f},-1,-1,-1\n"
