@@ -45,7 +45,7 @@ from reseen.files import converted, read_json
 from reseen.gallery.calibration import Calibration
 from reseen.gallery.crops import delete_crops
 from reseen.gallery.log import read_lines
-from reseen.models.styles import style_beside
+from reseen.models.networks import style_beside
 from reseen.network import checkpoint
 from reseen.network.checkpoint import Run, RunFacts, read_tensors
 from reseen.network.config import Config

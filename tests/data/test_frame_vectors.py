@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from reseen.data.frame_vectors import FrameNetwork, open_network
 from reseen.errors import ReseenError
-from reseen.models.styles import STYLES
+from reseen.models.networks import STYLES
 
 FLOAT, FLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16
 

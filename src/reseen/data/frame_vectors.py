@@ -13,8 +13,16 @@ from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
 from reseen.models import lite0
 from reseen.models.catalogue import best_trunk, catalogue, known
-from reseen.models.sessions import first_line, open_session, read_graph
-from reseen.models.styles import FREE_SIZE, Style, named_style, style_beside, style_by_shape
+from reseen.models.networks import (
+    FREE_SIZE,
+    Style,
+    first_line,
+    named_style,
+    open_session,
+    read_graph,
+    style_beside,
+    style_by_shape,
+)
 
 Matrix = NDArray[np.float32]
 

@@ -19,8 +19,7 @@ from scipy.special import expit, softmax
 
 from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
-from reseen.models.sessions import first_line, open_session
-from reseen.models.styles import IMAGENET_MEAN, IMAGENET_SPREAD
+from reseen.models.networks import IMAGENET_MEAN, IMAGENET_SPREAD, first_line, open_session
 from reseen.tracking.detections import LEAST_SCORE, Detections, without_doubles
 
 Floats = NDArray[np.float32]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from reseen.data.datasets.common import Fact, people_in, published_split
+from reseen.data.datasets.common import Counts, published_split
 from reseen.data.datasets.mars import tracklets_and_queries
 from reseen.data.layout import entries, enumerate_names, folder_with, is_picture
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
@@ -19,6 +19,8 @@ G2A_LAYOUT = "ROOT/bbox_train, ROOT/bbox_test and ROOT/info, with the tables of 
 
 AG_CAMERA = re.compile(r"C([0-5])(?=\D)")
 """C0 and C1 are fixed, C2 and C3 worn, C4 and C5 fly: P0001T230811A1C2E1K1F001.jpg."""
+G2A_COUNTS: Counts = {"people": 2788, "tracklets": 5576, "frames": 185907, "cameras": 2}
+"""Of its first version."""
 
 
 def load_ag_vpreid(root: Path) -> Benchmark:
@@ -65,13 +67,3 @@ def load_g2a_vreid(root: Path) -> Benchmark:
     train, test, query = tracklets_and_queries(home)
     split = published_split(len(train), len(test), [place - len(train) for place in query])
     return Benchmark("g2a-vreid", (*train, *test), (split,))
-
-
-def count_g2a_vreid(_: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
-    """Count G2A-VReID, first version."""
-    return (
-        Fact("people", 2788, people_in(benchmark.tracklets)),
-        Fact("tracklets", 5576, len(benchmark.tracklets)),
-        Fact("frames", 185907, sum(map(len, benchmark.tracklets))),
-        Fact("cameras", 2, len({tracklet.camera for tracklet in benchmark.tracklets})),
-    )

@@ -3,10 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reseen.data.layout import gaps
 from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, BenchmarkTracklet, Split
@@ -132,6 +130,9 @@ def cameras_of_people(tracklets: Sequence[BenchmarkTracklet]) -> dict[int, set[i
 FRAMES_IN_A_CLIP = 16
 """Length T of a clip in the paper, section 3.2."""
 
+Counts = dict[str, int | str]
+"""What was counted, by its name, as a number or a text."""
+
 Printed = tuple[int | None, int | None, int | None, int | None]
 """Rank 1, 5, 10 and 20 in percent; None where the paper prints a dash."""
 
@@ -191,18 +192,38 @@ class Fact:
         return self.name, expected, found, "" if self.ok else "wrong"
 
 
-def count_people(_: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
-    """Count people of whom nothing is published."""
-    lengths = lengths_of(benchmark.tracklets)
-    return (
-        Fact("people", None, people_in(benchmark.tracklets)),
-        Fact("cameras", None, len({tracklet.camera for tracklet in benchmark.tracklets})),
-        Fact("tracklets", None, len(benchmark.tracklets)),
-        Fact("frames", None, int(lengths.sum())),
-        Fact("frames in a tracklet", None, spread(lengths)),
-        Fact("splits", None, len(benchmark.splits)),
-        Fact("people in training/scoring", None, halves(benchmark)),
-    )
+def counted(benchmark: Benchmark) -> Counts:
+    """Counts of a benchmark by their names, those that need no more than its tracklets and splits.
+
+    What trains and what is searched is that of the first trial.
+    """
+    every, split = benchmark.tracklets, benchmark.splits[0]
+    cameras = cameras_of_people(every)
+    found: Counts = {
+        "cameras": len({tracklet.camera for tracklet in every}),
+        "people in both cameras": sum(len(seen) == 2 for seen in cameras.values()),
+        "splits": len(benchmark.splits),
+        "people in training/scoring": _halves(benchmark),
+        "queries": len(split.query),
+        "gallery tracklets": len(split.gallery),
+    }
+    parts = {"": range(len(every)), "training ": split.train, "test ": split.gallery}
+    for which, indices in parts.items():
+        part = [every[index] for index in indices]
+        lengths = np.array([len(tracklet) for tracklet in part], np.int64)
+        spread = "none"
+        if part:
+            spread = f"{lengths.min()}-{lengths.max()}, "
+            spread += f"median {np.median(lengths):g}, mean {lengths.mean():.1f}"
+        found |= {
+            f"{which}people": people_in(part),
+            f"{which}tracklets": len(part),
+            f"{which}frames": int(lengths.sum()),
+            f"frames in a {which}tracklet": spread,
+            f"{which}tracklets shorter than a clip": short(part),
+            f"{which}tracklets with gaps": sum(bool(gaps(tracklet.files)) for tracklet in part),
+        }
+    return found
 
 
 def people_in(tracklets: Sequence[BenchmarkTracklet]) -> int:
@@ -210,30 +231,12 @@ def people_in(tracklets: Sequence[BenchmarkTracklet]) -> int:
     return len(cameras_of_people(tracklets))
 
 
-def lengths_of(tracklets: Sequence[BenchmarkTracklet]) -> NDArray[np.int64]:
-    """Frames of each tracklet."""
-    return np.array([len(tracklet) for tracklet in tracklets], dtype=np.int64)
-
-
-def spread(lengths: NDArray[np.int64]) -> str:
-    """Shortest, longest, median and mean length, as text."""
-    if lengths.size == 0:
-        return "none"
-    middle = f"median {np.median(lengths):g}, mean {lengths.mean():.1f}"
-    return f"{lengths.min()}-{lengths.max()}, {middle}"
-
-
-def short(lengths: NDArray[np.int64]) -> int:
+def short(tracklets: Sequence[BenchmarkTracklet]) -> int:
     """How many tracklets are shorter than a clip."""
-    return int((lengths < FRAMES_IN_A_CLIP).sum())
+    return sum(len(tracklet) < FRAMES_IN_A_CLIP for tracklet in tracklets)
 
 
-def with_gaps(tracklets: Sequence[BenchmarkTracklet]) -> int:
-    """In how many tracklets a frame is missing."""
-    return sum(bool(gaps(tracklet.files)) for tracklet in tracklets)
-
-
-def halves(benchmark: Benchmark) -> str:
+def _halves(benchmark: Benchmark) -> str:
     """How many people train and are scored, "89/89"; of all trials, where they differ."""
 
     def people(indices: Sequence[int]) -> int:

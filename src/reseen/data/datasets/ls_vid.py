@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from reseen.data.datasets.common import Fact, people_in, published_split
+from reseen.data.datasets.common import Counts, published_split
 from reseen.data.layout import entries, read_table, shortened
 from reseen.data.tracklet import JUNK, Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
@@ -11,6 +11,14 @@ LAYOUT = (
     "ROOT/list_sequence/list_seq_train.txt and list_seq_test.txt, ROOT/test/data/info_test.mat "
     "(or both under ROOT/info), and the pictures in ROOT/tracklet_train and ROOT/tracklet_test"
 )
+COUNTS: Counts = {
+    "people": 3772,
+    "training people": 842,
+    "training tracklets": 2831,
+    "queries": 3504,
+    "gallery tracklets": 7829,
+    "cameras": 15,
+}
 
 
 def load(root: Path) -> Benchmark:
@@ -25,20 +33,6 @@ def load(root: Path) -> Benchmark:
     rows = (read_table(info, "query").ravel() - 1).tolist()
     split = published_split(len(train), len(test), rows)
     return Benchmark("ls-vid", (*train, *test), (split,))
-
-
-def count(_: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
-    """Count LS-VID."""
-    (split,) = benchmark.splits
-    trained = [benchmark.tracklets[index] for index in split.train]
-    return (
-        Fact("people", 3772, people_in(benchmark.tracklets)),
-        Fact("training people", 842, people_in(trained)),
-        Fact("training tracklets", 2831, len(trained)),
-        Fact("queries", 3504, len(split.query)),
-        Fact("gallery tracklets", 7829, len(split.gallery)),
-        Fact("cameras", 15, len({tracklet.camera for tracklet in benchmark.tracklets})),
-    )
 
 
 def _tracklets(root: Path, listed: Path) -> list[BenchmarkTracklet]:

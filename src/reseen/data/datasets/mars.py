@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reseen.data.datasets.common import (
-    Fact,
+    Counts,
     Published,
     cameras_of_people,
     first_tracklets,
-    lengths_of,
     people_in,
     short,
-    spread,
-    with_gaps,
 )
 from reseen.data.layout import entries, folder_with, read_table, shortened
 from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, BenchmarkTracklet, Split
@@ -158,56 +155,50 @@ def _split(train: int, test: int, query: tuple[int, ...]) -> Split:
     return Split(tuple(range(train)), query, tuple(range(train, train + test)))
 
 
-def count(_: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
-    """Count MARS: every number that its tables hold."""
+COUNTS: Counts = {
+    "training people": 625,
+    "training people seen by 1, 2 … 6 cameras": "6, 221, 184, 137, 55, 22",
+    "training tracklets": 8298,
+    "training frames": 509914,
+    "frames in a training tracklet": "5-900, median 36, mean 61.5",
+    "training tracklets shorter than a clip": 1494,
+    "training tracklets with gaps": 1,
+    "test people": 634,
+    "test tracklets": 12180,
+    "… of distractors": 3248,
+    "… of junk": 870,
+    "test frames": 681089,
+    "frames in a test tracklet": "2-920, median 30, mean 55.9",
+    "test tracklets with gaps": 10,
+    "queries": 1980,
+    "… from different views of a person": 1980,
+    "… without a match outside the queries": 140,
+    "… shorter than a clip": 391,
+    "people among the queries": 626,
+}
+"""Every number that its tables hold."""
+
+
+def count(_: Path, benchmark: Benchmark) -> Counts:
+    """Count what only MARS has."""
     (split,) = benchmark.splits
     train, query, test = (
         [benchmark.tracklets[index] for index in part]
         for part in (split.train, split.query, split.gallery)
     )
-    return (*_count_train(train), *_count_test(test), *_count_query(query, test))
-
-
-def _count_train(train: Sequence[BenchmarkTracklet]) -> tuple[Fact, ...]:
-    lengths = lengths_of(train)
     cameras = Counter(map(len, cameras_of_people(train).values()))
-    by_cameras = ", ".join(str(cameras[number]) for number in range(1, 7))
-    return (
-        Fact("training people", 625, people_in(train)),
-        Fact("training people seen by 1, 2 … 6 cameras", "6, 221, 184, 137, 55, 22", by_cameras),
-        Fact("training tracklets", 8298, len(train)),
-        Fact("training frames", 509914, int(lengths.sum())),
-        Fact("frames in a training tracklet", "5-900, median 36, mean 61.5", spread(lengths)),
-        Fact("training tracklets shorter than a clip", 1494, short(lengths)),
-        Fact("training tracklets with gaps", 1, with_gaps(train)),
-    )
-
-
-def _count_test(test: Sequence[BenchmarkTracklet]) -> tuple[Fact, ...]:
-    lengths = lengths_of(test)
     persons = Counter(tracklet.person for tracklet in test)
-    return (
-        Fact("test people", 634, people_in(test)),
-        Fact("test tracklets", 12180, len(test)),
-        Fact("… of distractors", 3248, persons[DISTRACTOR]),
-        Fact("… of junk", 870, persons[JUNK]),
-        Fact("test frames", 681089, int(lengths.sum())),
-        Fact("frames in a test tracklet", "2-920, median 30, mean 55.9", spread(lengths)),
-        Fact("test tracklets with gaps", 10, with_gaps(test)),
-    )
-
-
-def _count_query(
-    query: Sequence[BenchmarkTracklet], test: Sequence[BenchmarkTracklet]
-) -> tuple[Fact, ...]:
     names = {tracklet.name for tracklet in query}
     others = cameras_of_people([tracklet for tracklet in test if tracklet.name not in names])
     unmatched = sum(not others.get(one.person, set()) - {one.camera} for one in query)
-    views = {(tracklet.person, tracklet.camera) for tracklet in query}
-    return (
-        Fact("queries", 1980, len(query)),
-        Fact("… from different views of a person", 1980, len(views)),
-        Fact("… without a match outside the queries", 140, unmatched),
-        Fact("… shorter than a clip", 391, short(lengths_of(query))),
-        Fact("people among the queries", 626, people_in(query)),
-    )
+    return {
+        "training people seen by 1, 2 … 6 cameras": ", ".join(
+            str(cameras[number]) for number in range(1, 7)
+        ),
+        "… of distractors": persons[DISTRACTOR],
+        "… of junk": persons[JUNK],
+        "… from different views of a person": len({(one.person, one.camera) for one in query}),
+        "… without a match outside the queries": unmatched,
+        "… shorter than a clip": short(query),
+        "people among the queries": people_in(query),
+    }

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.data.datasets.common import Fact, people_in, published_split
+from reseen.data.datasets.common import Counts, published_split
 from reseen.data.layout import folder_with
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
@@ -16,6 +16,7 @@ LAYOUT = (
     "track_train_info.txt, track_test_info.txt, query_IDX.txt there or in mevid-v1-annotation-data"
 )
 FILE_NAME = re.compile(r"(?P<person>\d{4})O(?P<outfit>\d+)C(?P<camera>\d+)T\d+F\d+\.jpg")
+COUNTS: Counts = {"people": 158, "tracklets": 8092, "cameras": 33}
 
 
 def load(root: Path) -> Benchmark:
@@ -32,15 +33,6 @@ def load(root: Path) -> Benchmark:
     split = published_split(len(train), len(test), rows)
     note = "the overall protocol: matches in the same clothes and in others are not told apart"
     return Benchmark("mevid", (*train, *test), (split,), (note,))
-
-
-def count(_: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
-    """Count MEVID."""
-    return (
-        Fact("people", 158, people_in(benchmark.tracklets)),
-        Fact("tracklets", 8092, len(benchmark.tracklets)),
-        Fact("cameras", 33, len({tracklet.camera for tracklet in benchmark.tracklets})),
-    )
 
 
 def _tracklets(home: Path, info: Path, part: str) -> list[BenchmarkTracklet]:

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from reseen.data.datasets.common import (
-    Fact,
+    Counts,
     Published,
     cameras_of_people,
-    halves,
-    lengths_of,
     random_half_splits,
     split_by_people,
 )
@@ -229,53 +229,58 @@ def _who_trains(path: Path, people: Sequence[str]) -> list[set[str]]:
     return [train for train, _ in trials]
 
 
-def count_prid2011(root: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
-    """Count PRID-2011: everyone in both cameras, and the tracklets of the 200 people."""
-    in_both = sum(len(cameras) == 2 for cameras in cameras_of_people(benchmark.tracklets).values())
-    return (
-        *_count_prid2011_people(root),
-        Fact("people of the first 200 in both cameras", 200, in_both),
-        Fact("tracklets", 400, len(benchmark.tracklets)),
-        Fact("people in training/scoring", "100/100", halves(benchmark)),
-    )
+PRID_PEOPLE: Counts = {
+    "people in cam_a": 385,
+    "people in cam_b": 749,
+    "people with 27 frames or more": 178,
+    "… who are not on the published list": 0,
+    "people with 21 frames or more": 183,
+}
+PRID_COUNTS: Counts = PRID_PEOPLE | {
+    "people of the first 200 in both cameras": 200,
+    "tracklets": 400,
+    "people in training/scoring": "100/100",
+}
+PRID_178_COUNTS: Counts = PRID_PEOPLE | {
+    "tracklets": 356,
+    "published splits": 10,
+    "people in training/scoring": "89/89",
+}
+ILIDS_COUNTS: Counts = {
+    "people": 300,
+    "people in both cameras": 300,
+    "tracklets": 600,
+    "frames in a tracklet": "23-192, mean 73",
+    "published splits": 10,
+    "people in training/scoring": "150/150",
+}
 
 
-def count_prid2011_178(root: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
-    """Count PRID-2011 with the field's 178 people and their published splits."""
-    return (
-        *_count_prid2011_people(root),
-        Fact("tracklets", 356, len(benchmark.tracklets)),
-        Fact("published splits", 10, len(benchmark.splits) if PRID.split_file(root) else 0),
-        Fact("people in training/scoring", "89/89", halves(benchmark)),
-    )
-
-
-def _count_prid2011_people(root: Path) -> tuple[Fact, ...]:
-    in_a, in_b = (len(entries(PRID.folder(root) / camera)[0]) for camera in PRID.cameras)
+def count_prid(root: Path, benchmark: Benchmark) -> Counts:
+    """Count the people of PRID-2011 in its folders, whoever is in the benchmark."""
+    people = [len(entries(PRID.folder(root) / camera)[0]) for camera in PRID.cameras]
+    tracklets = load_prid2011(root).tracklets
     shortest: dict[int, int] = {}
-    for tracklet in load_prid2011(root).tracklets:
+    for tracklet in tracklets:
         shortest[tracklet.person] = min(len(tracklet), shortest.get(tracklet.person, len(tracklet)))
     long_enough = {person for person, length in shortest.items() if length >= 27}
     strangers = long_enough - (set(PEOPLE_IN_BOTH_CAMERAS) - TOO_SHORT)
-    return (
-        Fact("people in cam_a", 385, in_a),
-        Fact("people in cam_b", 749, in_b),
-        Fact("people with 27 frames or more", 178, len(long_enough)),
-        Fact("… who are not on the published list", 0, len(strangers)),
-        Fact("people with 21 frames or more", 183, sum(n >= 21 for n in shortest.values())),
-    )
+    in_both = [cameras for cameras in cameras_of_people(tracklets).values() if len(cameras) == 2]
+    return {
+        "people in cam_a": people[0],
+        "people in cam_b": people[1],
+        "people with 27 frames or more": len(long_enough),
+        "… who are not on the published list": len(strangers),
+        "people with 21 frames or more": sum(length >= 21 for length in shortest.values()),
+        "people of the first 200 in both cameras": len(in_both),
+        "published splits": len(benchmark.splits) if PRID.split_file(root) else 0,
+    }
 
 
-def count_ilids_vid(root: Path, benchmark: Benchmark) -> tuple[Fact, ...]:
-    """Count iLIDS-VID."""
-    lengths = lengths_of(benchmark.tracklets)
-    found_lengths = f"{lengths.min()}-{lengths.max()}, mean {lengths.mean():.0f}"
-    cameras = cameras_of_people(benchmark.tracklets).values()
-    return (
-        Fact("people", 300, len(cameras)),
-        Fact("people in both cameras", 300, sum(len(seen) == 2 for seen in cameras)),
-        Fact("tracklets", 600, len(lengths)),
-        Fact("frames in a tracklet", "23-192, mean 73", found_lengths),
-        Fact("published splits", 10, len(benchmark.splits) if ILIDS.split_file(root) else 0),
-        Fact("people in training/scoring", "150/150", halves(benchmark)),
-    )
+def count_ilids(root: Path, benchmark: Benchmark) -> Counts:
+    """Count the splits of iLIDS-VID, and show its lengths as they are published."""
+    lengths = np.array([len(tracklet) for tracklet in benchmark.tracklets])
+    return {
+        "frames in a tracklet": f"{lengths.min()}-{lengths.max()}, mean {lengths.mean():.0f}",
+        "published splits": len(benchmark.splits) if ILIDS.split_file(root) else 0,
+    }
