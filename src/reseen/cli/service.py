@@ -36,7 +36,7 @@ def ingest(
     from_: Annotated[From, Parameter(name="--from")] = None,
     to: To = None,
     every: Annotated[int, within(1)] = 1,
-    detector: str = "hog",
+    detector: str | None = None,
     detector_input: DetectorInput = None,
     min_length: Annotated[int, within(1)] = 8,
     model: Extractor = None,
@@ -56,8 +56,7 @@ def ingest(
         camera_from: How the files are named: '{camera}_{start}.mp4', or with folders
             '{camera}/*/{start}.mkv'; * stands for anything.
         every: Look at one frame of so many.
-        detector: hog (built in, needs no download), the path of an ONNX person detector, or
-            package.module:function.
+        detector: As for `reseen track`; by default the best that is here.
         detector_input: Order of colours and scale that an ONNX detector wants, where it is not its
             family's.
         min_length: Who is seen in fewer frames is left out.
@@ -75,7 +74,7 @@ def ingest(
     opened = open_gallery(gallery, create=True)
     extractors = (chosen_extractor(opened, model, style, adapted=False), ColourHistogram())
     embedding = {each.model_id: each for each in extractors}
-    print_notes([f"people are found by {detector} and embedded by {', '.join(embedding)}"])
+    print_notes([f"people are embedded by {', '.join(embedding)}"])
     done = ingest(
         opened,
         found,

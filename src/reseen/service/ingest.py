@@ -16,12 +16,12 @@ from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.intake import content_digest
 from reseen.gallery.records import Added
-from reseen.progress import Advance, log, progress
+from reseen.progress import Advance, log, print_notes, progress
 from reseen.service.names import Video
 from reseen.times import is_dated, show
 from reseen.tracking.cutting import MIN_LENGTH, Cutter, Growing
 from reseen.tracking.detections import Detector, checked
-from reseen.tracking.detectors import open_detector
+from reseen.tracking.detectors import best_detector, open_detector
 from reseen.tracking.track import Recording, TrackletFolder, TrackReport, counted, followed
 from reseen.tracking.video import Counts, Frame, expected_frames, frames_from
 
@@ -41,14 +41,15 @@ class Settings:
     """How videos are looked at.
 
     Attributes:
-        detector, detector_input: as for `track`.
+        detector, detector_input: as for `track`. Where None chose, what is loaded later finds no
+            video again.
         first, last: seconds of a recording between which it is looked at, or since 1970; None for
             all of it.
         every: look at every so manieth frame.
         min_length: who is seen in fewer frames is left out.
     """
 
-    detector: str = "hog"
+    detector: str | None = None
     detector_input: str | None = None
     first: float | None = None
     last: float | None = None
@@ -129,13 +130,17 @@ def ingest(
         ReseenError: the detector cannot be opened, a time of day is asked for of a recording
             without one, or what is found cannot be written.
     """
-    detector = open_detector(settings.detector, settings.detector_input)
+    name = settings.detector
+    if name is None:
+        name, about = best_detector()
+        print_notes([about])
+    detector = open_detector(name, settings.detector_input)
     intakes = [_Intake(gallery, video, extractors, settings) for video in videos]
     total = Ingested()
     for number, intake in enumerate(intakes, 1):
         what = f"{number} of {len(videos)}"
         if hasattr(detector, "replay"):  # it remembers the video
-            detector = open_detector(settings.detector, settings.detector_input)
+            detector = open_detector(name, settings.detector_input)
         try:
             key = intake.key()
             if gallery.videos.done([key]):

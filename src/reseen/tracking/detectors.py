@@ -50,11 +50,11 @@ def open_detector(name: str, input_style: str | None = None) -> Detector:
 def best_detector() -> tuple[str, str]:
     """The name of the best detector that is here, and what the user should know about it."""
     name = best_loaded("detector")
-    return ("hog", BETTER) if name is None else (name, f"people were found by {name}")
+    return ("hog", BETTER) if name is None else (name, f"people are found by {name}")
 
 
 BETTER = (
-    "people were found by hog, which needs no download; reseen models get yolox-nano brings a"
+    "people are found by hog, which needs no download; reseen models get yolox-nano brings a"
     " detector that keeps people apart far better: IDF1 81 instead of 58 on TUD-Campus"
 )
 
