@@ -16,6 +16,9 @@ LAYOUT = (
     "with or without train/ and test/ above the persons"
 )
 HALVES = ("train", "test")
+DEEPEST = 3
+"""Folders below a half: persons, cameras, tracklets."""
+
 CAMERA_FIRST = "camera/person"
 LAYOUTS = ("person/camera", CAMERA_FIRST)
 CAMERA_NAME = re.compile(
@@ -85,7 +88,7 @@ def load(root: Path, layout: str = LAYOUTS[0]) -> Benchmark:
     """
     left_out = _LeftOut()
     halves = _halves(root, left_out)
-    found = [tracklet for half in halves for tracklet in _persons(root, half, left_out)]
+    found = [tracklet for half in halves for tracklet in _tracklets(root, half, left_out)]
     if not found:
         raise ReseenError(f"no picture of a person in {root}; the layout must be {LAYOUT}")
     if layout == CAMERA_FIRST:
@@ -167,36 +170,26 @@ def _halves(root: Path, left_out: _LeftOut) -> tuple[str, ...]:
     return tuple(present)
 
 
-def _persons(root: Path, half: str, left_out: _LeftOut) -> Iterator[_Found]:
-    persons, files = entries(root / half)
-    left_out.files.extend(_joined(half, name) for name in files if name != SYNTHETIC_FILE)
-    for person in persons:
-        person_path = _joined(half, person)
-        cameras, files = entries(root / person_path)
-        left_out.files.extend(_joined(person_path, name) for name in files)
-        if not cameras:
-            left_out.folders.append(person_path)
-        for camera in cameras:
-            for name, frames in _camera_tracklets(root, _joined(person_path, camera), left_out):
-                yield _Found(name, person, camera, root / name, frames)
+def _tracklets(root: Path, name: str, left_out: _LeftOut, *above: str) -> Iterator[_Found]:
+    """The tracklets in the folder `name` and below it.
 
-
-def _camera_tracklets(
-    root: Path, camera_path: str, left_out: _LeftOut
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The tracklet that lies in the camera's folder itself, and those in folders below it."""
-    folders, files = entries(root / camera_path)
-    below = (_joined(camera_path, name) for name in folders)
-    inside = {camera_path: files} | {name: entries(root / name)[1] for name in below}
-    for name, files in inside.items():
-        frames = tuple(filter(is_picture, files))
-        left_out.files.extend(_joined(name, file) for file in files if not is_picture(file))
-        place = (root / name).resolve()
-        if frames and place not in left_out.seen:
-            left_out.seen.add(place)
-            yield name, frames
-        elif frames or name != camera_path or not folders:
-            left_out.folders.append(name)
+    Args:
+        above: the folder's person, camera and tracklet, as many of them as it lies deep.
+    """
+    folders, files = entries(root / name)
+    frames = tuple(filter(is_picture, files)) if len(above) > 1 else ()
+    for file in files:
+        if (not frames or not is_picture(file)) and (above or file != SYNTHETIC_FILE):
+            left_out.files.append(_joined(name, file))
+    place = (root / name).resolve()
+    if frames and place not in left_out.seen:
+        left_out.seen.add(place)
+        yield _Found(name, above[0], above[1], root / name, frames)
+    elif above and (frames or not folders or len(above) == DEEPEST):
+        left_out.folders.append(name)
+    if len(above) < DEEPEST:
+        for folder in folders:
+            yield from _tracklets(root, _joined(name, folder), left_out, *above, folder)
 
 
 def _given_split(found: list[_Found], tracklets: tuple[BenchmarkTracklet, ...]) -> tuple[Split]:
