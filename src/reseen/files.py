@@ -43,8 +43,7 @@ def writing(path: Path) -> Iterator[None]:
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed to `path`.
 
-    Args:
-        path: the file to make or replace; its folder is made when missing.
+    The folder is made when missing.
 
     Raises:
         ReseenError: the disk is full or the folder cannot be written. The old file stays.
@@ -193,7 +192,6 @@ def read_as(path: Path, kind: type[Kind], remedy: str) -> Kind:
     """Read a JSON document that must be of a type.
 
     Args:
-        path: the file.
         kind: a dataclass, a msgspec.Struct or a builtin type, with those of its parts.
         remedy: what the user can do about a damaged one.
 

@@ -40,11 +40,8 @@ def check(
 ) -> CheckResult:
     """Compare a data set's folder with what it must hold, and decode every picture in it.
 
-    Args:
-        dataset: a key of `reseen.data.datasets.DATASETS`.
-        root: the data set's folder.
-        layout: as for `reseen.data.datasets.load`.
-        processes: how many decode side by side; as many as there are cores when None.
+    Arguments as for `reseen.data.datasets.load`, and how many processes decode side by side: as
+    many as there are cores when None.
     """
     known = known_dataset(dataset)
     if not any(entries(root)):

@@ -91,8 +91,7 @@ class PairSampler:
     People take turns in a random order, so that all are seen equally often.
 
     Args:
-        store: where the tracklets lie.
-        tracklets: indices of the training tracklets.
+        tracklets: indices of the training tracklets in the store.
         pairs: pairs a step, half of them positive; an odd one out alternates from step to step.
         frames: T.
         start: "chunk": clips start at multiples of T; "random": anywhere.
@@ -177,11 +176,8 @@ class PeopleSampler(PairSampler):
     of a step, some sit a round out.
 
     Args:
-        store: where the tracklets lie.
         tracklets: indices of the training tracklets, of people who are seen by two cameras.
-        people: P, people a step.
-        clips: K, clips of each.
-        frames, start, seed: as in `PairSampler`.
+        people, clips: P people a step, K clips of each; the others are as in `PairSampler`.
     """
 
     def __init__(
@@ -256,16 +252,11 @@ def _order(seed: int, round_: int, people: int) -> Integers:
 
 
 def clip_rows(start: int, length: int, first: int, frames: int) -> Integers:
-    """Rows of the store for one clip; a tracklet that is too short is looped.
+    """Rows (T,) of the store for a clip of T frames; a tracklet that is too short is looped.
 
     Args:
-        start: the tracklet's first row.
-        length: its number of frames.
+        start, length: the tracklet's first row and its number of frames.
         first: the clip's first frame, counted from the tracklet's first.
-        frames: T.
-
-    Returns:
-        (T,) int64.
     """
     return start + (first + np.arange(frames)) % length
 
@@ -289,11 +280,8 @@ def tracklet_clips(
 class FrameReader:
     """Reads clips out of stored frames to the device that works on them.
 
-    Frames that take less than half of an accelerator's free memory are copied there once.
-
-    Args:
-        frames: N of any one shape, in memory or a store's.
-        device: where the clips are to be.
+    Frames, N of any one shape, that take less than half of an accelerator's free memory are copied
+    there once.
     """
 
     def __init__(self, frames: npt.NDArray[Any] | Frames, device: torch.device) -> None:
@@ -406,11 +394,8 @@ def _without_mean(cut: Tensor) -> Tensor:
 def augmentation_crops(count: Literal[1, 16], clips: int, cut: bool = True) -> list[Crops]:
     """The crops of each test-time augmentation: the middle one, or eight diagonal ones × mirror.
 
-    Args:
-        count: 1 or 16.
-        clips: how many clips each augmentation is applied to.
-        cut: whether these are pictures; of stored vectors, 16 are the plain one and its
-            mirror.
+    Each is applied to all clips. Of stored vectors, which cannot be `cut`, 16 are the plain one
+    and its mirror.
     """
     offsets = [MIDDLE] if count == 1 or not cut else list(OFFSETS)
     mirrors = [False] if count == 1 else [False, True]

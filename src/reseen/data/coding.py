@@ -19,6 +19,8 @@ from reseen.errors import ReseenError
 Gray = NDArray[np.uint8]
 Field = NDArray[np.float32]
 Flow = Callable[[Gray, Gray], tuple[Field, Field]]
+"""Takes the previous and the current frame, (H, W) uint8 in 0..255; gives vertical and horizontal
+flow, each (H, W) float32, in pixels per frame."""
 
 NOISE_THRESHOLD = 0.0039
 """Smallest eigenvalue that counts as texture. Matlab's default; it was chosen for gray values in
@@ -47,11 +49,9 @@ _CODED_COLOUR = np.column_stack([_YUV / _RANGES[:, None], _OFFSETS]).astype(np.f
 
 
 def pack_frames(pictures: Sequence[Picture], flow: str = "lucas-kanade") -> NDArray[np.uint8]:
-    """Pack the pictures of one tracklet into the network's input channels.
+    """Pack the L pictures of one tracklet, in time order, into the network's input channels.
 
-    Args:
-        pictures: (H, W, 3) uint8, RGB, in time order. Flow is computed at the size of the first.
-        flow: a key of `FLOWS`.
+    Flow, by a key of `FLOWS`, is computed at the size of the first picture.
 
     Returns:
         (L, 5, 64, 48) uint8, channels as in `CHANNELS`.
@@ -62,13 +62,7 @@ def pack_frames(pictures: Sequence[Picture], flow: str = "lucas-kanade") -> NDAr
 
 
 def packed(pictures: Iterable[Picture], flow: str = "lucas-kanade") -> Iterator[NDArray[np.uint8]]:
-    """Pack pictures one by one as they come, holding no more than two of them.
-
-    Args: as for `pack_frames`.
-
-    Yields:
-        (5, 64, 48) uint8 for each picture.
-    """
+    """As `pack_frames`, (5, 64, 48) for each picture as it comes, holding two of them at most."""
     between = known_flow(flow)
     previous = None
     for picture in pictures:
@@ -120,12 +114,6 @@ def lucas_kanade(previous: Gray, current: Gray) -> tuple[Field, Field]:
     only one eigenvalue of the system reaches `NOISE_THRESHOLD` there is an edge, and the flow
     across it is given; where none does, zero. Filters see the outermost pixels repeated beyond
     the border.
-
-    Args:
-        previous, current: (H, W) uint8, gray values in 0..255.
-
-    Returns:
-        Vertical and horizontal flow, each (H, W) float32, in pixels per frame.
     """
     horizontal = _filtered(current, _DERIVATIVE, _IDENTITY)
     vertical = _filtered(current, _IDENTITY, _DERIVATIVE)
@@ -174,12 +162,6 @@ def dis(previous: Gray, current: Gray) -> tuple[Field, Field]:
     """Flow by dense inverse search (Kroeger et al., ECCV 2016), as OpenCV has it.
 
     It follows larger motions than `lucas_kanade`, which sees a pixel or two.
-
-    Args:
-        previous, current: (H, W) uint8, gray values in 0..255.
-
-    Returns:
-        Vertical and horizontal flow, each (H, W) float32, in pixels per frame.
     """
     # Searched from the current frame backwards, so that it belongs to the current pixels.
     try:
@@ -201,10 +183,7 @@ FLOWS: dict[str, Flow] = {"lucas-kanade": lucas_kanade, "dis": dis}
 
 
 def unpack_pictures(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turn packed frames back into pictures, for people to look at.
-
-    Args:
-        frames: (L, 5, 64, 48) uint8.
+    """Turn packed frames (L, 5, 64, 48) back into pictures, for people to look at.
 
     Returns:
         (L, 64, 48, 3) uint8, RGB; within two steps of the resized pictures that were packed.
@@ -216,10 +195,7 @@ def unpack_pictures(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def unpack_flow(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The flow of packed frames.
-
-    Args:
-        frames: (L, 5, 64, 48) uint8.
+    """The flow of packed frames (L, 5, 64, 48).
 
     Returns:
         (L, 2, 64, 48) float32, vertical and horizontal, pixels/frame of the original pictures;

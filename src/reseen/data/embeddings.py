@@ -17,8 +17,7 @@ class Embeddings:
 
     Attributes:
         features: (M, D) float32, finite.
-        persons: (M,) int64, identities.
-        cameras: (M,) int64.
+        persons, cameras: (M,) int64.
         names: the M tracklets' names.
     """
 

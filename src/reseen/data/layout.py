@@ -42,11 +42,7 @@ def is_picture(name: str) -> bool:
 def folder_with(root: Path, wanted: Sequence[str], below: Sequence[str], layout: str) -> Path:
     """Find the folder, `root` or one of the folders `below` it, that holds all those `wanted`.
 
-    Args:
-        root: what the user named.
-        wanted: names of the folders that must be there.
-        below: paths under `root` where they may lie instead.
-        layout: the folder tree that was expected, for the message.
+    `layout` says in the message which folder tree was expected.
     """
     if not root.is_dir():
         raise ReseenError(f"{root} is not a folder; expected the data set as {layout}")
@@ -93,29 +89,24 @@ def read_table(path: Path, key: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     The published tables are unsigned and 16 bits wide in part; here they are int64, so that
     subtracting 1 cannot wrap around.
     """
+    import scipy.io
+
     try:
-        numbers = np.atleast_2d(np.asarray(_matlab_table(path, key)).astype(np.int64))
-    except ReseenError:
-        raise
+        try:
+            with path.open("rb") as stream:
+                found = scipy.io.loadmat(stream, variable_names=[key]).get(key, [])
+        except NotImplementedError:  # MATLAB 7.3 writes HDF5, with rows and columns exchanged
+            import h5py
+
+            with h5py.File(path) as file:
+                found = np.array(file[key]).T if key in file else []
+        numbers = np.atleast_2d(np.asarray(found).astype(np.int64))
     except FileNotFoundError as error:
         raise ReseenError(f"{path} does not exist") from error
+    except ImportError as error:
+        raise ReseenError(f"{path} is of MATLAB 7.3; to read it, pip install h5py") from error
     except Exception as error:  # scipy raises many kinds for a file that is not what it claims
         raise ReseenError(f"{path} cannot be read as a MATLAB file: {error}") from error
     if numbers.size == 0:
         raise ReseenError(f"{path} has no table {key}")
     return numbers
-
-
-def _matlab_table(path: Path, key: str) -> Any:
-    import scipy.io
-
-    try:
-        with path.open("rb") as stream:
-            return scipy.io.loadmat(stream, variable_names=[key]).get(key, np.empty(0))
-    except NotImplementedError:  # MATLAB 7.3 writes HDF5, with rows and columns exchanged
-        try:
-            import h5py
-        except ImportError as error:
-            raise ReseenError(f"{path} is of MATLAB 7.3; to read it, pip install h5py") from error
-        with h5py.File(path) as file:
-            return np.array(file[key]).T if key in file else np.empty(0)

@@ -26,10 +26,7 @@ JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def read_picture(path: Path) -> Picture:
-    """Read a picture of any format that OpenCV knows.
-
-    Returns:
-        (H, W, 3) uint8, RGB; gray pictures are repeated, transparency is dropped.
+    """Read a picture file as `decode_picture` reads its content.
 
     Raises:
         ReseenError: the file is missing, empty, cut short, too large or not a picture.
@@ -42,11 +39,7 @@ def read_picture(path: Path) -> Picture:
 
 
 def decode_picture(content: bytes, name: str) -> Picture:
-    """Decode a picture file's content.
-
-    Args:
-        content: of any format that OpenCV knows.
-        name: what to call it in an error.
+    """Decode a picture of any format that OpenCV knows; errors call it by `name`.
 
     Returns:
         (H, W, 3) uint8, RGB; gray pictures are repeated, transparency is dropped.
@@ -69,12 +62,7 @@ def decode_picture(content: bytes, name: str) -> Picture:
 
 
 def encode_jpeg(picture: Picture, quality: int) -> bytes:
-    """A picture as the content of a JPEG file.
-
-    Args:
-        picture: (H, W, 3) uint8, RGB.
-        quality: 1 to 100.
-    """
+    """A picture as the content of a JPEG file of a quality from 1 to 100."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 

@@ -52,13 +52,7 @@ _ANEW = "remove it and prepare again"
 
 @dataclass(frozen=True)
 class Packed:
-    """What became of a shard's tracklets.
-
-    Attributes:
-        digest: of the file of frames.
-        lengths: frames of each tracklet.
-        broken: names of each tracklet's files that could not be read.
-    """
+    """A shard's digest, and of each tracklet its frames and the files that could not be read."""
 
     digest: str
     lengths: tuple[int, ...]
@@ -117,7 +111,6 @@ def prepare(
     neighbours. A tracklet without any readable picture disappears from the splits too.
 
     Args:
-        benchmark: what to read.
         path: the store's folder; made when missing.
         flow: a key of `reseen.data.coding.FLOWS`.
         processes: how many work side by side; as many as there are cores when None.

@@ -52,12 +52,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Shard:
-    """What the index knows of one file of frames.
-
-    Attributes:
-        frames: how many it holds.
-        digest: of the whole file.
-    """
+    """What the index knows of a file of frames: how many it holds, and the digest of it all."""
 
     frames: int
     digest: str
@@ -107,9 +102,6 @@ class Index:
 
 class Frames:
     """The frames of all shards as one array, read from disk when they are asked for.
-
-    Args:
-        shards: arrays of frames of one shape and dtype.
 
     Attributes:
         shape: (N, *frame shape).
@@ -267,11 +259,7 @@ class FrameStore:
 
 
 def damaged_shards(path: Path) -> Iterator[str]:
-    """Read every shard of a store and compare it with its digest.
-
-    Yields:
-        A line for each shard that is not as it was written.
-    """
+    """Read every shard of a store; a line for each that is not as it was written."""
     for number, shard in enumerate(Index.read(path).shards):
         file = path / shard_file(number)
         if not file.is_file() or digest_of(file) != shard.digest:

@@ -60,9 +60,7 @@ def tracklets_in(root: Path, camera: str | None = None) -> list[Tracklet]:
 def load_tracks(out: Path, camera: str | None = None) -> list[Tracklet]:
     """The tracklets that `track` wrote into a folder, in the order in which they were found.
 
-    Args:
-        out: the folder.
-        camera: another name for the camera; None keeps what `track` was told.
+    `camera` is another name for the camera; None keeps what `track` was told.
 
     Raises:
         ReseenError: the folder was not finished, or crops are missing from it.

@@ -129,12 +129,9 @@ def named_style(name: str) -> Style:
 
 
 def style_by_shape(path: Path, shape: tuple[int, int, int], *, normalises: bool) -> Style:
-    """The one style that networks of this shape have.
+    """The one style that networks of this shape have: height, width, length of the embedding.
 
-    Args:
-        path: the network, for messages.
-        shape: the input's height and width, the embedding's length.
-        normalises: whether the graph begins by subtracting, as fast-reid's do.
+    A graph that begins by subtracting, as fast-reid's do, normalises by itself.
 
     Raises:
         ReseenError: there is none or there are several: the user must say.

@@ -21,12 +21,9 @@ SLOWEST, FASTEST = 1.0, 120.0
 
 
 def filmed(scenes: Iterator[Scene], path: Path, live: bool) -> Iterator[Scene]:
-    """Pass scenes on, and film them.
+    """Pass scenes on, and film them into `path`, .mp4 or .avi.
 
-    Args:
-        scenes: frames and the people in them.
-        path: the film, .mp4 or .avi; it is there once all scenes have come.
-        live: whether an interruption is the end of the scenes, and no reason to drop the film.
+    The film is there once all scenes have come; of a live camera, an interruption is their end.
     """
     with written_aside(path) as temporary:
         film: Any = None

@@ -271,12 +271,7 @@ class Recording:
 
 
 def followed(frames: Iterator[Frame], find: Callable[[Frame], Detections]) -> Iterator[Scene]:
-    """Follow people from frame to frame.
-
-    Args:
-        frames: the video.
-        find: finds the people in a frame.
-    """
+    """Follow from frame to frame those whom `find` finds in each."""
     tracker = Tracker()
     for frame in frames:
         yield frame, tracker.update(frame.seconds, find(frame), frame.picture), tracker.people
@@ -304,8 +299,7 @@ def _cut_out(
 ) -> None:
     """Cut people out of all frames.
 
-    Args:
-        live: lists what is finished of a live camera, which may be interrupted; None for others.
+    `live` lists what is finished of a live camera, which may be interrupted; None for others.
     """
     listed = 0.0
     with progress("tracking", expected, "frames") as advance:
@@ -344,10 +338,7 @@ class TrackletFolder:
         """Begin in an empty or new folder; what a run left there that listed nothing is removed.
 
         Args:
-            folder: where the tracklets' folders and their boxes go.
             prefix: what the tracklets' names begin with.
-            cutter: cuts the people out.
-            boxes_file: name of the file of boxes.
             kept: entries of tracklets that are there and stay; None for a new folder.
         """
         self.cutter, self.tracklets = cutter, list[Growing]()

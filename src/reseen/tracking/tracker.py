@@ -162,11 +162,7 @@ class Tracker:
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
-        """Begin with nobody.
-
-        Args:
-            patience: seconds after which a lost person is given up.
-        """
+        """Begin with nobody; who is lost for so many seconds will be given up."""
         self._patience = patience
         self._tracks: list[Track] = []
         self._people = 0
@@ -207,11 +203,8 @@ class Tracker:
             self._people += 1
             box, score = found.boxes[place], float(found.scores[place])
             self._tracks.append(Track.begin(self._people, box, score, seconds, looks[place]))
-        return [
-            Followed(track.person, track.box, track.score)
-            for track in self._tracks
-            if track.in_sight
-        ]
+        seen = (track for track in self._tracks if track.in_sight)
+        return [Followed(track.person, track.box, track.score) for track in seen]
 
 
 def _assign(
@@ -230,10 +223,8 @@ def _assign(
     """
     from scipy.optimize import linear_sum_assignment
 
-    tracks, places = (
-        [track for track in tracks if not track.in_sight],
-        np.flatnonzero(free & wanted),
-    )
+    tracks = [track for track in tracks if not track.in_sight]
+    places = np.flatnonzero(free & wanted)
     if not tracks or not len(places):
         return
     predictions = np.array([track.box for track in tracks], np.float32)

@@ -88,12 +88,9 @@ def known_dataset(name: str) -> DataSet:
 
 
 def load(dataset: str, root: str | Path, layout: str | None = None) -> Benchmark:
-    """Read the data set called `dataset` from the folder `root`.
+    """Read the data set called `dataset`, a key of `DATASETS`, from the folder `root`.
 
-    Args:
-        dataset: a key of `DATASETS`.
-        root: its folder.
-        layout: one of `folder.LAYOUTS`, for the data set "folder" only.
+    The data set "folder" has a layout, one of `folder.LAYOUTS`.
 
     Raises:
         ReseenError: there is no such data set, or the folder does not hold it.

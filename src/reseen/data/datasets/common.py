@@ -26,11 +26,6 @@ def random_half_splits(
 
     The same seed gives the same splits on any machine and with any NumPy: only the raw bit
     stream of PCG64 is used, which NumPy keeps stable.
-
-    Args:
-        tracklets: all tracklets of the data set.
-        trials: how many splits to draw.
-        seed: where the random numbers start.
     """
     cameras = cameras_of_people(tracklets)
     several = sorted(person for person, seen in cameras.items() if len(seen) > 1)
@@ -60,10 +55,6 @@ def split_by_people(tracklets: Sequence[BenchmarkTracklet], training: Container[
     first camera holds the queries and the gallery is everything else: the single-shot protocol
     of the paper's section 3.2. Otherwise the first tracklet of each person in each camera is a
     query and the gallery is every scored tracklet, as in MARS.
-
-    Args:
-        tracklets: all tracklets of the data set.
-        training: numbers of the people to train on.
     """
     train = tuple(i for i, t in enumerate(tracklets) if t.person > 0 and t.person in training)
     scored = sorted(set(range(len(tracklets))) - set(train))
@@ -81,11 +72,9 @@ def split_by_people(tracklets: Sequence[BenchmarkTracklet], training: Container[
 
 
 def published_split(train: int, test: int, rows: Sequence[int]) -> Split:
-    """The split of a data set whose test tracklets follow its training tracklets.
+    """The split of a data set whose `test` tracklets follow its `train` tracklets.
 
-    Args:
-        train, test: how many there are.
-        rows: the queries' places among the test tracklets, from 0; all others are the gallery.
+    `rows` are the queries' places among the test tracklets, from 0; all others are the gallery.
     """
     outside = [row for row in rows if not 0 <= row < test]
     if outside:
@@ -100,14 +89,8 @@ def first_tracklets(
 ) -> tuple[int, ...]:
     """Choose one query for each person in each camera: their first tracklet there.
 
-    Junk, distractors and people seen by one camera only cannot be searched for.
-
-    Args:
-        tracklets: all tracklets of the data set.
-        among: indices to choose from, in order.
-
-    Returns:
-        Indices into `tracklets`.
+    They are chosen from the indices `among`. Junk, distractors and people seen by one camera only
+    cannot be searched for.
     """
     cameras = cameras_of_people([tracklets[index] for index in among])
     first: dict[tuple[int, int], int] = {}
@@ -165,13 +148,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Fact:
-    """One count of a data set.
-
-    Attributes:
-        name: what is counted.
-        expected: the published value; None where nothing is published.
-        found: the value in this folder.
-    """
+    """One count of a data set: the published value, None where there is none, and that found."""
 
     name: str
     expected: int | str | None

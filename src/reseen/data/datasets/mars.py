@@ -42,10 +42,8 @@ def load(root: Path) -> Benchmark:
     """Read MARS by its tables, or by its file names where the folder `info` is missing.
 
     There is one split. Its gallery is every test tracklet: queries, junk and distractors too;
-    the protocols of scoring choose from it. The pictures themselves are not looked at.
-
-    Args:
-        root: the folder that holds `bbox_train` and `bbox_test`, or its parent.
+    the protocols of scoring choose from it. The pictures themselves are not looked at. `root` holds
+    `bbox_train` and `bbox_test`, or is its parent.
     """
     home = folder_with(root, ("bbox_train", "bbox_test"), ("mars", "MARS"), LAYOUT)
     if not (home / "info").is_dir():
@@ -57,11 +55,7 @@ def load(root: Path) -> Benchmark:
 def tracklets_and_queries(
     home: Path,
 ) -> tuple[list[BenchmarkTracklet], list[BenchmarkTracklet], tuple[int, ...]]:
-    """Read the tables in `home/info`.
-
-    Returns:
-        Training tracklets, test tracklets, and the places of the queries in both together.
-    """
+    """The tables in `home/info`: training and test tracklets, the queries' places in both."""
     train, test = (_tracklets_by_table(home, part) for part in PARTS)
     rows = read_table(home / "info" / "query_IDX.mat", "query_IDX").ravel()
     if rows.min() < 1 or rows.max() > len(test):

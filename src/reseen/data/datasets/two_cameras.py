@@ -127,10 +127,8 @@ ILIDS_PUBLISHED = Published.of(
 def load_prid2011(root: Path) -> Benchmark:
     """Read the 200 people whom both cameras have seen: the set of the paper's section 3.1.
 
-    Ten random splits of 100 and 100 people from seed 0.
-
-    Args:
-        root: the folder that holds `multi_shot`, or its parent.
+    Ten random splits of 100 and 100 people from seed 0. `root` holds `multi_shot`, or is the folder
+    above.
     """
     people = {f"person_{number:04d}": number for number in PEOPLE_IN_BOTH_CAMERAS}
     return _load("prid2011", PRID, root, people, has_splits=False)
@@ -140,10 +138,7 @@ def load_prid2011_178(root: Path) -> Benchmark:
     """Read the 178 people whom the field uses, with its ten splits of 89 and 89 people.
 
     The splits come from the files that `PRID` names, beside or above `multi_shot`; without these
-    they are random, from seed 0, and a note says so.
-
-    Args:
-        root: the folder that holds `multi_shot`, or its parent.
+    they are random, from seed 0, and a note says so. `root` holds `multi_shot`, or is its parent.
     """
     numbers = (number for number in PEOPLE_IN_BOTH_CAMERAS if number not in TOO_SHORT)
     people = {f"person_{number:04d}": number for number in numbers}
@@ -155,10 +150,7 @@ def load_ilids_vid(root: Path) -> Benchmark:
 
     The ten splits of 150 and 150 people come from the files that `ILIDS` names, beside or above
     `sequences`, or from the folder "train-test people splits" there; without these they are
-    random, from seed 0, and a note says so.
-
-    Args:
-        root: the folder that holds `sequences`, or its parent.
+    random, from seed 0, and a note says so. `root` holds `sequences`, or is its parent.
     """
     folder = ILIDS.folder(root)
     names = (name for camera in ILIDS.cameras for name in entries(folder / camera)[0])
