@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reseen.data.colour_histogram import FRAMES, ColourHistogram
 from reseen.data.frame_vectors import open_network
 from reseen.data.pictures import evenly, read_picture
 from reseen.evaluation.adaptation import (
@@ -26,7 +27,6 @@ from reseen.evaluation.adaptation import (
 from reseen.evaluation.intervals import effective_queries, wilson_interval
 from reseen.evaluation.metrics import euclidean_distances, score
 from reseen.gallery.adapting import FEWEST_OF_A_CAMERA
-from reseen.gallery.extractors import FRAMES, ColourHistogram
 
 Features = NDArray[np.floating]
 BEHIND_ALL = 100

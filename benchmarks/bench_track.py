@@ -16,8 +16,8 @@ from pathlib import Path
 
 import cv2
 
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.tracked import tracklets_in
-from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.gallery import Gallery
 from reseen.tracking.track import TrackReport, track
 from reseen.tracking.video import frames_from

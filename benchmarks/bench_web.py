@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from selenium import webdriver
 
-from reseen.gallery.extractors import ColourHistogram
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import NewTracklets
 from reseen.gallery.thumbnail import make_thumbnail

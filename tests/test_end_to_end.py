@@ -31,7 +31,9 @@ def folder(tmp_path_factory):
 def test_report_scores_every_feature_of_half_of_the_people(folder):
     report = json.loads((folder / "scores.json").read_text())
     (trial,) = report["trials"]
-    assert list(trial["features"]) == ["spatial", "temporal", "fused", "upper", "lower", "parts"]
+    assert list(trial["features"]) == [
+        "colours", "spatial", "temporal", "fused", "upper", "lower", "parts",
+    ]  # fmt: skip
     for scores in trial["features"].values():
         assert (scores["queries"], scores["unscored"]) == (4, 0)
         assert scores["cmc"]["5"] == 1, "four people: the fifth rank always holds the right one"

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from reseen.data.projections import principal_components
 from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import (
     CameraMeans,
-    principal_components,
     self_trained_whitening,
     surer_pairs,
     tracklet_whitening,

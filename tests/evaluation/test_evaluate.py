@@ -3,7 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reseen.data.coding import unpack_pictures
+from reseen.data.colour_histogram import ColourHistogram
+from reseen.data.projections import lda
 from reseen.errors import ReseenError
+from reseen.evaluation.baselines import baselines
 from reseen.evaluation.evaluate import default_protocol, evaluate
 from reseen.evaluation.report import Report
 from reseen.network.config import Config
@@ -20,7 +24,8 @@ def evaluation(finished_run):
 def test_scores_are_those_of_a_plain_search(evaluation, finished_run):
     run, store = finished_run
     split = store.splits[0]
-    for kind, scores in evaluation.trial.features.items():
+    for kind in ("spatial", "temporal", "fused", "upper", "lower", "parts"):
+        scores = evaluation.trial.features[kind]
         query = embed(run, store, split.query)[kind][0]
         gallery = embed(run, store, split.gallery)[kind][0]
         distances = np.linalg.norm(query.features[:, None] - gallery.features[None], axis=2)
@@ -30,6 +35,37 @@ def test_scores_are_those_of_a_plain_search(evaluation, finished_run):
         assert scores.curve[1] == np.mean(ranks <= 1)
         assert scores.mean_average_precision == pytest.approx(np.mean(1 / (ranks + 1)))
         assert (scores.queries, scores.unscored) == (3, 0)
+
+
+def test_colours_stand_beside_a_network_on_pictures(evaluation, finished_run):
+    store = finished_run[1]
+    (found,) = evaluation.query["colours"]
+    place = found.names.index(store.names[10])
+    pictures = list(unpack_pictures(store.tracklet(10)))
+    expected = ColourHistogram().embed([pictures])[0]
+    np.testing.assert_allclose(found.features[place], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_trunk_and_lda_stand_beside_a_head(make_store):
+    tracklets = [(person, camera, 6) for person in range(1, 9) for camera in (1, 2)]
+    store = make_store(tracklets, set(range(1, 6)), vectors=(6, 40))
+    train = store.split(0).train
+    found = baselines(store, [7, 12], train)
+    whole = [store.tracklet(at)[:, :2].astype(np.float64).mean(axis=1) for at in range(len(store))]
+    learned = lda(
+        np.concatenate([whole[at] for at in train]), store.persons[list(train)].repeat(6), None, 0.3
+    )
+    for place, at in enumerate((7, 12)):
+        mean = whole[at].mean(axis=0)
+        inside = learned.apply(mean)
+        for kind, expected in (("trunk", mean), ("trunk-lda", inside)):
+            unit = expected / np.linalg.norm(expected)
+            np.testing.assert_allclose(found[kind].features[place], unit, 1e-4, 1e-5)
+
+
+def test_lda_is_left_out_where_nobody_can_be_learned_from(make_store):
+    store = make_store([(1, 1, 3), (2, 2, 3)], {1}, vectors=(6, 40))
+    assert list(baselines(store, [0], store.split(0).train)) == ["trunk"]
 
 
 def test_learned_weights_of_the_parts_are_told(evaluation, finished_run):

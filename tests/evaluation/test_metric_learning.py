@@ -7,6 +7,7 @@ import pytest
 from scipy.linalg import eigh
 
 from reseen.data.embeddings import Embeddings
+from reseen.data.projections import lda
 from reseen.errors import ReseenError
 from reseen.evaluation import metric_learning
 from reseen.evaluation.metric_learning import (
@@ -16,7 +17,6 @@ from reseen.evaluation.metric_learning import (
     fit_lda,
     fit_xqda,
     kissme,
-    lda,
     xqda,
 )
 from reseen.evaluation.scoring import score_features

@@ -66,7 +66,7 @@ def test_a_killed_reproduction_goes_on_to_the_same_report(store, tmp_path):
     assert set(documents[0]["metrics"]) | set(documents[0]["left_out"]) == {"kissme", "xqda", "lda"}
     assert set(documents[0]["budgets"]["paper"]) == {"1"}, "a quarter of 3 updates is none"
     assert whole.variants["paper"].kinds == [
-        "spatial", "temporal", "fused", "upper", "lower", "parts",
+        "colours", "spatial", "temporal", "fused", "upper", "lower", "parts",
     ]  # fmt: skip
     page = (tmp_path / "killed" / "report.html").read_text()
     for heading in ("Table 1", "Table 2", "Table 3", "One change at a time"):
@@ -217,6 +217,6 @@ def test_a_metric_that_cannot_be_learned_costs_nothing_else(store, tmp_path, mon
     assert set(results.metrics) == {"xqda"}
     assert set(results.rebuilt) == {"TDL", "SRID"}
     assert 0 <= results.rebuilt["SRID"].scores("fused")[0].curve[0] <= 1
-    assert results.variants["paper"].kinds == ["spatial", "temporal", "fused"]
+    assert results.variants["paper"].kinds == ["colours", "spatial", "temporal", "fused"]
     (table2,) = [part for part in sections(results, "noise") if part.heading.startswith("Table 2")]
     assert "KISSME is left out: the features are all the same." in table2.paragraphs

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from reseen.cli import run
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.tracked import load_tracks
 from reseen.errors import ReseenError
 from reseen.gallery import table
 from reseen.gallery.crops import delete_crops
-from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.forgetting import WIPE_WITHIN
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter, NewTracklets

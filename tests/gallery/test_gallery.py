@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
 from reseen.gallery import table
-from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.gallery import TRACKLET_SCHEMA, Gallery
 from reseen.gallery.records import Filter, NewTracklets, Query
 from reseen.gallery.thumbnail import pixelate_head, read_thumbnail

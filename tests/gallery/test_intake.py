@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.tracked import tracklets_in
-from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.intake import content_digest
 from reseen.gallery.records import Filter

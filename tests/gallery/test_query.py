@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
-from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.query import Box, pictures_in, pictures_in_video, query_from_pictures
 
 

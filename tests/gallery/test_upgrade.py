@@ -102,7 +102,7 @@ def test_it_can_be_killed_between_two_tables(old, monkeypatch):
 def test_tonights_add_knows_who_was_there_before(old, make_tracklet):
     from dataclasses import replace
 
-    from reseen.gallery.extractors import ColourHistogram
+    from reseen.data.colour_histogram import ColourHistogram
 
     upgrade(old)
     gallery = Gallery.open(old)

@@ -5,21 +5,29 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import combinations, product
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from reseen.cli import run as reseen
 from reseen.data.clips import FrameReader
+from reseen.data.datasets import load
+from reseen.data.pictures import read_picture
+from reseen.data.prepare import prepare
+from reseen.data.projections import lda
 from reseen.errors import ReseenError
 from reseen.files import read_json
 from reseen.network import batches, part_fusion, training
 from reseen.network.checkpoint import Run, read_tensors
 from reseen.network.config import Config, OptimiserConfig
-from reseen.network.embed import embed
+from reseen.network.embed import embed, embed_all
 from reseen.network.losses import Learner
+from reseen.network.selection import mean_reciprocal_rank
 from reseen.network.training import fit, job_of, make_fabric, make_optimiser, plan_run, train
 
 UPDATES = 4
@@ -483,25 +491,82 @@ def test_a_head_learns_on_stored_vectors(make_store, tmp_path, sampler):
     assert np.mean(softmax[-3:]) < 0.5 * softmax[0]
 
 
-def test_a_head_starts_from_a_projection_as_the_mean_of_projected_vectors(make_store, tmp_path):
+LDA = {"sampler": "pk", "people": 2, "clips": 2, "initial": "lda"}
+
+
+def test_a_head_starts_as_the_mean_in_the_coordinates_of_lda(make_store, tmp_path):
     """With a step of length 0: what is embedded is what it started with, by hand in NumPy."""
     store = make_store(TRACKLETS, vectors=(6, 40))
-    projection = np.random.default_rng(0).normal(size=(5, 40)).astype(np.float32)
     settings = config(
-        optimiser={"learning_rate": 1e-30}, train={"updates": 1}, evaluation={"views": 1}
+        optimiser={"learning_rate": 1e-30},
+        train={"updates": 1, **LDA},
+        evaluation={"views": 1},
     )
-    starts = {"full": torch.from_numpy(projection)}
-    run = train(store, tmp_path / "run", settings, starts=starts)
-    found = embed(run, store, [3])
+    run = train(store, tmp_path / "run", settings)
+    people = set(run.facts.people)
+    learnt = [at for at in store.split(0).train if int(store.persons[at]) in people]
+    pictures = [store.tracklet(at)[:, :2].astype(np.float64).mean(axis=1) for at in learnt]
+    owners = np.repeat(store.persons[learnt], [len(each) for each in pictures])
+    learned = lda(np.concatenate(pictures), owners, shrinkage=0.3)
     clips = store.tracklet(3)[:4].astype(np.float64)[:, 0]  # two clips of two frames, plain, full
-    mean = projection @ clips.mean(axis=0)
+    mean = clips.mean(axis=0) @ learned.matrix
+    found = embed(run, store, [3])
+    spatial = found["spatial"][0].features[0]
+    scale = spatial[0] / mean[0]
     for kind, times in (("spatial", 1), ("temporal", 1), ("fused", 2)):
         feature = found[kind][0].features[0]
-        np.testing.assert_allclose(feature[:5], times * mean, rtol=1e-4, atol=1e-4)
-        assert abs(feature[5:]).max() < 1e-20
-    with pytest.raises(ReseenError, match=r"\(5, 39\) cannot start a network over vectors of 40"):
-        train(store, tmp_path / "other", settings, starts={"full": torch.zeros(5, 39)})
-    assert not (tmp_path / "other").exists()
+        np.testing.assert_allclose(feature[: len(mean)], times * scale * mean, 1e-4, 1e-4)
+        assert abs(feature[len(mean) :]).max() < 1e-20
+    apart = [
+        2 * scale * np.linalg.norm((one - other).mean(axis=0) @ learned.matrix)
+        for one, other in combinations([each[:4] for each in pictures], 2)
+    ]
+    assert min(apart) < settings.loss.margin < max(apart)
+
+
+def test_only_vectors_are_started_from_lda(store, tmp_path):
+    with pytest.raises(ReseenError, match=r"holds pictures; train\.initial = lda starts"):
+        train(store, tmp_path / "run", config(train=LDA))
+
+
+def test_what_learning_ruins_is_not_kept(make_store, tmp_path):
+    tracklets = [(person, camera, 6) for person in range(1, 9) for camera in (1, 2)]
+    store = make_store(tracklets, vectors=(6, 40))
+    ruinous = {"optimiser": {"name": "adam", "learning_rate": 10.0}, "evaluation": {"views": 1}}
+    settings = config(train={"updates": 20, "keep": "best", **LDA}, **ruinous)
+    run = train(store, tmp_path / "run", settings)
+    assert len(run.facts.held_out) == 2
+    assert not set(run.facts.held_out) & set(run.facts.people)
+    kept, first, last = (
+        load_file(run.path / "full" / name)["network.projection.weight"]
+        for name in ("weights.safetensors", "weights-0.safetensors", "weights-20.safetensors")
+    )
+    assert torch.equal(kept, first)
+    assert not torch.equal(kept, last)
+
+
+def test_mean_reciprocal_rank_of_a_case_made_by_hand():
+    features = np.array([[0.0], [1.0], [3.0], [10.0], [11.0]])
+    persons, cameras = np.array([1, 2, 1, 2, 3]), np.array([1, 2, 2, 1, 1])
+    # 1 at camera 1: camera 2 shows 2, then 1. 2 at camera 2: camera 1 shows 1, then 2. 1 at camera
+    # 2: 1 comes first. 2 at camera 1: 1, then 2. Nobody else has seen 3.
+    assert mean_reciprocal_rank(features, persons, cameras) == np.mean([1 / 2, 1 / 2, 1, 1 / 2])
+
+
+def test_a_run_on_a_trunk_embeds_pictures_as_its_store(tmp_path):
+    random = np.random.default_rng(0)
+    for person, camera, frame in product(range(4), "ab", range(3)):
+        path = tmp_path / "people" / f"{person}" / camera / f"{frame}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), random.integers(0, 256, (64, 32, 3), np.uint8))
+    benchmark = load("folder", tmp_path / "people")
+    store = prepare(benchmark, tmp_path / "store", trunk="lite0")
+    settings = config(train={"updates": 2, **LDA})
+    run = train(store, tmp_path / "run", settings)
+    found = run.embed([list(map(read_picture, one.paths)) for one in benchmark.tracklets[:2]])
+    stored = embed_all(run, store).features[:2]
+    # A store holds float16; what that rounds is little beside what tells two noises apart.
+    assert np.abs(found - stored).max() < 0.05 * np.abs(stored[0] - stored[1]).max()
 
 
 def test_a_run_on_vectors_is_not_used_on_pictures(store, make_store, tmp_path):

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from reseen.cli import run
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.tracked import tracklets_in
 from reseen.errors import ReseenError
 from reseen.gallery import table
 from reseen.gallery.crops import delete_crops
-from reseen.gallery.extractors import ColourHistogram
 from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.records import Filter
 from reseen.gallery.table import VECTOR
@@ -84,7 +84,7 @@ def test_one_pass_gives_what_two_give(videos, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from reseen.gallery.extractors import ColourHistogram
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.table import Table
 from reseen.service.ingest import Settings, ingest

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from reseen.gallery.extractors import ColourHistogram
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import NewTracklets
 from reseen.gallery.thumbnail import make_thumbnail

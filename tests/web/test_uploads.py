@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from reseen.data import pictures as data_pictures
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
-from reseen.gallery.extractors import ColourHistogram
 from reseen.web.app import create_app
 from reseen.web.uploads import MOST_BYTES, MOST_PICTURES, MOST_PIXELS
 

@@ -65,8 +65,8 @@ def add(
     """
     import time
 
+    from reseen.data.colour_histogram import ColourHistogram
     from reseen.data.tracked import tracklets_in
-    from reseen.gallery.extractors import ColourHistogram
 
     tracklets = [replace(each, id=prefix + each.id) for each in tracklets_in(folder, camera)]
     keep_until = None if keep_days is None else time.time() + keep_days * 86_400

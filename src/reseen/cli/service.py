@@ -64,7 +64,7 @@ def ingest(
             without it no crop is written.
         heads: Store thumbnails with heads as they are; they are pixelated otherwise.
     """
-    from reseen.gallery.extractors import ColourHistogram
+    from reseen.data.colour_histogram import ColourHistogram
     from reseen.service.ingest import Settings, ingest
 
     if from_ is not None and to is not None and is_dated(from_) == is_dated(to) and to < from_:

@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reseen.data.projections import (
+    Features,
+    Labels,
+    Matrix,
+    Projection,
+    means_by_label,
+    principal_components,
+    shrunk,
+)
 from reseen.errors import ReseenError
-
-Matrix = NDArray[np.float64]
-Features = NDArray[np.floating]
-Labels = NDArray[Any]
 
 FEWEST_OF_A_CAMERA = 10
 """With fewer tracklets than this a camera's own mean says more of its people than of it."""
@@ -26,23 +31,6 @@ PAIRS_WEIGHT = 0.3
 """Weight of what differs within pairs, against what varies within tracklets."""
 
 CROWD = 5
-
-
-@dataclass(frozen=True)
-class Projection:
-    """A change of coordinates: x becomes (x - mean) W.
-
-    Attributes:
-        mean: (D,) float64.
-        matrix: W, (D, d) float64.
-    """
-
-    mean: Matrix
-    matrix: Matrix
-
-    def apply(self, features: Features) -> Matrix:
-        """Features (M, D) in the new coordinates, (M, d) float64."""
-        return (features - self.mean) @ self.matrix
 
 
 @dataclass(frozen=True)
@@ -171,38 +159,3 @@ def _whitener(covariance: Matrix, shrinkage: float) -> Matrix:
     """W (d, d): after x W all directions of a covariance vary alike."""
     variances, directions = np.linalg.eigh(shrunk(covariance, shrinkage))
     return np.asarray(directions / np.sqrt(variances))
-
-
-def means_by_label(features: Matrix, labels: Labels) -> tuple[Matrix, NDArray[np.int64]]:
-    """The mean (K, D) of features (M, D) under each label, and whose of them each is, (M,)."""
-    _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(counts), features.shape[1]))
-    np.add.at(sums, places, features)
-    return sums / counts[:, np.newaxis], places
-
-
-def shrunk(covariance: Matrix, share: float) -> Matrix:
-    """(1 - share) C + share tr(C) / D · I: a covariance that few samples cannot make singular.
-
-    Ledoit and Wolf (2004) with the share given, not estimated.
-    """
-    spherical: Matrix = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    return (1 - share) * covariance + share * spherical
-
-
-def principal_components(features: Matrix, dimensions: int) -> Matrix:
-    """Directions (D, d) of greatest variance of features (M, D), at most `dimensions` of them.
-
-    Directions without variance are left out.
-    """
-    if not np.ptp(features, axis=0).any():
-        raise ReseenError("the training features are all the same")
-    centred = features - features.mean(axis=0)
-    few = len(centred) < centred.shape[1]
-    variances, directions = np.linalg.eigh(centred @ centred.T if few else centred.T @ centred)
-    spanned = np.count_nonzero(variances > 1e-10 * variances[-1])
-    directions = directions[:, ::-1][:, : min(dimensions, spanned)]
-    if few:
-        directions = centred.T @ directions
-        directions /= np.linalg.norm(directions, axis=0)
-    return directions

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from reseen.data.datasets import DATASETS
 from reseen.data.store import FrameStore
+from reseen.evaluation.baselines import baselines
 from reseen.evaluation.metrics import Scores
 from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.report import FeatureScores, Report, Trial
@@ -49,7 +50,7 @@ def evaluate(
     reranked: bool = False,
     weights: str = WEIGHTS_FILE,
 ) -> Evaluation:
-    """Score every feature kind of a run on the test people of its trial.
+    """Score every feature kind of a run on the test people of its trial, and what it stands beside.
 
     Args:
         run: a finished run.
@@ -64,7 +65,10 @@ def evaluate(
     split = store.split(run.facts.trial)
     tracklets = sorted({*split.query, *split.gallery})
     place = {index: position for position, index in enumerate(tracklets)}
-    features = embed(run, store, tracklets, weights)
+    beside = baselines(store, tracklets, split.train)
+    features = {kind: (one,) for kind, one in beside.items()} | embed(
+        run, store, tracklets, weights
+    )
     query, gallery = (
         {
             kind: tuple(each.take([place[index] for index in chosen]) for each in augmented)

@@ -9,19 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 from scipy.sparse import csr_array
 
 from reseen.data.embeddings import Embeddings
+from reseen.data.projections import Matrix, lda, principal_components
 from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
-from reseen.evaluation.adaptation import (
-    Matrix,
-    Projection,
-    means_by_label,
-    principal_components,
-    shrunk,
-)
 from reseen.evaluation.metrics import Floats
 
 Indices = NDArray[np.int64]
@@ -40,9 +33,6 @@ RIDGE = 0.1
 
 REGULARISATION = 0.001
 """What XQDA adds to the diagonal of the covariance within people (its authors' default)."""
-
-LDA_DIMENSIONS = 96
-"""More discriminants than this are kept only where asked for."""
 
 
 @dataclass(frozen=True)
@@ -127,39 +117,6 @@ LEARNED_METRICS: dict[str, Callable[[Embeddings], Metric]] = {
     "xqda": fit_xqda,
     "lda": fit_lda,
 }
-
-
-def lda(
-    features: Floats, persons: Indices, dimensions: int | None = None, shrinkage: float = 0.1
-) -> Projection:
-    """Fisher's linear discriminants: coordinates that tell people apart.
-
-    They are the w of greatest (wᵀ S_b w) / (wᵀ S_w w), scaled to wᵀ S_w w = 1, with S_b the
-    covariance of the people's means, each as often as the person has features, and S_w that of
-    the features about their person's mean, `shrunk`.
-
-    Args:
-        features: (M, D).
-        persons: (M,), whose they are.
-        dimensions: how many coordinates; one less than there are people, 96 at most, where None.
-        shrinkage: share of `shrunk`.
-    """
-    people = len(np.unique(persons))
-    if not 1 < people < len(persons):
-        raise ReseenError("LDA learns from at least two people, one of them with two tracklets")
-    mean = features.mean(axis=0, dtype=np.float64)
-    centred = features - mean
-    means, places = means_by_label(centred, persons)
-    inner = centred - means[places]
-    if np.square(inner).sum() <= 1e-12 * np.square(centred).sum():
-        raise ReseenError("the training features of each person are all the same")
-    root = np.linalg.cholesky(shrunk(inner.T @ inner / len(inner), shrinkage))
-    weighted = means * np.sqrt(np.bincount(places))[:, np.newaxis]
-    whitened = solve_triangular(root, weighted.T, lower=True)
-    directions, spread, _ = np.linalg.svd(whitened, full_matrices=False)
-    kept = min(people - 1, LDA_DIMENSIONS) if dimensions is None else dimensions
-    kept = min(kept, int(np.count_nonzero(spread > 1e-5 * spread[0])))
-    return Projection(mean, solve_triangular(root.T, directions[:, :kept]))
 
 
 def kissme(features: Matrix, same: Indices, different: Indices) -> Matrix:

@@ -21,6 +21,9 @@ RANKS = (1, 5, 10, 20)
 """The ranks of the paper's tables."""
 
 FEATURES = {
+    "colours": "colours alone",
+    "trunk": "trunk, mean",
+    "trunk-lda": "trunk + LDA",
     "spatial": "spatial (CNN)",
     "temporal": "temporal (RNN)",
     "fused": "fused (CNN+RNN)",
@@ -28,7 +31,8 @@ FEATURES = {
     "lower": "lower",
     "parts": "parts (Fusion)",
 }
-"""Feature kinds in the order of the table, and how the paper's table 3 calls them."""
+"""Feature kinds in the order of the table: what stands beside the network, then what it gives, as
+the paper's table 3 calls it."""
 
 MEASURES = (*map(str, RANKS), "mAP")
 """The numbers of a table's row, as the report's JSON calls them."""

@@ -120,7 +120,7 @@ def _plan_run(
             raise
         everyone = plan_run(store, parts, trial, seed, config)
     facts = replace(everyone, parts=variant.parts)
-    if len(variant.parts) == 1:
+    if len(variant.parts) == 1 and config.train.keep == "last":
         facts = replace(facts, held_out=())
     if not (path / RUN_FILE).exists():
         return Run.create(path, config, facts)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.embeddings import Embeddings
+from reseen.data.projections import Matrix, principal_components
 from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
-from reseen.evaluation.adaptation import Matrix, principal_components
 from reseen.evaluation.evaluate import Evaluation
 from reseen.evaluation.metric_learning import Metric
 from reseen.evaluation.metrics import Scores, score

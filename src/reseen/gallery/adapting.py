@@ -13,17 +13,18 @@ from pathlib import Path
 import numpy as np
 from lancedb.expr import col
 
+from reseen.data.colour_histogram import FRAMES
 from reseen.data.layout import is_picture
 from reseen.data.pictures import Picture, Pictures, evenly
+from reseen.data.projections import Projection
 from reseen.data.tracklet import natural_sorted
 from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import (
     CameraMeans,
-    Projection,
     self_trained_whitening,
     tracklet_whitening,
 )
-from reseen.gallery.extractors import FRAMES, Matrix, NetworkExtractor
+from reseen.gallery.extractors import Matrix, NetworkExtractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Entry
 from reseen.gallery.settings import base_of, version_of

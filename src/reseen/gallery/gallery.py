@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow
 from lancedb.expr import Expr, col
 
+from reseen.data.colour_histogram import STRIPES
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ConflictError, ReseenError
 from reseen.files import writing
 from reseen.gallery import intake
 from reseen.gallery.calibration import Pairs
-from reseen.gallery.extractors import STRIPES, Extractor
+from reseen.gallery.extractors import Extractor
 from reseen.gallery.forgetting import Forgetting
 from reseen.gallery.labels import Labels
 from reseen.gallery.log import append_line

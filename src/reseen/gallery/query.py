@@ -7,10 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.layout import entries, is_picture
 from reseen.data.pictures import Picture, Pictures
 from reseen.errors import ReseenError
-from reseen.gallery.extractors import ColourHistogram, Extractor
+from reseen.gallery.extractors import Extractor
 from reseen.gallery.records import Query
 from reseen.tracking.video import Frame, frames_from
 

@@ -10,10 +10,10 @@ from typing import Any
 import lancedb
 import pyarrow
 
+from reseen.data.colour_histogram import STRIPES
 from reseen.errors import ReseenError
 from reseen.files import read_as, read_json, writing
 from reseen.gallery.calibration import Calibration
-from reseen.gallery.extractors import STRIPES
 from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.labels import Label
 from reseen.gallery.log import append_line, read_lines

@@ -4,7 +4,7 @@
     RUN/run.json                     data, people, seed, versions
     RUN/<part>/weights.safetensors   the network and its classifier
     RUN/<part>/checkpoint.safetensors  the same and the optimiser's state, to go on from
-    RUN/<part>/start.safetensors     what the training began with, where a projection was given
+    RUN/<part>/weights-N.safetensors  the same after N updates, of which the best became weights
     RUN/<part>/log.csv               the loss of every update
     RUN/parts.json                   the weights of eq. (10), where all parts were trained
     RUN/MODEL_CARD.md                what it is and may be used for, for people
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 FORMAT = 2
 CONFIG_FILE, RUN_FILE, PARTS_FILE = "config.toml", "run.json", "parts.json"
 WEIGHTS_FILE, CHECKPOINT_FILE, LOG_FILE = "weights.safetensors", "checkpoint.safetensors", "log.csv"
-START_FILE = "start.safetensors"
 
 
 class _PartWeights(msgspec.Struct):
@@ -67,6 +66,7 @@ class RunFacts:
         people: persons the networks were trained on.
         held_out: persons kept back for the weights of eq. (10).
         versions: of reseen, torch and Python.
+        trunk: the network whose vectors were trained on, as in the store; empty for pictures.
     """
 
     dataset: str
@@ -79,6 +79,7 @@ class RunFacts:
     people: tuple[int, ...]
     held_out: tuple[int, ...]
     versions: dict[str, str]
+    trunk: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,11 @@ class Run:
         values = read_json(path / RUN_FILE)
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ReseenError(f"{path} was written by another version of reseen; train it again")
-        digest = values.pop("digest", None)
+        right = values.pop("digest", None) == _digest(json.dumps(values))
         facts = converted(values, RunFacts, path / RUN_FILE, "train it again")
         if not facts.parts:
             raise ReseenError(f"{path / RUN_FILE} names no body parts; train it again")
-        if digest != _digest(json.dumps(asdict(facts))):
+        if not right:
             raise ReseenError(f"{path / RUN_FILE} is not as it was written; train it again")
         config = Config.load(path / CONFIG_FILE)
         head, _, text = (path / CONFIG_FILE).read_text(encoding="utf-8").partition("\n")

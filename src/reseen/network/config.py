@@ -12,7 +12,7 @@ import tomli_w
 from reseen.data.clip_config import ClipConfig, require_positive
 from reseen.errors import ReseenError, nearest
 
-PRESETS = ("paper", "quick", "tuned", "mclaughlin")
+PRESETS = ("paper", "quick", "tuned", "mclaughlin", "modern")
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,16 @@ class TrainConfig:
     clips: int = 4
     """Sampler pk: clips of each of them, K, from two cameras at least."""
 
+    initial: Literal["random", "lda"] = "random"
+    """Weights to begin with. lda, for a trunk's vectors: f of eq. (1) is what Fisher's
+    discriminants make of them, W_i = 1, W_s = 0; the fused feature begins as twice their mean."""
+
+    keep: Literal["last", "best"] = "last"
+    """Which weights become the run's: the last, or those that find most of the people held out."""
+
     held_out: float = 0.2
-    """Share of the training people kept from the networks to learn eq. (10)'s weights on."""
+    """Share of the training people kept from the networks, to learn eq. (10)'s weights on and to
+    choose the best weights by; nobody where neither is asked for."""
 
     def __post_init__(self) -> None:
         for name in ("updates", "pairs", "people", "clips"):

@@ -1,7 +1,8 @@
 """A run and tracklets in, Embeddings of every feature kind out, with test-time augmentation."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -232,7 +233,8 @@ def tracklet_features(
 class RunExtractor:
     """The final feature of a run: "parts" where all body parts are trained, else its own.
 
-    Pictures are packed as `prepare` packs them; of test-time augmentations the mean is taken.
+    Pictures are packed, or turned into vectors by a trunk, as `prepare` does it; of test-time
+    augmentations the mean is taken.
 
     Args:
         run: a finished run.
@@ -242,9 +244,8 @@ class RunExtractor:
     note = ""
 
     def __init__(self, run: Run) -> None:
-        if run.facts.frame_shape != FRAME_SHAPE:
-            raise ReseenError(f"{run.path} was trained on vectors of a trunk, not on pictures")
         self.run, self.model_id = run, run.identity
+        self._frames = _frame_maker(run)
         self.device = best_device()
         self.networks = {part: run.network(part).to(self.device) for part in run.facts.parts}
 
@@ -254,7 +255,7 @@ class RunExtractor:
         return np.array(features, dtype=np.float32).reshape(-1, FEATURE)
 
     def _embed(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-        frames = pack_frames(pictures, self.run.facts.flow)
+        frames = self._frames(pictures)
         reader = FrameReader(frames, self.device)
         span = np.array([0]), np.array([len(frames)])
         by_part = {
@@ -266,3 +267,16 @@ class RunExtractor:
             torch.stack([augmented[0] for augmented in augmentations]).mean(dim=0).numpy()
         )
         return mean
+
+
+def _frame_maker(run: Run) -> Callable[[Sequence[Picture]], NDArray[np.generic]]:
+    """What makes of pictures the frames that a run was trained on."""
+    if run.facts.frame_shape == FRAME_SHAPE:
+        return partial(pack_frames, flow=run.facts.flow)
+    from reseen.data.frame_vectors import open_network, views_of  # loads ONNX
+
+    try:
+        trunk = open_network(run.facts.trunk)
+    except ReseenError as error:
+        raise ReseenError(f"{run.path} needs the trunk that it was trained on: {error}") from error
+    return lambda pictures: np.stack(list(views_of(trunk, pictures)))

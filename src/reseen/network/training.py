@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,22 +26,22 @@ from reseen.network.checkpoint import (
     CHECKPOINT_FILE,
     PARTS_FILE,
     RUN_FILE,
-    START_FILE,
     WEIGHTS_FILE,
     Run,
     RunFacts,
-    read_tensors,
     snapshot_file,
     versions,
     write_tensors,
 )
 from reseen.network.config import Config, OptimiserConfig
+from reseen.network.lda_start import lda_start
 from reseen.network.losses import Learner, LearnerStack, LossTerms
-from reseen.network.model import PartFusion, SpatialTemporalFusion
+from reseen.network.model import PartFusion
 from reseen.network.model_card import keep_model_card
 from reseen.network.part_fusion import learn_part_fusion
+from reseen.network.selection import candidates, keep_best
 from reseen.network.state import UPDATES_BETWEEN_LOGS, LossLog, TrainingState
-from reseen.progress import Advance, progress
+from reseen.progress import Advance, log, progress
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
@@ -58,7 +58,6 @@ def train(
     seed: int = 0,
     resume: bool = False,
     precision: Precision = "32-true",
-    starts: Mapping[BodyPart, Tensor] | None = None,
 ) -> Run:
     """Train one network for each body part; with all three, the weights of eq. (10) as well.
 
@@ -73,8 +72,6 @@ def train(
         seed: every random number follows from it.
         resume: go on with the run in `out`, if there is one.
         precision: of the forward and backward pass.
-        starts: projections that networks begin with, as in `SpatialTemporalFusion.start_from`;
-            random weights otherwise.
 
     Raises:
         ReseenError: the split cannot be trained on, `out` holds another run, the loss stopped
@@ -85,11 +82,11 @@ def train(
     facts = plan_run(store, parts, trial, seed, config)
     # One process for all that share the steps.
     with locked(out) if fabric.is_global_zero else nullcontext():
-        run = _open_run(fabric, out, config, facts, resume, starts or {})
+        run = _open_run(fabric, out, config, facts, resume)
         for part in parts:
             with progress(f"training {part}", config.train.updates, "updates") as advance:
                 train_part(fabric, store, run, part, advance)
-        if facts.held_out and not (out / PARTS_FILE).exists() and fabric.is_global_zero:
+        if len(parts) > 1 and not (out / PARTS_FILE).exists() and fabric.is_global_zero:
             run.save_part_fusion(learn_part_fusion(run, store, fabric.device))
         if fabric.is_global_zero:
             keep_model_card(run, out)
@@ -113,7 +110,14 @@ def train_part(
         return
     checkpoint = run.path / part / CHECKPOINT_FILE
     jobs = [job_of(run, store, part)]
-    fit(fabric, store, run.config, jobs, checkpoint, advance, snapshots=snapshots)
+    choices = candidates(run.config)
+    last = snapshot_file(run.config.train.updates) if choices else WEIGHTS_FILE
+    kept = (*snapshots, *choices)
+    fit(fabric, store, run.config, jobs, checkpoint, advance, snapshots=kept, last=last)
+    if choices and fabric.is_global_zero:
+        best = keep_best(run, store, part)
+        log.info(f"{part}: of {len(choices)} weights those after {best} updates find most")
+    fabric.barrier()
 
 
 def job_of(run: Run, store: FrameStore, part: BodyPart) -> Job:
@@ -153,13 +157,15 @@ def plan_run(
     held_out: set[int] = set()
     if config.train.sampler == "pk":  # whoever one camera alone has seen has no positive pair
         cameras = {person: seen for person, seen in cameras.items() if len(seen) > 1}
-    if set(parts) == set(PartFusion.PARTS):
+    everything = set(parts) == set(PartFusion.PARTS)
+    if everything or config.train.keep == "best":
         matchable = sorted(person for person, seen in cameras.items() if len(seen) > 1)
         count = max(2, round(config.train.held_out * len(matchable)))
         if len(matchable) < count + 2:
             raise ReseenError(
                 f"{store.path} has {len(matchable)} training people in two cameras; "
-                f"training all parts needs {count + 2}, of whom {count} learn the parts' weights"
+                f"{'training all parts' if everything else 'train.keep = best'} needs "
+                f"{count + 2}, of whom {count} choose the weights"
             )
         order = np.random.default_rng([seed, trial]).permutation(len(matchable))
         held_out = {matchable[place] for place in order[:count]}
@@ -174,6 +180,7 @@ def plan_run(
         people=tuple(sorted(set(cameras) - held_out)),
         held_out=tuple(sorted(held_out)),
         versions=versions(),
+        trunk=store.trunk,
     )
 
 
@@ -183,24 +190,13 @@ def part_seed(seed: int, trial: int, part: BodyPart) -> int:
     return int(sequence.generate_state(1)[0])
 
 
-def _open_run(
-    fabric: Fabric,
-    out: Path,
-    config: Config,
-    facts: RunFacts,
-    resume: bool,
-    starts: Mapping[BodyPart, Tensor],
-) -> Run:
+def _open_run(fabric: Fabric, out: Path, config: Config, facts: RunFacts, resume: bool) -> Run:
     """Make the run folder in one process, or check that the one there is the same run."""
     begun = (out / RUN_FILE).exists()
     fabric.barrier()
     if not (resume and begun):
         if fabric.is_global_zero:
-            for projection in starts.values():  # raises before anything is made
-                SpatialTemporalFusion(config.network, facts.frame_shape).start_from(projection)
             Run.create(out, config, facts)
-            for part, projection in starts.items():
-                write_tensors(out / part / START_FILE, {"projection": projection}, {})
         fabric.barrier()
         return Run(out, config, facts)
     run = Run.open(out)
@@ -247,6 +243,7 @@ def fit(
     advance: Advance,
     *,
     snapshots: Sequence[int] = (),
+    last: str = WEIGHTS_FILE,
     seconds_between_checkpoints: float = SECONDS_BETWEEN_CHECKPOINTS,
 ) -> None:
     """Train networks, all in one loop, and write the weights of each into its folder.
@@ -263,6 +260,7 @@ def fit(
         advance: called with the number of updates done.
         snapshots: updates after which the weights are kept in files of their own: what a smaller
             budget would have given.
+        last: name of the file for the last weights.
         seconds_between_checkpoints: how often to save.
 
     Raises:
@@ -270,23 +268,25 @@ def fit(
         KeyboardInterrupt: as `train`.
     """
     source = BatchSource(fabric, store, config, jobs)
-    learner = make_learner(config, source.people, jobs, store.frame_shape)
+    learner = make_learner(config, source.people, jobs, store)
     optimiser = make_optimiser(learner, config.optimiser)
     module, fabric_optimiser = fabric.setup(learner, optimiser)
     state = TrainingState(learner, optimiser, checkpoint)
     done = state.restore()
-    log = LossLog(fabric, jobs, checkpoint, done)
+    losses = LossLog(fabric, jobs, checkpoint, done)
     clock = _Clock(seconds_between_checkpoints)
 
     def save(updates: int) -> None:
-        log.flush()
+        losses.flush()
         if fabric.is_global_zero:
             state.save(updates)
 
+    if 0 in snapshots and not done:
+        _write_weights(fabric, learner, jobs, snapshot_file(0))
     advance(done)
     with _interrupts_wait() as interrupted:
         for update, batch in enumerate(source.batches(done, config.train.updates), done + 1):
-            log.add(_step(fabric, module, fabric_optimiser, batch, config.optimiser.clamp))
+            losses.add(_step(fabric, module, fabric_optimiser, batch, config.optimiser.clamp))
             advance(1)
             if update in snapshots:
                 _write_weights(fabric, learner, jobs, snapshot_file(update))
@@ -296,7 +296,7 @@ def fit(
             if stop:
                 raise KeyboardInterrupt(f"Update {update} is finished and saved.")
     save(config.train.updates)
-    _write_weights(fabric, learner, jobs, WEIGHTS_FILE)
+    _write_weights(fabric, learner, jobs, last)
     fabric.barrier()
 
 
@@ -347,13 +347,14 @@ def _step(fabric: Fabric, module: Any, optimiser: Any, batch: Batch, clamp: floa
 
 
 def make_learner(
-    config: Config, people: int, jobs: Sequence[Job], frame_shape: tuple[int, ...]
+    config: Config, people: int, jobs: Sequence[Job], store: FrameStore
 ) -> Learner | LearnerStack:
     """A learner with its initial weights, or a stack of them."""
-    learners = [Learner(config, people, job.seed, frame_shape) for job in jobs]
-    for learner, job in zip(learners, jobs, strict=True):
-        if (job.folder / START_FILE).exists():
-            learner.network.start_from(read_tensors(job.folder / START_FILE)[0]["projection"])
+    learners = [Learner(config, people, job.seed, store.frame_shape) for job in jobs]
+    if config.train.initial == "lda":
+        for learner, job in zip(learners, jobs, strict=True):
+            start = lda_start(store, job.tracklets, job.part, config.loss.margin)
+            learner.network.start_from(start)
     return learners[0] if len(learners) == 1 else LearnerStack(learners)
 
 

@@ -14,8 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from uvicorn import Config, Server
 
+from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
-from reseen.gallery.extractors import ColourHistogram, Extractor
+from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.web import api, pages, people
 from reseen.web.connections import BACKLOG, Connection, Seldom

@@ -11,9 +11,10 @@ from typing import Annotated
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request
 
+from reseen.data.colour_histogram import STRIPES
 from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
-from reseen.gallery.extractors import STRIPES, Extractor
+from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import SETTING, Identities
 from reseen.gallery.labels import Label

@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from reseen.data.colour_histogram import STRIPES
 from reseen.errors import ConflictError, ReseenError
-from reseen.gallery.extractors import STRIPES
 from reseen.times import show, span
 
 TITLES = {
