@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from reseen.data.frame_vectors import open_network
-from reseen.gallery.extractors import (
+from reseen.data.colour_histogram import (
     BRIGHTNESSES,
     HEIGHT,
     HUES,
@@ -10,8 +9,9 @@ from reseen.gallery.extractors import (
     STRIPE_DIMENSIONS,
     WIDTH,
     ColourHistogram,
-    open_extractor,
 )
+from reseen.data.frame_vectors import open_network
+from reseen.gallery.extractors import open_extractor
 
 
 def histograms(*pictures):

@@ -509,7 +509,7 @@ def test_a_head_starts_as_the_mean_in_the_coordinates_of_lda(make_store, tmp_pat
     owners = np.repeat(store.persons[learnt], [len(each) for each in pictures])
     learned = lda(np.concatenate(pictures), owners, shrinkage=0.3)
     clips = store.tracklet(3)[:4].astype(np.float64)[:, 0]  # two clips of two frames, plain, full
-    mean = clips.mean(axis=0) @ learned.matrix
+    mean = learned.apply(clips.mean(axis=0))
     found = embed(run, store, [3])
     spatial = found["spatial"][0].features[0]
     scale = spatial[0] / mean[0]

@@ -174,16 +174,19 @@ class FrameNetwork:
 VIEWS = 6
 
 
-def views_of(network: FrameNetwork, pictures: Iterable[Picture]) -> Iterator[NDArray[np.float16]]:
+def views_of(
+    network: FrameNetwork, pictures: Iterable[Picture], count: int = VIEWS
+) -> Iterator[NDArray[np.float16]]:
     """What a store keeps of each picture for training a head: (6, D) float16.
 
-    The whole picture, its upper and its lower half, each plain and then mirrored.
+    The whole picture, its upper and its lower half, each plain and then mirrored; or only the
+    first `count` of these.
     """
     waiting = iter(pictures)
-    while few := list(islice(waiting, BATCH // VIEWS)):
-        views = [view for picture in few for view in _views(picture)]
+    while few := list(islice(waiting, BATCH // count)):
+        views = [view for picture in few for view in islice(_views(picture), count)]
         vectors = network.vectors(views).astype(np.float16)
-        yield from vectors.reshape(len(few), VIEWS, network.dimensions)
+        yield from vectors.reshape(len(few), count, network.dimensions)
 
 
 def _views(picture: Picture) -> Iterator[Picture]:

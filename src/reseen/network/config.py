@@ -149,6 +149,9 @@ class EvaluationConfig:
     tail: Literal["drop", "loop"] = "drop"
     """Frames left over after the last whole clip: not used, or looped to a clip."""
 
+    length: Literal["own", "unit"] = "own"
+    """Features as the network gives them, or scaled to length 1: then their angle is compared."""
+
 
 @dataclass(frozen=True)
 class Config:

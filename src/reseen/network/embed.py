@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from reseen.data.clip_config import ClipConfig
 from reseen.data.clips import (
@@ -160,6 +161,8 @@ def features_by_kind(
             fusion(torch.stack(augmented))
             for augmented in zip(*(parts[part] for part in PartFusion.PARTS), strict=True)
         ]
+    if run.config.evaluation.length == "unit":
+        kinds = {kind: [normalize(each) for each in found] for kind, found in kinds.items()}
     return kinds
 
 
@@ -273,10 +276,11 @@ def _frame_maker(run: Run) -> Callable[[Sequence[Picture]], NDArray[np.generic]]
     """What makes of pictures the frames that a run was trained on."""
     if run.facts.frame_shape == FRAME_SHAPE:
         return partial(pack_frames, flow=run.facts.flow)
-    from reseen.data.frame_vectors import open_network, views_of  # loads ONNX
+    from reseen.data.frame_vectors import VIEWS, open_network, views_of  # loads ONNX
 
     try:
         trunk = open_network(run.facts.trunk)
     except ReseenError as error:
         raise ReseenError(f"{run.path} needs the trunk that it was trained on: {error}") from error
-    return lambda pictures: np.stack(list(views_of(trunk, pictures)))
+    count = 2 if run.facts.parts == ("full",) else VIEWS
+    return lambda pictures: np.stack(list(views_of(trunk, pictures, count)))

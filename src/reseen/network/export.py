@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reseen.data.clips import middle_crop, normalise
 from reseen.data.coding import FRAME_SHAPE
@@ -55,12 +56,11 @@ class ClipToFeature(nn.Module):
         for network, part in zip(self.networks, self.parts, strict=True):
             values = normalise(frames, part, clips)
             features.append(getattr(network(middle_crop(values)), self.config.loss.feature))
-        if self.fusion is None:
-            return torch.as_tensor(features[0])
-        by_part = dict(zip(self.parts, features, strict=True))
-        return torch.as_tensor(
-            self.fusion(torch.stack([by_part[part] for part in PartFusion.PARTS]))
-        )
+        found = torch.as_tensor(features[0])
+        if self.fusion is not None:
+            by_part = dict(zip(self.parts, features, strict=True))
+            found = self.fusion(torch.stack([by_part[part] for part in PartFusion.PARTS]))
+        return functional.normalize(found) if self.config.evaluation.length == "unit" else found
 
 
 def export_onnx(run: Run, path: Path) -> float:

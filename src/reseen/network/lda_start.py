@@ -1,5 +1,7 @@
 """What a head over stored vectors begins with: Fisher's discriminants of the training people."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,8 +21,8 @@ PAIRS = 20_000
 
 def lda_start(
     store: FrameStore, tracklets: tuple[int, ...], part: BodyPart, margin: float
-) -> Tensor:
-    """A projection for `SpatialTemporalFusion.start_from`, (K, D) float32.
+) -> tuple[Tensor, Tensor]:
+    """Projection (K, D) and centre (D,) for `SpatialTemporalFusion.start_from`.
 
     Args:
         store: of a trunk's vectors.
@@ -44,7 +46,8 @@ def lda_start(
     means, places = means_by_label(learned.apply(vectors), owners)
     first = np.unique(places, return_index=True)[1]
     scale = margin / 2 / _gap(means, store.persons[owners[first]])  # the fused feature is f twice
-    return torch.from_numpy((learned.matrix.T * scale).astype(np.float32))
+    made = partial(torch.tensor, dtype=torch.get_default_dtype())
+    return made(learned.matrix.T * scale), made(learned.mean)
 
 
 def rows_of(

@@ -86,14 +86,15 @@ class SpatialTemporalFusion(nn.Module):
         return Features(x_c, x_r, x_c + x_r)  # eq. (6)
 
     @torch.no_grad()
-    def start_from(self, projection: Tensor) -> None:
-        """Begin as the mean of projected vectors: f is the projection, W_i = 1, W_s = 0.
+    def start_from(self, projection: Tensor, centre: Tensor) -> None:
+        """Begin as the mean of projected vectors: f(x) = W (x - centre), W_i = 1, W_s = 0.
 
         The fused feature, eq. (6), is then twice the mean of f(t) over the clip.
 
         Args:
-            projection: (K, C), K at most 128, what LDA has learned on the trunk's vectors; C is
-                the trunk's width. Numbers of the feature after the K-th begin as zero.
+            projection: W, (K, C), K at most 128, what LDA has learned on the trunk's vectors; C
+                is the trunk's width. Numbers of the feature after the K-th begin as zero.
+            centre: (C,), which becomes the origin: angles between features depend on it.
         """
         rows = len(projection)
         if projection.shape != (rows, self.trunk.width) or rows > FEATURE:
@@ -104,7 +105,7 @@ class SpatialTemporalFusion(nn.Module):
         for linear in (self.projection, self.separate_projection):
             if linear is not None:
                 nn.init.zeros_(linear.weight)[:rows] = projection
-                nn.init.zeros_(linear.bias)
+                nn.init.zeros_(linear.bias)[:rows] = -projection @ centre
         w_i, w_s, bias_i, bias_s = self.recurrence.all_weights[0]
         nn.init.eye_(w_i)
         for value in (w_s, bias_i, bias_s):

@@ -10,7 +10,7 @@ from reseen.data.store import FrameStore
 from reseen.files import written_aside
 from reseen.network.checkpoint import WEIGHTS_FILE, Run, snapshot_file
 from reseen.network.config import Config
-from reseen.network.embed import best_device, tracklet_features
+from reseen.network.embed import best_device, features_by_kind, tracklet_features
 
 CHOICES = 10
 """Weights to choose from, evenly spaced over the updates, beside those of the beginning."""
@@ -44,8 +44,8 @@ def keep_best(run: Run, store: FrameStore, part: BodyPart) -> int:
 
     def found(updates: int) -> float:
         network = run.network(part, snapshot_file(updates)).to(reader.device)
-        features = tracklet_features(network, reader, *spans, part, run.config)[0]
-        feature = getattr(features, run.config.loss.feature).numpy()
+        features = tracklet_features(network, reader, *spans, part, run.config)
+        feature = features_by_kind(run, {part: features})[run.config.loss.feature][0].numpy()
         return mean_reciprocal_rank(feature, store.persons[chosen], store.cameras[chosen])
 
     there = [at for at in candidates(run.config) if (run.path / part / snapshot_file(at)).exists()]

@@ -354,7 +354,7 @@ def make_learner(
     if config.train.initial == "lda":
         for learner, job in zip(learners, jobs, strict=True):
             start = lda_start(store, job.tracklets, job.part, config.loss.margin)
-            learner.network.start_from(start)
+            learner.network.start_from(*start)
     return learners[0] if len(learners) == 1 else LearnerStack(learners)
 
 
