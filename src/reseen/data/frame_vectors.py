@@ -106,19 +106,18 @@ class FrameNetwork:
         )
         self.size = height, width
 
-    def _find_style(self, style: str | None, digest: str, normalises: bool) -> Style:
-        if style is not None:
-            return named_style(style)
-        beside = style_beside(self.path, digest, self.size)
-        if beside is not None:
-            return beside
+    def _find_style(self, name: str | None, digest: str, normalises: bool) -> Style:
+        """The style asked for, else of a file beside the network, its entry, or its shapes."""
         entry = known(digest)
-        if entry is not None:
-            return named_style(entry.style)
-        shape = (*self.size, self.dimensions)
-        guessed = style_by_shape(self.path, shape, normalises=normalises)
-        self.note = f"{self.path}: by its shapes, crops are given in the style {guessed.name}"
-        return guessed
+        if name is None:
+            beside = style_beside(self.path, digest, self.size)
+            if beside is not None:
+                return beside
+            name = entry.style if entry else None
+        if name is None:
+            name = style_by_shape(self.path, (*self.size, self.dimensions), normalises=normalises)
+            self.note = f"{self.path}: by its shapes, crops are given in the style {name}"
+        return named_style(name)
 
     def _pixels(self, pictures: Sequence[Picture]) -> Matrix:
         height, width = self.size
@@ -208,9 +207,7 @@ def open_network(name: str, style: str | None = None) -> FrameNetwork:
         return FrameNetwork.lite0()
     for entry in catalogue().values():
         if entry.style and name in (entry.name, entry.model_id):
-            if not entry.path.is_file():
-                raise ReseenError(f"{entry.name} is not here yet: reseen models get {entry.name}")
-            network = FrameNetwork(entry.path, style)
+            network = FrameNetwork(entry.loaded, style)
             network.note = f"embedding with {entry.name}, which was loaded"
             return network
     if not name.lower().endswith(".onnx"):

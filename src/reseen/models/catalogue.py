@@ -68,6 +68,13 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return lite0_weights() if self.name == "lite0" else models_folder() / f"{self.name}.onnx"
 
     @property
+    def loaded(self) -> Path:
+        """The same, of a file that is there."""
+        if not self.path.is_file():
+            raise ReseenError(f"{self.name} is not here yet: reseen models get {self.name}")
+        return self.path
+
+    @property
     def model_id(self) -> str:
         """What embeddings made with it are kept under."""
         return f"{self.name}-{self.style}-{self.sha256[:12]}"

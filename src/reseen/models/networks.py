@@ -49,14 +49,9 @@ def read_graph(path: Path) -> tuple[str, bool]:
     from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
     graph = onnx.load(path, load_external_data=False).graph
-    outside = sorted(
-        {
-            ExternalDataInfo(tensor).location
-            for tensor in graph.initializer
-            if uses_external_data(tensor)
-        }
-    )
-    digest = sha256_of(path, *(path.parent / name for name in outside))
+    outside = filter(uses_external_data, graph.initializer)
+    names = sorted({ExternalDataInfo(tensor).location for tensor in outside})
+    digest = sha256_of(path, *(path.parent / name for name in names))
     picture = graph.input[0].name
     return digest, any(node.op_type == "Sub" and picture in node.input for node in graph.node)
 
@@ -128,7 +123,7 @@ def named_style(name: str) -> Style:
     return STYLES[name]
 
 
-def style_by_shape(path: Path, shape: tuple[int, int, int], *, normalises: bool) -> Style:
+def style_by_shape(path: Path, shape: tuple[int, int, int], *, normalises: bool) -> str:
     """The one style that networks of this shape have: height, width, length of the embedding.
 
     A graph that begins by subtracting, as fast-reid's do, normalises by itself.
@@ -137,10 +132,10 @@ def style_by_shape(path: Path, shape: tuple[int, int, int], *, normalises: bool)
         ReseenError: there is none or there are several: the user must say.
     """
     if normalises:
-        return STYLES["raw"]
+        return "raw"
     found = BY_SHAPE.get(shape, ())
     if len(found) == 1:
-        return STYLES[found[0]]
+        return found[0]
     height, width, length = shape
     raise ReseenError(
         f"{path} makes {length} numbers from crops of {height}×{width}: how it wants them cannot be"

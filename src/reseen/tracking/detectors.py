@@ -27,9 +27,7 @@ def open_detector(name: str, input_style: str | None = None) -> Detector:
         return DETECTORS[name]()
     entry = catalogue().get(name)
     if entry is not None and entry.use == "detector":
-        if not entry.path.is_file():
-            raise ReseenError(f"{name} is not here yet: reseen models get {name}")
-        return OnnxDetector(entry.path, input_style)
+        return OnnxDetector(entry.loaded, input_style)
     if name.lower().endswith(".onnx"):
         return OnnxDetector(Path(name), input_style)
     module, _, function = name.partition(":")

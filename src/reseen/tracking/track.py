@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.tracked import BOXES_FILE, TRACKLETS_FILE, UNFINISHED
 from reseen.errors import ReseenError
-from reseen.files import claim, locked, read_json, write_json, writing
+from reseen.files import claim, locked, read_as, write_json, writing
 from reseen.progress import progress
 from reseen.tracking.cutting import MIN_LENGTH, Cutter, Growing
 from reseen.tracking.detections import Detections, Detector
@@ -212,6 +213,15 @@ def _left_out(given: GivenBoxes, counts: Counts) -> dict[str, int]:
     return {**given.left_out, **({"beyond the video's end": beyond} if beyond else {})}
 
 
+class _Listed(msgspec.Struct):
+    """What is read of a live camera's `TRACKLETS_FILE`."""
+
+    source: str
+    camera: str
+    start: Annotated[datetime, msgspec.Meta(tz=True)]
+    tracklets: list[dict[str, Any]]
+
+
 class Recording:
     """What a video is called in its folder, and what the folder holds of earlier ones.
 
@@ -228,14 +238,9 @@ class Recording:
         self._begun = start.astimezone(UTC) if start else datetime.now(UTC) if live else None
         self._first = self._begun
         if live and (out / TRACKLETS_FILE).exists():
-            document = read_json(out / TRACKLETS_FILE)
-            try:
-                whose = document["source"], document["camera"]
-                self.kept = list(document["tracklets"])
-                self._first = datetime.fromisoformat(document["start"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise ReseenError(f"{out / TRACKLETS_FILE} is damaged: {error!r}") from error
-            if whose != (without_password(source), camera):
+            listed = read_as(out / TRACKLETS_FILE, _Listed, "choose another folder")
+            self.kept, self._first = listed.tracklets, listed.start
+            if (listed.source, listed.camera) != (without_password(source), camera):
                 raise ReseenError(f"{out} is not empty; it holds another camera's tracklets")
         name = Path(source).resolve().stem
         if self._begun is not None:
