@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reseen.data.layout import natural_sorted
 from reseen.data.tracklet import (
     DISTRACTOR,
     JUNK,
     Benchmark,
     BenchmarkTracklet,
     Split,
-    natural_sorted,
 )
 from reseen.errors import ReseenError
 

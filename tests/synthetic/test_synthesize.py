@@ -11,8 +11,8 @@ import pytest
 
 from reseen.data.coding import lucas_kanade
 from reseen.data.datasets.folder import load
+from reseen.data.layout import natural_sorted
 from reseen.data.pictures import read_picture
-from reseen.data.tracklet import natural_sorted
 from reseen.errors import ReseenError
 from reseen.synthetic import synthesize as module
 from reseen.synthetic.people import random_person

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from reseen.data.tracklet import natural_sorted, times_of
 from reseen.errors import ReseenError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
@@ -17,6 +16,12 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 LAST_NUMBER = re.compile(r"(\d+)\D*(?:\.[^.]*)?$")
 """The last number in a file name, its ending aside."""
+
+TIME_NAME = re.compile(
+    r"(?P<whole>\d+|\d{4}-?\d\d-?\d\d[T_ ]?\d\d[:.-]?\d\d[:.-]?\d\d)"
+    r"(?:[.,](?P<fraction>\d+))?Z?(?:\.[A-Za-z]\w*)?"
+)
+"""Seconds, or an ISO date and time, each with or without a decimal fraction and an ending."""
 
 
 def entries(folder: Path) -> tuple[list[str], list[str]]:
@@ -32,6 +37,40 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
     folders = natural_sorted(name for name, is_folder in seen if is_folder)
     files = natural_sorted(name for name, is_folder in seen if not is_folder)
     return folders, files
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key under which "2.png" comes before "10.png".
+
+    Digits compare as numbers; a number sorts before text, as in file managers.
+    """
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def natural_sorted(names: Iterable[str]) -> list[str]:
+    """Names in natural (numeric) order: the time order of frames.
+
+    Where all names are times, the digits behind the point are a decimal fraction: 8.125, 8.25,
+    8.5. Where two names would be the same time, 1.1 and 1.10, they are numbers after all.
+    """
+    names = list(names)
+    times = times_of(names)
+    return sorted(names, key=natural_key) if times is None else sorted(names, key=times.__getitem__)
+
+
+def times_of(names: Sequence[str]) -> dict[str, tuple[Any, str]] | None:
+    """Sort keys of names that are times, some with a decimal fraction; None of all others."""
+    found = [TIME_NAME.fullmatch(name) for name in names]
+    times = {
+        match.string: (natural_key(match["whole"]), (match["fraction"] or "").rstrip("0"))
+        for match in found
+        if match
+    }
+    has_fraction = any(match and match["fraction"] for match in found)
+    if None in found or not has_fraction or len(set(times.values())) < len(set(names)):
+        return None
+    return times
 
 
 def is_picture(name: str) -> bool:

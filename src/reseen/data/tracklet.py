@@ -1,11 +1,9 @@
 """What a data set is made of: tracklets, and the splits that say who trains and who is searched."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from reseen.data.pictures import Pictures
 from reseen.errors import ReseenError
@@ -15,13 +13,6 @@ JUNK = -1
 
 DISTRACTOR = 0
 """Person number of a tracklet that is nobody's match (MARS only)."""
-
-
-TIME_NAME = re.compile(
-    r"(?P<whole>\d+|\d{4}-?\d\d-?\d\d[T_ ]?\d\d[:.-]?\d\d[:.-]?\d\d)"
-    r"(?:[.,](?P<fraction>\d+))?Z?(?:\.[A-Za-z]\w*)?"
-)
-"""Seconds, or an ISO date and time, each with or without a decimal fraction and an ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,37 +136,3 @@ def check_splits(names: list[str], persons: list[int], splits: tuple[Split, ...]
         both = sorted((trained & scored) - {JUNK, DISTRACTOR})
         if both:
             raise ReseenError(f"trial {trial} trains on person {both[0]} and scores them too")
-
-
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key under which "2.png" comes before "10.png".
-
-    Digits compare as numbers; a number sorts before text, as in file managers.
-    """
-    parts = re.findall(r"\d+|\D+", name)
-    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
-
-
-def natural_sorted(names: Iterable[str]) -> list[str]:
-    """Names in natural (numeric) order: the time order of frames.
-
-    Where all names are times, the digits behind the point are a decimal fraction: 8.125, 8.25,
-    8.5. Where two names would be the same time, 1.1 and 1.10, they are numbers after all.
-    """
-    names = list(names)
-    times = times_of(names)
-    return sorted(names, key=natural_key) if times is None else sorted(names, key=times.__getitem__)
-
-
-def times_of(names: Sequence[str]) -> dict[str, tuple[Any, str]] | None:
-    """Sort keys of names that are times, some with a decimal fraction; None of all others."""
-    found = [TIME_NAME.fullmatch(name) for name in names]
-    times = {
-        match.string: (natural_key(match["whole"]), (match["fraction"] or "").rstrip("0"))
-        for match in found
-        if match
-    }
-    has_fraction = any(match and match["fraction"] for match in found)
-    if None in found or not has_fraction or len(set(times.values())) < len(set(names)):
-        return None
-    return times

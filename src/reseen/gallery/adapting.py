@@ -14,10 +14,9 @@ import numpy as np
 from lancedb.expr import col
 
 from reseen.data.colour_histogram import FRAMES
-from reseen.data.layout import is_picture
+from reseen.data.layout import is_picture, natural_sorted
 from reseen.data.pictures import Picture, Pictures, evenly
 from reseen.data.projections import Projection
-from reseen.data.tracklet import natural_sorted
 from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import (
     CameraMeans,
