@@ -380,3 +380,15 @@ def test_names_from_outside_reach_no_terminal_as_they_are(people, capsys, where)
     assert shown
     assert not {"\x1b", "\x07"} & set(shown)
     assert not any(line.startswith("reseen: all is well") for line in shown.splitlines())
+
+
+def test_a_run_is_checked_whole(command, copied):
+    folder, _ = copied
+    assert command("check", "run", folder)[0] == 0
+    weights = folder / "lower" / "weights.safetensors"
+    damaged = bytearray(weights.read_bytes())
+    damaged[-5] ^= 1
+    weights.write_bytes(damaged)
+    code, out, _ = command("check", "run", folder)
+    assert code == 1
+    assert f"{weights} is not as it was written" in out.replace("\n", " ")

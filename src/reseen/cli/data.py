@@ -1,7 +1,7 @@
 """The commands about people in folders: draw, check, prepare."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from reseen.cli.options import (
     Dataset,
@@ -14,6 +14,9 @@ from reseen.cli.options import (
     within,
 )
 from reseen.progress import make_table, plain, print_notes, print_table
+
+if TYPE_CHECKING:
+    from reseen.data.check import CheckResult
 
 
 def synthesize(
@@ -40,13 +43,16 @@ def synthesize(
 
 
 def check(dataset: Dataset, root: DatasetRoot, *, layout: Layout = None, json: Json = None) -> int:
-    """Compare a data set's folder with what it must hold; `check store` a prepared store.
+    """Compare a data set's folder with what it must hold.
+
+    `check store`, `check run` and `check gallery` read what reseen made, and compare all of it with
+    the checksums that were kept when it was written.
 
     Ends with 0 when all is right, with 1 and the list of problems when not.
     """
-    from reseen.data.check import check, check_store
+    from reseen.data.check import check
 
-    result = check_store(root) if dataset == "store" else check(dataset, root, layout)
+    result = CHECKS[dataset](root) if dataset in CHECKS else check(dataset, root, layout)
     save_result(json, result)
     rows = [fact.row for fact in result.facts]
     print_table(make_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
@@ -54,6 +60,27 @@ def check(dataset: Dataset, root: DatasetRoot, *, layout: Layout = None, json: J
     for problem in result.problems:
         print(plain(problem))
     return 0 if result.ok else 1
+
+
+def _check_store(path: Path) -> "CheckResult":
+    from reseen.data.check import check_store
+
+    return check_store(path)
+
+
+def _check_run(path: Path) -> "CheckResult":
+    from reseen.network.check import check_run
+
+    return check_run(path)
+
+
+def _check_gallery(path: Path) -> "CheckResult":
+    from reseen.gallery.gallery import Gallery
+
+    return Gallery.open(path).check()
+
+
+CHECKS = {"store": _check_store, "run": _check_run, "gallery": _check_gallery}
 
 
 def prepare(

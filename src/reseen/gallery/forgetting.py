@@ -48,14 +48,20 @@ class Forgetting:
             return None
         return Waiting(sum(row["tracklets"] for row in rows), min(row["since"] for row in rows))
 
-    def wipe_when_due(self, now: float) -> None:
-        """Wipe what has waited for ten minutes, or at once where there is little to rewrite."""
+    def wipe_when_due(self, now: float) -> bool:
+        """Wipe what has waited for ten minutes, or at once where there is little to rewrite.
+
+        Returns:
+            Whether anything was wiped.
+        """
         waits = self.waiting()
         if waits is None:
-            return
+            return False
         large = any(table.count() > tables.EXACT_UP_TO for _, table, _ in self._holding([]))
-        if not large or waits.since + WIPE_WITHIN <= now:
+        due = not large or waits.since + WIPE_WITHIN <= now
+        if due:
             self.wipe()
+        return due
 
     def wipe(self) -> None:
         """Wipe the bytes of all that was forgotten from the disk.

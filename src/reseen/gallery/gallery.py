@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow
 from lancedb.expr import Expr, col
 
+from reseen.data.check import CheckResult
 from reseen.data.colour_histogram import STRIPES
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ConflictError, ReseenError
@@ -20,6 +21,7 @@ from reseen.gallery import intake
 from reseen.gallery.calibration import Pairs
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.forgetting import Forgetting
+from reseen.gallery.integrity import check_database, keep_digests
 from reseen.gallery.labels import Labels
 from reseen.gallery.log import append_line
 from reseen.gallery.members import Members
@@ -282,6 +284,7 @@ class Gallery:
         for name in self._database.names():
             if name in (TRACKLETS, VIDEOS) or name.startswith(EMBEDDINGS):
                 self._database.existing(name).optimise()
+        keep_digests(self._database)
 
     # Looking
 
@@ -564,11 +567,13 @@ class Gallery:
 
     def wipe_when_due(self, now: float | None = None) -> None:
         """Wipe what has waited for ten minutes, or at once where there is little to rewrite."""
-        self._forgetting.wipe_when_due(time.time() if now is None else now)
+        if self._forgetting.wipe_when_due(time.time() if now is None else now):
+            keep_digests(self._database)
 
     def wipe(self) -> None:
         """Wipe the bytes of all that was forgotten from the disk, as `Forgetting.wipe` does."""
         self._forgetting.wipe()
+        keep_digests(self._database)
 
     def _forget(self, condition: Expr) -> list[str]:
         ids = self._forgetting.forget(condition)
@@ -577,6 +582,10 @@ class Gallery:
         return sorted(ids)
 
     # Below
+
+    def check(self) -> CheckResult:
+        """Read all of it, and compare every file with its digest."""
+        return check_database(self._database)
 
     def digest(self, text: str) -> str:
         """What a text comes down to in this gallery and in no other."""
