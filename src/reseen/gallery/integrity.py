@@ -1,7 +1,7 @@
 """Whether a gallery's files are as they were written.
 
-LanceDB keeps no checksums and never changes a file of a table that it has written. So the digests of all files
-are kept beside them, and a bit that has flipped since is found.
+LanceDB keeps no checksums and never changes a table's file that it has written. So the digests of
+all files are kept beside them, and a bit that has flipped since is found.
 """
 
 import fcntl
@@ -33,6 +33,7 @@ def keep_digests(database: Database) -> None:
         kept = {name: known.get(name) or digest_of(folder / name) for name in _files(folder)}
         if kept != known:
             write_json(folder / DIGESTS_FILE, kept)
+            (folder / DIGESTS_FILE).chmod(0o600)
 
 
 def check_database(database: Database) -> CheckResult:
