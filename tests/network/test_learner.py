@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from reseen.network.config import Config, NetworkConfig, OptimiserConfig
+from reseen.network.config import Config, LossConfig, NetworkConfig, OptimiserConfig
 from reseen.network.losses import Learner, LearnerStack, draw_masks
 from reseen.network.training import make_optimiser, weights_of
 
@@ -12,14 +12,18 @@ NETWORKS = {
     "separate": Config(network=NetworkConfig(recurrent_input="separate", learned_start=True)),
     "no dropout": Config(network=NetworkConfig(dropout=0, recurrent_dropout=0)),
     "no recurrent dropout": Config(network=NetworkConfig(recurrent_dropout=0)),
+    "hardest": Config(loss=LossConfig(negatives="hardest")),
 }
 
 
-def batch_of(config, seed):
+def batch_of(config, seed, people=None):
+    """Pairs, or two clips of each of so many people, which all pair."""
     generator = torch.Generator().manual_seed(seed)
-    clips = torch.randn(2 * PAIRS, FRAMES, 5, 56, 40, generator=generator).double()
     labels = torch.randint(PEOPLE, (2, PAIRS), generator=generator)
-    masks = draw_masks(config.network, 2 * PAIRS, FRAMES, 2560, generator)
+    if people is not None:
+        labels = torch.randperm(PEOPLE, generator=generator)[:people].repeat(2)[None]
+    clips = torch.randn(labels.numel(), FRAMES, 5, 56, 40, generator=generator).double()
+    masks = draw_masks(config.network, labels.numel(), FRAMES, 2560, generator)
     return (
         clips,
         labels,
@@ -53,14 +57,22 @@ def stacked(batches):
 
 
 @pytest.mark.parametrize(
-    ("network", "optimiser"), [*((name, "sgd") for name in NETWORKS), ("paper", "adam")]
+    ("network", "optimiser", "people"),
+    [
+        *((name, "sgd", None) for name in NETWORKS),
+        ("paper", "adam", None),
+        ("paper", "sgd", 2),
+        ("hardest", "sgd", 2),
+    ],
 )
-def test_stacked_learners_learn_what_each_learns_alone(network, optimiser):
+def test_stacked_learners_learn_what_each_learns_alone(network, optimiser, people):
     config = NETWORKS[network]
     settings = OptimiserConfig(name=optimiser, learning_rate=0.01)
     learners = [Learner(config, PEOPLE, seed).double() for seed in (3, 4)]
     stack = LearnerStack(learners)
-    steps = [[batch_of(config, 10 * step + place) for place in range(2)] for step in range(2)]
+    steps = [
+        [batch_of(config, 10 * step + place, people) for place in range(2)] for step in range(2)
+    ]
     together = train(stack, settings, [stacked(step) for step in steps])
     for place, learner in enumerate(learners):
         alone = train(learner, settings, [step[place] for step in steps])

@@ -107,14 +107,20 @@ def test_pair_loss_uses_the_chosen_reading(kind):
     assert terms.softmax.item() == pytest.approx(2 * np.log(2))
 
 
+@pytest.mark.parametrize("negatives", ["all", "hardest"])
 @pytest.mark.parametrize("kind", SIAMESE)
-def test_every_pair_of_a_step_counts_and_both_kinds_count_the_same(kind):
-    """Eqs. (7)-(9) in a loop over all pairs; 6 clips of 3, 2 and 1: 4 positives, 11 negatives."""
+def test_every_pair_of_a_step_counts_and_both_kinds_count_the_same(kind, negatives):
+    """Eqs. (7)-(9) in a loop over all pairs; 6 clips of 3, 2 and 1: 4 positives, 11 negatives.
+
+    Of the negatives, each clip's nearest alone may count.
+    """
     random = np.random.default_rng(3)
     features, weights = random.normal(0, 0.4, (6, 8)), random.normal(0, 1, (3, 8))
     labels = np.array([0, 1, 0, 2, 1, 0])
-    config = LossConfig(siamese=kind, margin=1.7, siamese_weight=0.5, softmax_weight=3.0)
-    losses = {True: [], False: []}
+    config = LossConfig(
+        siamese=kind, margin=1.7, negatives=negatives, siamese_weight=0.5, softmax_weight=3.0
+    )
+    losses, nearest = {True: [], False: []}, {}
     for i, j in itertools.combinations(range(6), 2):
         distance, same = np.linalg.norm(features[i] - features[j]), labels[i] == labels[j]
         inside = distance**2 if kind == "literal" else distance
@@ -123,8 +129,11 @@ def test_every_pair_of_a_step_counts_and_both_kinds_count_the_same(kind):
         else:
             loss = distance**2 / 2 if same else max(1.7 - inside, 0) ** 2 / 2
         losses[bool(same)].append(loss)
+        for clip in () if same else (i, j):
+            nearest[clip] = min(nearest.get(clip, (np.inf, np.inf)), (distance, loss))
     assert (len(losses[True]), len(losses[False])) == (4, 11)
-    siamese = (np.mean(losses[True]) + np.mean(losses[False])) / 2
+    apart = losses[False] if negatives == "all" else [loss for _, loss in nearest.values()]
+    siamese = (np.mean(losses[True]) + np.mean(apart)) / 2
     softmax = 2 * np.mean(
         [
             np.log(np.exp(weights @ x).sum()) - weights[y] @ x

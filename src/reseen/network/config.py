@@ -53,6 +53,9 @@ class LossConfig:
     feature: Literal["spatial", "temporal", "fused"] = "fused"
     """The feature that the loss is computed on; the baseline has temporal."""
 
+    negatives: Literal["all", "hardest"] = "all"
+    """Sampler pk: which pairs of different people count: all, or each clip's nearest alone."""
+
     siamese_weight: float = 1.0
     """W_1 of eq. (9)."""
 

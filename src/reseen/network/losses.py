@@ -88,7 +88,8 @@ def all_pairs_loss(
     """Eq. (9) with eq. (7) over every pair of a step's clips, and eq. (8) once for each clip.
 
     Positive and negative pairs count the same in total, however many there are of each: section
-    2.6 asks for as many of one as of the other.
+    2.6 asks for as many of one as of the other. Negatives are all there are, or, for each clip, the
+    nearest clip of anybody else alone (Hermans et al. 2017, section 2, batch hard).
 
     Args:
         features: of all clips, (N, D).
@@ -96,11 +97,14 @@ def all_pairs_loss(
         labels: who they show, (N,).
         config: which losses, and how they are weighted.
     """
-    first, second = torch.triu_indices(len(labels), len(labels), 1, device=labels.device)
-    same = labels[first] == labels[second]
-    losses = SIAMESE[config.siamese](features[first] - features[second], same, config.margin)
-    positive = (losses * same).sum() / same.sum()
-    negative = (losses * ~same).sum() / (~same).sum()
+    same = labels[:, None] == labels
+    losses = SIAMESE[config.siamese](features[:, None] - features, same, config.margin)  # (N, N)
+    positive = (losses * same).sum() / (same.sum() - len(labels))  # a clip is at 0 from itself
+    negatives = losses * ~same
+    if config.negatives == "hardest":
+        negative = negatives.amax(dim=1).mean()  # each loss falls with the distance
+    else:
+        negative = negatives.sum() / (~same).sum()
     return _terms((positive + negative) / 2, scores, labels, config)
 
 

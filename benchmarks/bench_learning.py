@@ -1,0 +1,219 @@
+"""How soon each network learns: rank 1 and mAP against clips seen and processor time.
+
+Run as `python benchmarks/bench_learning.py STORE OUT --clips 64000 --methods tuned-pk …`. STORE is
+what `reseen prepare` made. Networks of the whole body are trained on the training people of a
+trial, every method by Adam with as many clips a step, and scored on its test people after 1,000
+clips, 1,400, 2,000, … A run that is there already, or under way in another process, is scored as
+far as it has come (`--score` trains nothing). Writes `learning.json` and `learning.png`.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from reseen.data.store import FrameStore
+from reseen.evaluation.evaluate import evaluate
+from reseen.evaluation.intervals import effective_queries, t_interval, wilson_interval
+from reseen.files import read_json, write_json
+from reseen.network.checkpoint import RUN_FILE, Run, snapshot_file
+from reseen.network.config import Config
+from reseen.network.model import PartFusion
+from reseen.network.training import make_fabric, plan_run, train_part
+from reseen.report.plots import INK, save
+
+FIRST = 1_000
+TIMES_FILE = "times.json"
+LENGTHS = ("own", "unit")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A network and what its steps see; the feature that it is meant to be used with."""
+
+    preset: str
+    sampler: str
+    colour: str
+    negatives: str = "all"
+    feature: str = "fused"
+
+
+METHODS = {
+    "paper-pairs": Method("quick", "pairs", "#e08a4b"),
+    "paper-pk": Method("quick", "pk", "#c8550a"),
+    "mclaughlin-pairs": Method("mclaughlin", "pairs", "#5bb89a", feature="temporal"),
+    "mclaughlin-pk": Method("mclaughlin", "pk", "#008a66", feature="temporal"),
+    "tuned-pairs": Method("tuned", "pairs", "#6ba6d8"),
+    "tuned-pk": Method("tuned", "pk", "#0068b3"),
+    "tuned-pk-hardest": Method("tuned", "pk", "#1b1e24", "hardest"),
+    "paper-pk-hardest": Method("quick", "pk", "#b0508f", "hardest"),
+    "mclaughlin-pk-hardest": Method("mclaughlin", "pk", "#8a6d1d", "hardest", "temporal"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--clips", type=int, default=16_000, help="clips that each network sees")
+    parser.add_argument("--people", type=int, default=8)
+    parser.add_argument("--clips-each", type=int, default=4, help="of each person in a step")
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--views", type=int, choices=[1, 16], default=1)
+    parser.add_argument("--length", choices=LENGTHS, default="unit", help="of the features")
+    parser.add_argument("--repeats", type=int, default=1, help="trials, or seeds of one split")
+    parser.add_argument("--hold-out", action="store_true", help="train on those of all parts")
+    parser.add_argument("--score", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    store = FrameStore.open(arguments.store)
+    points = []
+    for repeat in range(arguments.repeats):
+        for name in arguments.methods:
+            path = arguments.out / f"{name}-{repeat}"
+            if not arguments.score:
+                learn(store, path, settings(METHODS[name], arguments), repeat, arguments.hold_out)
+            if (path / RUN_FILE).exists():
+                points += curve(store, path, name, arguments.length)
+    write_json(arguments.out / "learning.json", {"points": points})
+    save(figure(points), arguments.out / "learning.png")
+
+
+def settings(method: Method, arguments: argparse.Namespace) -> Config:
+    """A method's network, clips and loss, under the budget that all share."""
+    a_step = arguments.people * arguments.clips_each
+    preset = Config.preset(method.preset)
+    return replace(
+        preset,
+        clips=replace(preset.clips, frames=arguments.frames),
+        loss=replace(preset.loss, negatives=method.negatives),
+        optimiser=replace(preset.optimiser, name="adam", learning_rate=arguments.rate),
+        train=replace(
+            preset.train,
+            updates=arguments.clips // a_step,
+            sampler=method.sampler,
+            pairs=a_step // 2,
+            people=arguments.people,
+            clips=arguments.clips_each,
+        ),
+        evaluation=replace(preset.evaluation, views=arguments.views),
+    )
+
+
+def moments(config: Config) -> list[int]:
+    """Updates after which a network is scored: 1,000 clips, a root of two times as many, …"""
+    each, last = config.train.clips_a_step, config.train.updates
+    doublings = np.arange(0, np.log2(max(last * each / FIRST, 1)), 0.5)
+    return sorted({round(FIRST * 2**doubling / each) for doubling in doublings} | {last})
+
+
+def learn(store: FrameStore, path: Path, config: Config, repeat: int, hold_out: bool) -> None:
+    """Train a run, noting its processor seconds at each moment."""
+    parts = PartFusion.PARTS if hold_out else PartFusion.PARTS[:1]
+    trial = repeat % len(store.splits)
+    if (path / RUN_FILE).exists():
+        run = Run.open(path)
+    else:
+        facts = plan_run(store, parts, trial, repeat, config)
+        run = Run.create(path, config, replace(facts, parts=("full",), held_out=()))
+    times, done, started = dict[str, float](), 0, time.process_time()
+
+    def advance(updates: int) -> None:
+        nonlocal done
+        done += updates
+        times[str(done)] = time.process_time() - started
+
+    wanted = moments(run.config)
+    train_part(make_fabric(), store, run, "full", advance, wanted)
+    if not (path / TIMES_FILE).exists():
+        write_json(path / TIMES_FILE, {key: times[key] for key in map(str, wanted) if key in times})
+
+
+def curve(store: FrameStore, path: Path, name: str, length: str) -> list[dict[str, object]]:
+    """What a run reached at each of its moments so far; kept beside its weights."""
+    run = Run.open(path)
+    feature, train = METHODS[name].feature, run.config.train
+    times = read_json(path / TIMES_FILE) if (path / TIMES_FILE).exists() else {}
+    points = []
+    for update in moments(run.config):
+        weights = snapshot_file(update)
+        if not (run.path / "full" / weights).exists():
+            continue
+        kept = run.path / f"scores-{update}.json"
+        if not kept.exists():
+            write_json(kept, {length: scores(run, store, weights, length) for length in LENGTHS})
+        points.append(
+            {
+                "method": name,
+                "repeat": run.facts.seed,
+                "clips": update * train.clips_a_step,
+                "pairs": update * train.pairs_a_step,
+                "cpu_seconds": times.get(str(update)),
+                "feature": feature,
+                "scores": read_json(kept)[length],
+            }
+        )
+        shown = read_json(kept)[length][feature]
+        print(
+            f"{path.name:24} {update * train.clips_a_step:>9,} clips "
+            f"{update * train.pairs_a_step:>11,} pairs  rank 1/5/10/20 "
+            + "/".join(f"{shown['ranks'][rank - 1]:.0%}" for rank in (1, 5, 10, 20))
+            + f", mAP {shown['map']:.1%}",
+            flush=True,
+        )
+    return points
+
+
+def scores(run: Run, store: FrameStore, weights: str, length: str) -> dict[str, object]:
+    """Of every feature, compared by distance ("own") or by angle ("unit")."""
+    evaluation = replace(run.config.evaluation, length=length)
+    run = replace(run, config=replace(run.config, evaluation=evaluation))
+    found = evaluate(run, store, weights=weights)
+    return {
+        kind: {
+            "ranks": each.cmc[:20].tolist(),
+            "map": each.mean_average_precision,
+            "queries": effective_queries(found.query[kind][0].persons[each.scored]),
+            "first_ranks": each.first_ranks.tolist(),
+        }
+        for kind, each in found.scores.items()
+    }
+
+
+def figure(points: list[dict]) -> Figure:
+    """All methods in one picture; bands over repeats, or over queries where there is one."""
+    drawn = Figure(figsize=(7.2, 4.4), layout="constrained")
+    axes = drawn.add_subplot()
+    for name, method in METHODS.items():
+        own = [point for point in points if point["method"] == name]
+        if not own:
+            continue
+        clips = sorted({point["clips"] for point in own})
+        groups = [[point for point in own if point["clips"] == count] for count in clips]
+        shares = [
+            np.array([each["scores"][method.feature]["ranks"][0] for each in g]) for g in groups
+        ]
+        bands = [
+            t_interval(share)
+            if len(share) > 1
+            else wilson_interval(share[0], group[0]["scores"][method.feature]["queries"])
+            for share, group in zip(shares, groups, strict=True)
+        ]
+        means = [float(share.mean()) for share in shares]
+        axes.plot(clips, means, color=method.colour, label=f"{name}, {method.feature}")
+        axes.fill_between(clips, *np.array(bands).T, color=method.colour, alpha=0.1, linewidth=0)
+    axes.set_xscale("log")
+    axes.set(xlabel="clips seen", ylabel="rank 1", ylim=(0, 1))
+    axes.grid(color=INK["grid"])
+    axes.legend(frameon=False, fontsize=8)
+    return drawn
+
+
+if __name__ == "__main__":
+    main()
