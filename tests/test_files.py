@@ -30,9 +30,12 @@ def test_text_is_written_into_folders_that_it_makes(tmp_path):
     assert names(tmp_path / "deep" / "er") == ["a.txt"]
 
 
-def test_written_files_can_be_read_by_everybody(tmp_path):
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_written_files_can_be_read_by_whom_the_mask_says(tmp_path, mask, mode):
+    before = os.umask(mask)
     write_text(tmp_path / "a.txt", "")
-    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644
+    os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == mode
 
 
 class Crash(Exception):

@@ -5,12 +5,12 @@ import hashlib
 import json
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import msgspec
 
@@ -50,13 +50,11 @@ def written_aside(path: Path) -> Iterator[Path]:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(path.suffix, f".{path.name}.", path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = path.with_name(f".{path.name}.{uuid4().hex}{path.suffix}")
         try:
+            temporary.touch(exist_ok=False)
             yield temporary
             sync(temporary)
-            temporary.chmod(0o644)
             temporary.replace(path)
             sync(path.parent)
         finally:

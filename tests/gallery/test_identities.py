@@ -70,6 +70,8 @@ def test_new_tracklets_join_as_if_all_had_been_grouped_again(gallery):
     expected |= {f"{of(3)} t048", f"{of(7)} t049", "t050 t051", "t052"}
     assert joined.keys() == expected
     assert joined[f"{of(3)} t048"] == before[of(3)]
+    told = (Path(gallery.uri) / "log.jsonl").read_text()
+    assert "search" not in told  # nobody has searched for anybody
     assert groups(Identities(gallery).identify()) == joined
 
 

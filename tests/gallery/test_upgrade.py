@@ -4,6 +4,7 @@ It holds six tracklets of random numbers, embedded by "net", five with stripes a
 of them by "stripes" as well, three labels on two pairs, a calibration and a retention period.
 """
 
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from reseen.errors import ReseenError
 from reseen.gallery import upgrade as upgrading
 from reseen.gallery.gallery import Gallery
+from reseen.gallery.log import read_lines
 from reseen.gallery.upgrade import upgrade
 
 OLD = Path(__file__).with_name("gallery-1.tar.xz")
@@ -111,6 +113,27 @@ def test_tonights_add_knows_who_was_there_before(old, make_tracklet):
     seen = replace(seen, end=start + 5)
     added = gallery.add([seen, replace(seen, id="somebody else")], [ColourHistogram()])
     assert (added.added, added.present) == (1, 1)
+
+
+def test_the_log_names_nobody_any_more(old, monkeypatch):
+    told = [
+        {"what": "search", "where": {}, "query": "hall-000001", "k": 20},
+        {"what": "forget", "where": {"ids": ["hall-000099", "hall-000001"]}},
+        {"what": "forgotten", "where": {}, "count": 1, "ids": ["hall-000099"]},
+    ]
+    with (old / "log.jsonl").open("a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in told)
+    monkeypatch.setattr(upgrading.Path, "rename", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        upgrade(old)
+    monkeypatch.undo()
+    upgrade(old)
+    digest = Gallery.open(old).digest
+    retained, search, forget, forgotten, _ = read_lines(old / "log.jsonl")
+    assert retained["days"] == 36500
+    assert search == told[0] | {"query": digest("hall-000001")}
+    assert forget["where"]["ids"] == [digest("hall-000099"), digest("hall-000001")]
+    assert forgotten == told[2] | {"ids": [digest("hall-000099")]}
 
 
 def test_what_needs_no_conversion_is_left_alone(tmp_path, old):

@@ -1,6 +1,7 @@
 """From raw video to tracklets, on drawn videos whose people are known."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from reseen.cli import run
 from reseen.cli import tracking as cli
 from reseen.data.pictures import Picture
 from reseen.data.tracked import boxes_of, load_tracks, tracklets_in
@@ -161,6 +163,19 @@ def test_a_video_without_anybody_says_so(tmp_path, caplog):
 
 
 # Interruptions
+
+
+def test_what_the_command_writes_is_for_its_owner_only(walk, tmp_path, monkeypatch):
+    lines = [f"{frame},1,10,3,9,20,1" for frame in range(1, 20)]
+    (tmp_path / "boxes.txt").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0o022)
+    words = "--camera door --out new/out --boxes boxes.txt --json new/it.json --log new.log"
+    assert run(["track", str(walk), *words.split(), "--preview", "new/film.avi"]) == 0
+    os.umask(before)
+    written = [tmp_path / "new.log", *(tmp_path / "new").rglob("*"), tmp_path / "new"]
+    assert len(written) > 20
+    assert {oct(path.stat().st_mode & 0o077) for path in written} == {"0o0"}
 
 
 def test_a_failed_run_is_not_taken_for_whole_and_can_be_repeated(walk, tmp_path):

@@ -4,6 +4,7 @@ Rooms are imported inside the commands, so that `reseen -h` answers at once.
 """
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -99,6 +100,7 @@ def launch(
         verbose: Also say what runs here, and where in the program a mistake came up.
         log_file: File to append all messages to, each with its time.
     """
+    os.umask(0o077)  # pictures of people, and what is said of them, are for their owner's eyes only
     with _messages(quiet, verbose, log_file):
         try:
             if log.isEnabledFor(logging.DEBUG):

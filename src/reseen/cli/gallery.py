@@ -1,6 +1,5 @@
 """The commands about a gallery: fill, list, clean, search."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -323,7 +322,6 @@ def upgrade(gallery: Path) -> None:
     """
     from reseen.gallery.upgrade import upgrade
 
-    os.umask(0o077)
     print(f"{gallery}: {upgrade(gallery):,} tracklets converted")
 
 
@@ -466,10 +464,9 @@ def _document(match: "Match") -> dict[str, object]:
 
 
 def open_gallery(gallery: str, *, create: bool = False) -> "Gallery":
-    """Open a gallery for a command: what it writes is for its owner's eyes only."""
+    """Open a gallery for a command."""
     from reseen.gallery.gallery import Gallery
 
-    os.umask(0o077)
     opened = Gallery.open(gallery, create=create)
     if not opened.writable:
         print_notes([f"{gallery} may only be read: searches are not logged"])

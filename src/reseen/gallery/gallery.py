@@ -23,7 +23,7 @@ from reseen.gallery.extractors import Extractor
 from reseen.gallery.forgetting import Forgetting
 from reseen.gallery.integrity import check_database, keep_digests
 from reseen.gallery.labels import Labels
-from reseen.gallery.log import append_line
+from reseen.gallery.log import LOG_FILE, append_line
 from reseen.gallery.members import Members
 from reseen.gallery.records import (
     EVERYTHING,
@@ -88,7 +88,7 @@ class Gallery:
 
     def __init__(self, uri: str, notes: Path) -> None:
         self.uri = uri
-        self._log = notes / "log.jsonl"
+        self._log = notes / LOG_FILE
         self._database = Database(uri, notes)
         self.settings, self.labels = Settings(self._database), Labels(self._database)
         self._forgetting = Forgetting(self._database, self.settings)
@@ -443,6 +443,12 @@ class Gallery:
         candidates and the full vectors order them; `benchmarks/bench_gallery.py` measures how
         many it misses.
         """
+        matches = self.nearest(query, k, where)
+        self.logged("search", where, query, k=k, found=len(matches))
+        return matches
+
+    def nearest(self, query: Query, k: int, where: Filter = EVERYTHING) -> list[Match]:
+        """The same for the program's own needs: nobody searches for anybody, nothing is logged."""
         if k < 1:
             raise ReseenError(f"k must be 1 or more, not {k}")
         # One more than asked for leaves room for the query itself: to filter it out is slower.
@@ -450,9 +456,7 @@ class Gallery:
         if not len(rows):
             self.model(query.model)  # all of its tracklets may be forgotten
         found = self._matches(query, rows, k + 1)
-        matches = [match for match in found if match.entry.id != query.name][:k]
-        self.logged("search", where, query, k=k, found=len(matches))
-        return matches
+        return [match for match in found if match.entry.id != query.name][:k]
 
     def alike(self, query: Query, distance: float, where: Filter = EVERYTHING) -> list[Match]:
         """Every tracklet up to a distance, nearest first: exact, and slower than a search."""

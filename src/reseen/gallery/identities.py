@@ -119,7 +119,7 @@ class Identities:
         """The same for tracklets that are known to be new."""
         near = set[str]()
         for id in ids:
-            found = self.gallery.search(self.gallery.query(id, self.model), NEIGHBOURS)
+            found = self.gallery.nearest(self.gallery.query(id, self.model), NEIGHBOURS)
             near |= {id, *(match.entry.id for match in found)}
         return self.regroup(near) if near else []
 

@@ -13,6 +13,8 @@ from typing import Any
 from reseen.errors import ReseenError
 from reseen.files import writing
 
+LOG_FILE = "log.jsonl"
+
 
 def append_line(path: Path, entry: dict[str, Any]) -> None:
     """Append an entry with the present time to a file of JSON lines, and wait for the disk.

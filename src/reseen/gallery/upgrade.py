@@ -12,11 +12,11 @@ import pyarrow
 
 from reseen.data.colour_histogram import STRIPES
 from reseen.errors import ReseenError
-from reseen.files import read_as, read_json, writing
+from reseen.files import read_as, read_json, write_text, writing
 from reseen.gallery.calibration import Calibration
 from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.labels import Label
-from reseen.gallery.log import append_line, read_lines
+from reseen.gallery.log import LOG_FILE, append_line, read_lines
 from reseen.gallery.records import NewTracklets
 from reseen.gallery.table import FORMAT_KEY, TRACKLETS, Database
 
@@ -41,7 +41,7 @@ def upgrade(place: Path) -> int:
         if not (place / FINISHED).is_dir():
             _convert(place)
         _take_place(place)
-    append_line(place / "log.jsonl", {"what": "upgrade"})
+    append_line(place / LOG_FILE, {"what": "upgrade"})
     return Gallery.open(place).count()
 
 
@@ -65,6 +65,7 @@ def _convert(place: Path) -> None:
             rates["probability"] = rates.pop("chance")
         new.settings.keep_calibration(Calibration.from_document(document, str(path)))
     new.optimise()
+    _copy_log(place / LOG_FILE, new)
     (place / UNFINISHED).rename(place / FINISHED)
 
 
@@ -91,6 +92,19 @@ def _copy_rows(old: Any, new: Gallery) -> None:
                         keep_until=[ends.get(id) for id in tracklets.ids],
                         added=[added[id] for id in tracklets.ids],
                     )
+
+
+def _copy_log(path: Path, new: Gallery) -> None:
+    """Copy the log with digests in place of ids, which nothing may tell of who is forgotten."""
+    lines = []
+    for line in read_lines(path):
+        for part in (line, line.get("where")):
+            if isinstance(part, dict) and isinstance(part.get("ids"), list):
+                part["ids"] = [new.digest(str(id)) for id in part["ids"]]
+        if "query" in line:
+            line["query"] = new.digest(str(line["query"]))
+        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+    write_text(Path(new.uri) / LOG_FILE, "".join(lines))
 
 
 def _tracklets(rows: pyarrow.RecordBatch) -> NewTracklets:
@@ -138,6 +152,8 @@ def _take_place(place: Path) -> None:
     with writing(place):
         if (finished / f"{TRACKLETS}.lance").exists():
             shutil.rmtree(place / f"{TRACKLETS}.lance", ignore_errors=True)
+        if (finished / LOG_FILE).exists():
+            (finished / LOG_FILE).replace(place / LOG_FILE)
         for table in sorted(finished.glob("*.lance")):
             table.rename(place / table.name)
         for name in OLD_FILES:
