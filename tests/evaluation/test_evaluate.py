@@ -13,7 +13,7 @@ from reseen.evaluation.report import Report
 from reseen.network.config import Config
 from reseen.network.embed import embed
 from reseen.network.training import train
-from reseen.report.write import write_evaluation
+from reseen.report.page import write_evaluation
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@ from scipy.spatial.distance import pdist
 
 from reseen.data.embeddings import Embeddings
 from reseen.errors import ReseenError
-from reseen.report.feature_map import colours, map_figure, principal_components
-from reseen.report.plots import png
+from reseen.report.plots import colours, map_figure, png, principal_components
 
 
 def embeddings(persons, cameras):

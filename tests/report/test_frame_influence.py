@@ -7,7 +7,7 @@ from reseen.errors import ReseenError
 from reseen.network.checkpoint import WEIGHTS_FILE, Run, RunFacts, versions, write_tensors
 from reseen.network.config import ClipConfig, Config, NetworkConfig
 from reseen.network.model import SpatialTemporalFusion
-from reseen.report.frame_influence import (
+from reseen.report.pictures import (
     flow_colours,
     frame_influence,
     strip_figure,

@@ -15,8 +15,8 @@ from reseen.report.page import (
     headline_kind,
     write_page,
 )
+from reseen.report.pictures import NEGATIVE, POSITIVE
 from reseen.report.plots import INK, STROKES, cmc_figure, png, svg
-from reseen.report.ranked import NEGATIVE, POSITIVE
 
 EVIL = '<script>alert("1")</script>'
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}

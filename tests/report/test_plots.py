@@ -14,15 +14,14 @@ from matplotlib.text import Text
 from reseen.data.coding import unpack_pictures
 from reseen.evaluation.intervals import t_interval
 from reseen.evaluation.report import FEATURES, FeatureScores, Report, Trial
+from reseen.report.pictures import enlarged, middle_pictures
 from reseen.report.plots import (
     INK,
     LAST_RANK,
     STROKES,
     cmc_figure,
-    enlarged,
-    middle_pictures,
-    plot_cmc,
     png,
+    save,
     spread_out,
     svg,
 )
@@ -98,7 +97,7 @@ def test_labels_of_close_curves_do_not_cover_each_other():
 
 
 def test_the_figure_is_written_as_png(tmp_path):
-    plot_cmc(REPORT, tmp_path / "pictures" / "cmc.png")
+    save(cmc_figure(REPORT), tmp_path / "pictures" / "cmc.png")
     assert (tmp_path / "pictures" / "cmc.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -6,16 +6,15 @@ from matplotlib.colors import to_hex
 from reseen.data.embeddings import Embeddings
 from reseen.errors import ReseenError
 from reseen.evaluation.scoring import Ranking, score_features
-from reseen.report.plots import INK
-from reseen.report.ranked import (
+from reseen.report.pictures import (
     NEGATIVE,
     POSITIVE,
     SHOWN,
     chosen_rankings,
     ranked_figure,
-    ranked_lists,
     rows,
 )
+from reseen.report.plots import INK, save
 
 
 def embeddings(features, camera):
@@ -115,7 +114,7 @@ def test_everything_lies_inside_the_picture_and_no_text_on_a_tile(store):
 
 
 def test_names_with_dollars_and_long_names_are_drawn(store, tmp_path, make_store):
-    ranked_lists(store, [ranking(store, 1)], tmp_path / "ranked.png")
+    save(ranked_figure(store, [ranking(store, 1)]), tmp_path / "ranked.png")
     picture = cv2.imread(str(tmp_path / "ranked.png"))
     assert picture.shape[1] > 1000
     name = r"$\frac{$-" + "n" * 40

@@ -56,7 +56,7 @@ def evaluate(
     from reseen.data.store import FrameStore
     from reseen.evaluation.evaluate import evaluate
     from reseen.network.checkpoint import Run
-    from reseen.report.write import write_evaluation
+    from reseen.report.page import write_evaluation
 
     opened = Run.open(run)
     frames = FrameStore.open(store)

@@ -12,7 +12,7 @@ from reseen.network.checkpoint import Run
 from reseen.network.config import Config
 from reseen.network.model import PartFusion
 from reseen.network.training import train
-from reseen.report.write import write_evaluation
+from reseen.report.page import write_evaluation
 from reseen.synthetic.synthesize import synthesize
 
 SEED_FILE = "demo.json"

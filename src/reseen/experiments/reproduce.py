@@ -27,7 +27,7 @@ from reseen.network.model_card import CARD_FILE, model_card
 from reseen.network.part_fusion import learn_part_fusion
 from reseen.parallel import unordered
 from reseen.progress import progress
-from reseen.report.write import facts, write_pages
+from reseen.report.page import facts, write_pages
 
 PLAN_FILE, REPORT_FILE = "plan.json", "report.json"
 LEFT_OUT = "-left-out.json"

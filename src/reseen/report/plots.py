@@ -1,4 +1,4 @@
-"""Figures drawn with Matplotlib, as PNG files and as SVG for a page, and stored frames in them."""
+"""Figures of numbers: CMC curves and a map of features; and figures as PNG files and as SVG."""
 
 import re
 from collections.abc import Sequence
@@ -11,13 +11,15 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from reseen.data.coding import unpack_pictures
-from reseen.data.pictures import Picture
-from reseen.data.store import FrameStore
+from reseen.data.embeddings import Embeddings
+from reseen.data.tracklet import DISTRACTOR
+from reseen.errors import ReseenError
 from reseen.evaluation.intervals import t_interval
 from reseen.evaluation.report import Report
 from reseen.files import written_aside
@@ -50,15 +52,16 @@ STROKES = {
     "parts": Stroke("black", "#1b1e24", width=2.2),
 }
 
+MARKERS = "os^Dv<>P"
+"""One for each camera of the map, over again where there are more cameras."""
+
+NUMBERED = 40
+"""With more people than this, their numbers would cover the map."""
+
+LIGHTNESS, CHROMA = 58.0, 52.0
+"""Of all people's colours, in CIELAB: to be seen on a white and on a black page."""
+
 Numbers = NDArray[np.float64]
-
-PictureStack = NDArray[np.uint8]
-"""Several pictures of one size, (n, H, W, 3) uint8, RGB."""
-
-
-def plot_cmc(report: Report, path: Path) -> None:
-    """Draw `cmc_figure` to a PNG file."""
-    save(cmc_figure(report), path)
 
 
 def cmc_figure(report: Report) -> Figure:
@@ -72,51 +75,38 @@ def cmc_figure(report: Report) -> Figure:
         kind: np.array([scores.curve[:LAST_RANK] for scores in report.scores(kind)])
         for kind in report.kinds
     }
-    for kind, curve in curves.items():
-        _draw_curve(axes, STROKES[kind], curve)
-    lowest = min(float(_band(curve)[0].min()) for curve in curves.values())
+    lowest = min([_draw_curve(axes, STROKES[kind], curve) for kind, curve in curves.items()])
     axes.set(xlim=(1, LAST_RANK), ylim=(max(0.0, np.floor(10 * lowest - 0.5) / 10), 1.0))
-    _rule(axes)
-    _label_curves(axes, {kind: float(curve[:, 0].mean()) for kind, curve in curves.items()})
-    return figure
-
-
-def _band(curves: Numbers) -> tuple[Numbers, Numbers]:
-    """Lower and upper edge of the mean's 95 % interval over trials, (LAST_RANK,) each."""
-    if len(curves) == 1:
-        return curves[0], curves[0]
-    low, high = np.array([t_interval(shares) for shares in curves.T]).T
-    return low, high
-
-
-def _draw_curve(axes: Axes, stroke: Stroke, curves: Numbers) -> None:
-    ranks = np.arange(1, LAST_RANK + 1)
-    axes.plot(
-        ranks,
-        curves.mean(axis=0),
-        color=stroke.colour,
-        linestyle=stroke.dashes,
-        linewidth=stroke.width,
-        solid_capstyle="round",
-        clip_on=False,
-        zorder=3,
-    )
-    if len(curves) > 1:
-        axes.fill_between(ranks, *_band(curves), color=stroke.colour, alpha=0.14, linewidth=0)
-
-
-def _rule(axes: Axes) -> None:
-    """Percent at the right, ranks below, faint lines across and no box."""
+    # Percent at the right, ranks below, faint lines across and no box.
     axes.yaxis.tick_right()
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.set_xticks([1, 5, 10, 15, 20])
-    axes.set_xlabel("rank: how many gallery tracklets are looked at", fontsize=9)
+    axes.set_xlabel(
+        "rank: how many gallery tracklets are looked at", fontsize=9, color=INK["muted"]
+    )
     axes.set_title("queries whose match is among them", loc="right", fontsize=9, color=INK["muted"])
-    axes.xaxis.label.set_color(INK["muted"])
     axes.tick_params(length=0, pad=6, labelsize=9, labelcolor=INK["muted"])
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=INK["grid"], linewidth=0.8)
     axes.spines[:].set_visible(False)
+    _label_curves(axes, {kind: float(curve[:, 0].mean()) for kind, curve in curves.items()})
+    return figure
+
+
+def _draw_curve(axes: Axes, stroke: Stroke, curves: Numbers) -> float:
+    """Draw the mean of curves (trials, LAST_RANK), and its interval; returns the lowest value."""
+    ranks, mean = np.arange(1, LAST_RANK + 1), curves.mean(axis=0)
+    look: dict[str, Any] = {
+        "color": stroke.colour,
+        "linestyle": stroke.dashes,
+        "linewidth": stroke.width,
+    }
+    axes.plot(ranks, mean, **look, solid_capstyle="round", clip_on=False, zorder=3)
+    if len(curves) == 1:
+        return float(mean.min())
+    low, high = np.array([t_interval(shares) for shares in curves.T]).T
+    axes.fill_between(ranks, low, high, color=stroke.colour, alpha=0.14, linewidth=0)
+    return float(low.min())
 
 
 def _label_curves(axes: Axes, starts: dict[str, float]) -> None:
@@ -124,6 +114,8 @@ def _label_curves(axes: Axes, starts: dict[str, float]) -> None:
     low, high = axes.get_ylim()
     places = spread_out(list(starts.values()), 0.062 * (high - low))
     for (kind, start), place in zip(starts.items(), places, strict=True):
+        colour = STROKES[kind].colour
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 2}
         axes.annotate(
             f"{kind}  {100 * start:.1f} %",
             xy=(1, start),
@@ -132,15 +124,9 @@ def _label_curves(axes: Axes, starts: dict[str, float]) -> None:
             va="center",
             fontsize=9.5,
             fontweight="bold",
-            color=STROKES[kind].colour,
+            color=colour,
             annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": STROKES[kind].colour,
-                "linewidth": 0.7,
-                "shrinkA": 1,
-                "shrinkB": 2,
-            },
+            arrowprops=line,
         )
 
 
@@ -151,6 +137,97 @@ def spread_out(values: Sequence[float], gap: float) -> Numbers:
     apart = np.empty(len(order))
     apart[order] = isotonic_regression(np.asarray(values)[order] - steps).x + steps
     return apart
+
+
+def map_figure(embeddings: Embeddings) -> Figure:
+    """Features on their first two principal components, a colour for each person.
+
+    Thin lines join a person's tracklets, so that short lines mean that cameras agree. Markers
+    tell cameras apart. Junk and distractors are small and grey.
+
+    Args:
+        embeddings: of the gallery, or of query and gallery together, so that people who are in
+            the gallery once have something to be joined to.
+    """
+    if len(embeddings) < 3:
+        raise ReseenError(f"a map needs three tracklets or more, not {len(embeddings)}")
+    points, shares = principal_components(embeddings.features)
+    figure = Figure(figsize=(5.6, 5.0), layout="constrained")
+    axes = figure.add_subplot(aspect="equal", adjustable="datalim")
+    cameras = np.unique(embeddings.cameras).tolist()
+    marker = {camera: MARKERS[camera % len(MARKERS)] for camera in cameras}
+    people = np.unique(embeddings.persons[embeddings.persons > DISTRACTOR])
+    others = points[embeddings.persons <= DISTRACTOR]
+    axes.plot(*others.T, ".", color=INK["muted"], markersize=2, alpha=0.5)
+    for person, colour in zip(people, colours(len(people)), strict=True):
+        own = embeddings.persons == person
+        centre = points[own].mean(axis=0)
+        for point, camera in zip(points[own], embeddings.cameras[own].tolist(), strict=True):
+            axes.plot(*np.stack([centre, point]).T, color=colour, linewidth=0.8, alpha=0.7)
+            axes.plot(*point, marker[camera], color=colour, markersize=5, markeredgewidth=0)
+        if len(people) <= NUMBERED:
+            _number(axes, points[own], int(person), colour)
+    # The axes' numbers mean nothing and stay away.
+    axes.set(xticks=[], yticks=[])
+    first, second = (f"principal component, {100 * each:.0f} % of the variance" for each in shares)
+    axes.set_xlabel(f"first {first}", fontsize=8.5, color=INK["muted"])
+    axes.set_ylabel(f"second {second}", fontsize=8.5, color=INK["muted"])
+    axes.spines[:].set_color(INK["grid"])
+    look: dict[str, Any] = {"linestyle": "", "color": INK["muted"], "markersize": 5}
+    axes.legend(
+        handles=[Line2D([], [], marker=marker[camera], **look) for camera in cameras],
+        labels=[f"camera {camera}" for camera in cameras],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=min(len(cameras), 6),
+        frameon=False,
+        fontsize=8.5,
+        labelcolor=INK["muted"],
+        handletextpad=0.1,
+        columnspacing=1.2,
+        borderaxespad=0.2,
+    )
+    return figure
+
+
+def _number(axes: Axes, points: Numbers, person: int, colour: Numbers) -> None:
+    """Write a person's number above the highest of their points."""
+    axes.annotate(
+        str(person),
+        points[points[:, 1].argmax()],
+        xytext=(0, 5),
+        textcoords="offset points",
+        ha="center",
+        fontsize=7,
+        color=colour,
+        fontweight="bold",
+        path_effects=[withStroke(linewidth=2, foreground=INK["paper"])],
+    )
+
+
+def principal_components(features: NDArray[np.float32]) -> tuple[Numbers, Numbers]:
+    """Project features (M, D) on their two directions of largest variance.
+
+    Returns:
+        The points, (M, 2), and the share of all variance that each direction holds, (2,). Each
+        direction points to where its largest weight is positive, so that the map is the same
+        on any machine.
+    """
+    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
+    _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
+    directions = directions[:2]
+    largest = np.abs(directions).argmax(axis=1)
+    directions *= np.sign(directions[np.arange(len(directions)), largest])[:, None]
+    return centred @ directions.T, lengths[:2] ** 2 / max(float((lengths**2).sum()), 1e-12)
+
+
+def colours(count: int) -> Numbers:
+    """Colours of one lightness, evenly around the circle of hues: (count, 3), RGB in 0..1."""
+    angles = 2 * np.pi * np.arange(count) / max(count, 1)
+    lightness = np.full(count, LIGHTNESS)
+    lab = np.stack([lightness, CHROMA * np.cos(angles), CHROMA * np.sin(angles)], axis=-1)
+    rgb: Any = cv2.cvtColor(lab[None].astype(np.float32), cv2.COLOR_Lab2RGB)
+    return np.clip(np.asarray(rgb[0], dtype=np.float64), 0, 1)
 
 
 def shortened(text: str, longest: int) -> str:
@@ -186,26 +263,3 @@ def svg(figure: Figure) -> str:
     for name, colour in (INK | {each.name: each.colour for each in STROKES.values()}).items():
         drawing = drawing.replace(colour, f"var(--{name}, {colour})")
     return drawing
-
-
-def middle_pictures(store: FrameStore, index: int, count: int, step: int = 1) -> PictureStack:
-    """Frames around the middle of a tracklet; a short one starts over at its end.
-
-    Args:
-        store: where it lies.
-        index: which tracklet.
-        count: how many frames.
-        step: how many frames to go on from one to the next.
-
-    Returns:
-        (count, 64, 48, 3) uint8, RGB; the tracklet's middle frame at place count // 2.
-    """
-    frames = store.tracklet(index)
-    places = len(frames) // 2 + step * (np.arange(count) - count // 2)
-    return unpack_pictures(frames[places % len(frames)])
-
-
-def enlarged(picture: Picture, times: int) -> Picture:
-    """A picture so many times as large, by Lanczos interpolation."""
-    larger: Any = cv2.resize(picture, None, fx=times, fy=times, interpolation=cv2.INTER_LANCZOS4)
-    return np.asarray(larger, dtype=np.uint8)
