@@ -192,7 +192,10 @@ def test_every_picture_is_described(tmp_path, store):
     )
     assert all(image["alt"] for image in page.tags("img"))
     described = [div["aria-label"] for div in page.tags("div") if div.get("role") == "img"]
-    assert described[0].startswith("CMC curves from rank 1 to 20. At rank 1: spatial (CNN) 25.0 %")
+    assert described[0].startswith(
+        "CMC curves from rank 1 to 20. At rank 1: colours alone 25.0 %, "
+    )
+    assert ", spatial (CNN) 25.0 %, " in described[0]
 
 
 def test_published_rows_are_marked_as_such(tmp_path):

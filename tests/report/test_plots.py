@@ -42,7 +42,7 @@ REPORT = Report(
                     20.0,
                     (0.05,) * 50,
                 )
-                for place, kind in enumerate(FEATURES)
+                for place, kind in enumerate(FEATURES, start=-3)  # spatial at 0
             },
         )
         for trial in range(3)
@@ -72,7 +72,7 @@ def test_each_feature_kind_has_one_curve_the_mean_over_trials():
 
 def test_the_band_is_the_interval_of_the_mean_and_needs_several_trials():
     (axes,) = cmc_figure(REPORT).axes
-    band = axes.collections[0].get_paths()[0].vertices
+    band = axes.collections[list(FEATURES).index("spatial")].get_paths()[0].vertices
     low, high = t_interval(np.array([scores.curve[0] for scores in REPORT.scores("spatial")]))
     at_rank_1 = band[band[:, 0] == 1][:, 1]
     assert (at_rank_1.min(), at_rank_1.max()) == pytest.approx((low, high))

@@ -41,8 +41,8 @@ class Stroke(NamedTuple):
 
 
 STROKES = {
-    "colours": Stroke("grey", "#7a828c", (0, (1, 2)), 1.4),
-    "trunk": Stroke("grey", "#7a828c", (0, (1, 2)), 1.4),
+    "colours": Stroke("grey", "#6b737d", (0, (1, 2)), 1.4),
+    "trunk": Stroke("teal", "#0a7480", (0, (1, 2)), 1.4),
     "trunk-lda": Stroke("violet", "#6a51a3", (0, (3, 1)), 1.4),
     "spatial": Stroke("orange", "#c8550a", (0, (5, 1.4))),
     "temporal": Stroke("green", "#008a66", (0, (2.4, 1.2))),
