@@ -261,13 +261,19 @@ def test_no_byte_of_a_forgotten_person_is_left_under_anything_written(tmp_path, 
     secrets += [opened.thumbnails([first.id])[first.id]]
     secrets += [ColourHistogram().embed([first.pictures]).tobytes()]
     shutil.rmtree(tmp_path / "pictures")  # where the test drew them
-    assert reseen("search", gallery, "hall-film-000002")[0] == 0
+    told = tmp_path / "told"
+    asked = ("search", gallery, "hall-film-000002", "--json", told / "s.json")
+    assert reseen(*asked, "--sheet", told / "s.png")[0] == 0
+    assert reseen("gallery", "list", gallery, "--json", told / "l.json")[0] == 0
+    assert reseen("gallery", "list", gallery, "--json", gallery / "l.json")[0] == 0
+    assert {"s.json", "l.json"} < set(traces(tmp_path, secrets))
     code, _, said = reseen("gallery", "forget", gallery, "--ids", "hall-film-000009")
     assert code == 2
     assert "has no tracklet hall-film-000009; there are 2, such as" in said
     done = reseen("gallery", "forget", gallery, "--ids", first.id, "--now", "--crops")
     assert "1 tracklets forgotten" in done[1]
     assert traces(tmp_path, secrets) == []
+    assert not list((tmp_path / "told").iterdir())
     assert "0 added, 1 were there before" in reseen("gallery", "add", gallery, tracks)[1]
 
 
@@ -279,6 +285,45 @@ def test_crops_that_stay_are_listed(tmp_path, tracks, reseen):
     _, out, said = reseen("gallery", "add", gallery, tracks)
     assert "0 added, 1 were there before" in out
     assert "1 left out because they were forgotten" in said
+
+
+def test_files_about_the_forgotten_are_listed_until_they_are_gone(tmp_path, tracks, reseen):
+    gallery, told = tmp_path / "gallery", tmp_path / "told"
+    reseen("gallery", "add", gallery, tracks)
+    for name in ("one", "mine", "two"):
+        reseen("search", gallery, "hall-film-000002", "--json", told / f"{name}.json")
+    reseen("gallery", "list", gallery, "--json", gallery / "list.json")
+    (told / "mine.json").write_text("of my own now")
+    _, _, said = reseen("gallery", "forget", gallery, "--ids", "hall-film-000001")
+    assert not (gallery / "list.json").exists()
+    for name in ("one", "mine", "two"):
+        assert f"{told / name}.json tells of the forgotten; delete it" in said
+    (told / "two.json").unlink()
+    said = reseen("gallery", "stats", gallery)[2]
+    assert "one.json tells" in said
+    assert "two.json" not in said
+    assert traces(gallery, [b"hall-film-000001"]) == []
+    said = reseen("gallery", "forget", gallery, "--ids", "hall-film-000002", "--crops")[2]
+    assert "mine.json tells" in said
+    assert [path.name for path in told.iterdir()] == ["mine.json"]
+
+
+def test_the_tables_own_history_names_nobody(folder, gallery):
+    """LanceDB keeps the condition of a deletion, even of one that met no row."""
+    (secret,) = fill(gallery, 1)
+    other = NewTracklets(["x"], ["c"], ["s"], [3.0], [5.0], [1])
+    gallery.add_embedded(other, {"third": np.ones((1, D), "f4")})
+    gallery.forget(Filter(ids=("hall-walker-00000",)), at_once=True)
+    assert traces(folder, secret) == []
+
+
+def test_a_file_that_was_written_over_tells_nothing(tmp_path, folder, gallery):
+    fill(gallery)
+    for content, ids in (("hall-walker-00001", ["hall-walker-00001"]), ("", [])):
+        (tmp_path / "told.json").write_text(content)
+        gallery.exports.keep(tmp_path / "told.json", ids)
+    gallery.forget(Filter(ids=("hall-walker-00001",)))
+    assert traces(folder, [b"hall-walker-00001"]) == []
 
 
 # Galleries that may only be read

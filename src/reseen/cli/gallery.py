@@ -1,6 +1,6 @@
 """The commands about a gallery: fill, list, clean, search."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,7 +81,7 @@ def add(
             forgotten_too=forgotten_too,
             advance=advance,
         )
-    save_result(json, added)
+    save_about(opened, json, added, added.renamed.values())
     print(f"{gallery}: {added.added:,} added, {added.present:,} were there before")
     print_notes(caught_up(opened, extractors[0], adapt=adapt))
     print_notes(added.left_out)
@@ -195,7 +195,7 @@ def list_(
     opened.require(where)
     chosen = None if model is None else opened.model(model)
     entries = opened.entries(where, chosen, limit=limit)
-    save_result(json, [asdict(entry) for entry in entries])
+    save_about(opened, json, [asdict(entry) for entry in entries], [each.id for each in entries])
     rows = [(entry.id, entry.camera, show(entry.start), f"{entry.frames:,}") for entry in entries]
     title = f"{len(rows):,} of {opened.count(where, chosen):,} tracklets"
     print_table(make_table(title, ("tracklet", "camera", "from", "frames"), rows))
@@ -204,7 +204,8 @@ def list_(
 @gallery_app.command
 def stats(gallery: GalleryPlace, *, json: Json = None) -> None:
     """Count what a gallery holds."""
-    found = open_gallery(gallery).stats()
+    opened = open_gallery(gallery)
+    found = opened.stats()
     save_result(json, found)
     kept = "for ever" if found.retention_days is None else f"{found.retention_days:g} days"
     rows = [
@@ -222,6 +223,7 @@ def stats(gallery: GalleryPlace, *, json: Json = None) -> None:
         which = f"{waits.tracklets:,} tracklets, forgotten since {show(waits.since)}"
         rows.append(("still to be wiped from the disk", which))
     print_table(make_table(gallery, ("", ""), rows))
+    print_notes(_left_about(opened.exports.clear()))
 
 
 @gallery_app.command
@@ -249,7 +251,8 @@ def forget(
         distance: How far from --like; look at a search first.
         model: Whose embeddings --like compares.
         now: Wipe the bytes of all that was forgotten from the disk before this ends.
-        crops: Delete the crops that `reseen track` or `ingest` wrote of them, too.
+        crops: Delete what `reseen track` or `ingest` wrote of them, too, and the files of --json
+            and --sheet that tell of them.
     """
     from reseen.gallery.crops import delete_crops
     from reseen.gallery.records import Filter
@@ -274,6 +277,7 @@ def forget(
     print_notes(
         [f"crops of the forgotten are left in {folder}" for folder in left if Path(folder).exists()]
     )
+    print_notes(_left_about(opened.exports.clear(elsewhere=crops)))
     if opened.waiting() is not None:
         print_notes(
             [
@@ -281,6 +285,10 @@ def forget(
                 "opened; --now does it at once"
             ]
         )
+
+
+def _left_about(files: Sequence[Path]) -> list[str]:
+    return [f"{file} tells of the forgotten; delete it" for file in files]
 
 
 @gallery_app.command
@@ -366,10 +374,12 @@ def search(
     opened.require(where)
     query, strip = _query(opened, tracklet, crops, video, at, box, model)
     matches = opened.search(query, count, where)
-    save_result(json, [_document(match) for match in matches])
+    found = [match.entry.id for match in matches]
+    shown = [query.name, *found] if query.known else found
+    save_about(opened, json, [_document(match) for match in matches], shown)
     if sheet is not None:
-        thumbnails = opened.thumbnails([match.entry.id for match in matches])
-        contact_sheet(query, strip, matches, thumbnails, sheet)
+        contact_sheet(query, strip, matches, opened.thumbnails(found), sheet)
+        opened.exports.keep(sheet, shown)
         print(sheet)
     unsure = any(match.probability is None for match in matches)
     if at_least and unsure:
@@ -463,11 +473,18 @@ def _document(match: "Match") -> dict[str, object]:
     return {**asdict(match.entry), **{name: getattr(match, name) for name in SCORES}}
 
 
+def save_about(gallery: "Gallery", file: Path | None, result: object, ids: Collection[str]) -> None:
+    """Write as JSON what tells of tracklets, where a file is named, so that forgetting finds it."""
+    save_result(file, result)
+    if file is not None:
+        gallery.exports.keep(file, ids)
+
+
 def open_gallery(gallery: str, *, create: bool = False) -> "Gallery":
     """Open a gallery for a command."""
     from reseen.gallery.gallery import Gallery
 
     opened = Gallery.open(gallery, create=create)
     if not opened.writable:
-        print_notes([f"{gallery} may only be read: searches are not logged"])
+        print_notes([f"{gallery} may only be read: searches are not logged, nor files about them"])
     return opened

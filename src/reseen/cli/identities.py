@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
-from reseen.cli.gallery import chosen_extractor, gallery_app, open_gallery
+from reseen.cli.gallery import chosen_extractor, gallery_app, open_gallery, save_about
 from reseen.cli.options import (
     Dataset,
     DatasetRoot,
@@ -43,7 +43,7 @@ def identify(
     identities = Identities(opened, model, dict(_way(text) for text in travel))
     identities.catch_up() if new else identities.identify()
     members = opened.members.all()
-    save_result(json, [asdict(member) for member in members])
+    save_about(opened, json, [asdict(each) for each in members], [each.id for each in members])
     sizes = Counter(member.identity for member in members)
     cameras = {entry.id: entry.camera for entry in opened.entries(model=identities.model)}
     seen = {(member.identity, cameras[member.id]) for member in members if member.id in cameras}

@@ -11,6 +11,8 @@ import pyarrow
 from lancedb.expr import Expr, col
 
 from reseen.gallery import table as tables
+from reseen.gallery.exports import NAME as EXPORTS
+from reseen.gallery.exports import Exports
 from reseen.gallery.labels import NAME as LABELS
 from reseen.gallery.members import NAME as MEMBERS
 from reseen.gallery.records import Waiting
@@ -19,6 +21,9 @@ from reseen.gallery.table import EMBEDDINGS, TRACKLETS, Database, Table, schema_
 
 WIPE_WITHIN = 600.0
 """Seconds after which the bytes of what was forgotten are wiped."""
+
+REPLACED = {MEMBERS, LABELS, EXPORTS}
+"""Tables whose rows come and go: older versions may tell of tracklets that this one omits."""
 
 FORGOTTEN, WAITING = "forgotten", "waiting"
 WAITING_SCHEMA = schema_of(
@@ -101,19 +106,22 @@ class Forgetting:
         with self._database.locked(fcntl.LOCK_SH):
             touched = {
                 # Where rows are replaced, those before lie dead in any of the others.
-                name: each.fragments(None) if name in (MEMBERS, LABELS) else fragments
+                name: fragments
                 for name, each, which in self._holding(ids)
-                if (fragments := each.fragments(which))
+                if (fragments := each.fragments(None if name in REPLACED else which))
+                or name in REPLACED
             }
             row = {"key": uuid4().hex, "since": time.time(), "tracklets": len(ids)}
             row |= {"fragments": json.dumps(touched)}
+            Exports(self._database).leave(ids)
             waiting.put([row | {"ids": json.dumps(ids)}])
             self._finish(row, ids)
         return ids
 
     def _finish(self, row: dict[str, Any], ids: list[str]) -> None:
         for _, holding, which in self._holding(ids):
-            holding.delete(which)
+            if holding.count(which):  # else its log of changes would be all that names them
+                holding.delete(which)
         self._database.existing(WAITING).put([row | {"ids": None}], replace=True)
 
     def finish(self) -> None:
@@ -133,7 +141,7 @@ class Forgetting:
             *(
                 name
                 for name in self._database.names()
-                if name.startswith(EMBEDDINGS) or name == MEMBERS
+                if name.startswith(EMBEDDINGS) or name in (MEMBERS, EXPORTS)
             ),
         ]
         found = [(name, self._database.existing(name), which) for name in every]

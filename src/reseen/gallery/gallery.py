@@ -19,6 +19,8 @@ from reseen.errors import ConflictError, ReseenError
 from reseen.files import writing
 from reseen.gallery import intake
 from reseen.gallery.calibration import Pairs
+from reseen.gallery.exports import NAME as EXPORTS
+from reseen.gallery.exports import Exports
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.forgetting import Forgetting
 from reseen.gallery.integrity import check_database, keep_digests
@@ -83,6 +85,7 @@ class Gallery:
         labels: what people said about pairs.
         members: which tracklet belongs to which identity.
         videos: which videos are in it, and which could not be taken in.
+        exports: which files were written about its tracklets.
         writable: whether more than reading is possible; where not, nothing is logged either.
     """
 
@@ -94,6 +97,7 @@ class Gallery:
         self._forgetting = Forgetting(self._database, self.settings)
         self.members = Members(self._database)
         self.videos = Videos(self._database)
+        self.exports = Exports(self._database)
         self.writable = self._database.writable
 
     @classmethod
@@ -282,7 +286,7 @@ class Gallery:
     def optimise(self) -> None:
         """Merge files and index what is searched by, when enough has been added."""
         for name in self._database.names():
-            if name in (TRACKLETS, VIDEOS) or name.startswith(EMBEDDINGS):
+            if name in (TRACKLETS, VIDEOS, EXPORTS) or name.startswith(EMBEDDINGS):
                 self._database.existing(name).optimise()
         keep_digests(self._database)
 
@@ -581,6 +585,7 @@ class Gallery:
 
     def _forget(self, condition: Expr) -> list[str]:
         ids = self._forgetting.forget(condition)
+        self.exports.clear()
         self.logged("forgotten", count=len(ids))
         self.wipe_when_due()
         return sorted(ids)

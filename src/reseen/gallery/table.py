@@ -329,6 +329,7 @@ class Table:
             warnings.simplefilter("ignore", UserWarning)  # it warns of what is wanted here
             for fragment in fragments:
                 self._rewrite(fragment)
+            self._table.delete("false")  # the last change may be a deletion, which names ids
             self._optimise_at_once()
             if self._in_parts():  # only the last part of an index is written anew
                 for index in self._table.list_indices():
