@@ -7,6 +7,7 @@ from reseen.data.projections import principal_components
 from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import (
     CameraMeans,
+    labelled_whitening,
     self_trained_whitening,
     surer_pairs,
     tracklet_whitening,
@@ -220,3 +221,27 @@ def test_without_pairs_self_training_whitens_tracklets():
     found = self_trained_whitening(pictures, tracklets, features, alone, nothing)
     expected = tracklet_whitening(pictures, tracklets)
     np.testing.assert_allclose(found.matrix, expected.matrix)
+
+
+def test_labels_alone_find_what_varies_between_cameras():
+    pictures, tracklets, features, _ = two_views()
+    labelled = np.stack([np.arange(20), np.arange(20) + 40], axis=1)
+    others = np.r_[20:40, 60:80]
+    before = tracklet_whitening(pictures, tracklets)
+    after = labelled_whitening(pictures, tracklets, features, labelled)
+    assert share_found(after, features[others]) > share_found(before, features[others])
+
+
+def test_labelled_whitening_against_its_formula():
+    """Squared distances are those of the inverse of both covariances of trace 1, shrunk."""
+    pictures, tracklets, features, _ = two_views()
+    labelled = np.array([[0, 40], [3, 43], [7, 47]])
+    within, between = inner_covariance(pictures, tracklets), np.zeros((8, 8))
+    for one, other in labelled:
+        between += np.outer(features[one] - features[other], features[one] - features[other])
+    both = within / np.trace(within) + between / np.trace(between)
+    inverse = np.linalg.inv(0.7 * both + 0.3 * np.trace(both) / 8 * np.eye(8))
+    away = features[0] - features[1:]
+    expected = np.einsum("pd,de,pe->p", away, inverse, away)
+    found = labelled_whitening(pictures, tracklets, features, labelled).apply(features)
+    np.testing.assert_allclose(np.square(found[0] - found[1:]).sum(axis=1), expected, rtol=1e-8)

@@ -3,13 +3,24 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from reseen.data.frame_vectors import open_network
+from reseen.data.tracklet import BenchmarkTracklet
 from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import CameraMeans
-from reseen.gallery.adapting import Adaptation, AdaptedExtractor, adapt, convert, keep_up, latest
+from reseen.gallery.adapting import (
+    Adaptation,
+    AdaptedExtractor,
+    adapt,
+    calibrate_anew,
+    convert,
+    keep_up,
+    latest,
+)
+from reseen.gallery.calibration import calibrate_on_labels
 from reseen.gallery.extractors import NetworkExtractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter
@@ -151,3 +162,121 @@ def test_self_training_is_kept_and_kept_up(filled, lite0):
     assert anew.model == f"{lite0.model_id}.adapted-2"
     assert anew.self_trained
     np.testing.assert_allclose(anew.whitening.matrix, trained.whitening.matrix)
+
+
+class Mosaic(NetworkExtractor):
+    """The colours of four by two fields stand for a network's vector, which takes no time."""
+
+    model_id, dimensions, note = "mosaic", 24, ""
+
+    def __init__(self):
+        self.vectors = lambda pictures: np.array(
+            [
+                cv2.resize(each, (2, 4), interpolation=cv2.INTER_AREA).ravel() / 255
+                for each in pictures
+            ]
+        )
+
+
+@pytest.fixture
+def extractor():
+    return Mosaic()
+
+
+@pytest.fixture
+def mosaics(tmp_path, make_tracklet, extractor):
+    """Twenty people, each in a light and in a dark camera."""
+    gallery = Gallery.open(tmp_path / "gallery", create=True)
+    lights = {"north": 1.0, "south": 0.6}
+    gallery.add(
+        (
+            make_tracklet(f"{camera}/{person}", person, camera, frames=2, light=light)
+            for person in range(PEOPLE)
+            for camera, light in lights.items()
+        ),
+        [extractor],
+    )
+    return gallery
+
+
+def label(gallery, people):
+    for person in people:
+        gallery.labels.add(f"north/{person}", f"south/{person}", same=True)
+
+
+def test_labels_join_without_being_asked_for(mosaics, extractor):
+    gallery = mosaics
+    plain = adapt(gallery, extractor)
+    label(gallery, range(9))
+    assert adapt(gallery, extractor).labelled == 0  # too few to say anything
+    label(gallery, range(9, 12))
+    joined = adapt(gallery, extractor)
+    assert joined.labelled == latest(gallery, extractor.model_id).labelled == 12
+
+    def apart(made):
+        vectors = gallery_vectors(gallery, made.model)
+        own = [np.linalg.norm(vectors[f"north/{i}"] - vectors[f"south/{i}"]) for i in range(12)]
+        other = [np.linalg.norm(vectors[f"north/{i}"] - vectors["south/19"]) for i in range(12)]
+        return np.mean(own) / np.mean(other)
+
+    assert apart(joined) < apart(plain)
+
+
+def gallery_vectors(gallery, model):
+    return {entry.id: gallery.query(entry.id, model).embedding for entry in gallery.entries()}
+
+
+def test_adding_learns_anew_when_labels_have_doubled(mosaics, extractor):
+    gallery = mosaics
+    first = adapt(gallery, extractor)
+    label(gallery, range(10))
+    second = keep_up(gallery, extractor)
+    assert (first.model[-1], second.model[-1], second.labelled) == ("1", "2", 10)
+    label(gallery, range(19))
+    assert keep_up(gallery, extractor).model == second.model
+    label(gallery, range(20))
+    assert keep_up(gallery, extractor).labelled == 20
+
+
+def test_a_calibration_belongs_to_its_version_and_comes_again_from_labels(mosaics, extractor):
+    gallery = mosaics
+    first = adapt(gallery, extractor)
+    assert calibrate_anew(gallery, first) == ""
+    label(gallery, range(PEOPLE))
+    for person in range(PEOPLE):
+        other = f"south/{(person + 7) % PEOPLE}"
+        gallery.labels.add(f"north/{person}", other, same=False)
+    fitted = calibrate_on_labels(gallery.labelled_pairs(first.model), first.model)
+    gallery.settings.keep_calibration(fitted)
+    second = adapt(gallery, extractor)
+    assert gallery.settings.calibration(second.model) is None
+    assert "calibrated on the gallery's labels" in calibrate_anew(gallery, second)
+    expected = calibrate_on_labels(gallery.labelled_pairs(second.model), second.model)
+    assert gallery.settings.calibration(second.model) == expected
+    third = adapt(gallery, extractor)
+    for person in range(PEOPLE):
+        gallery.labels.remove(f"north/{person}", f"south/{person}")
+    assert "see reseen calibrate" in calibrate_anew(gallery, third)
+
+
+def test_calibrating_looks_at_a_data_set_as_the_gallery_does_at_its_cameras(
+    mosaics, extractor, tmp_path
+):
+    """The gallery's own people, as a data set, come out as they lie in the gallery."""
+    gallery = mosaics
+    made = adapt(gallery, extractor)
+    entries = gallery.entries()
+    tracklets = [
+        BenchmarkTracklet(
+            entry.id,
+            1 + int(entry.id.split("/")[1]),
+            1 + (entry.camera == "south"),
+            Path(entry.crops),
+            tuple(sorted(file.name for file in Path(entry.crops).iterdir())),
+        )
+        for entry in entries
+    ]
+    found = AdaptedExtractor(extractor, made).embed_benchmark(tracklets)
+    vectors = gallery_vectors(gallery, made.model)
+    expected = np.array([vectors[entry.id] for entry in entries])
+    np.testing.assert_allclose(found.features, expected, atol=1e-3)

@@ -114,16 +114,16 @@ def adapt(
     style: Style = None,
     self_train: bool = False,
 ) -> None:
-    """Adapt the embeddings to the gallery's own cameras, without labels.
+    """Adapt the embeddings to the gallery's own cameras.
 
-    Each camera's mean is taken off, and what varies within tracklets counts less. It helps lite0
-    much; a network that was trained on people may lose by it. Searches take the newest adaptation
-    unless --model names another; `add` adapts what comes later.
+    Each camera's mean is taken off, and what varies within tracklets counts less; so does what
+    differs within pairs that people labelled as one person, from ten on. It helps lite0 much; a
+    network that was trained on people may lose by it. Searches take the newest adaptation unless
+    --model names another; `add` adapts what comes later.
 
     Args:
         self_train: Take the surer half of mutual nearest pairs across cameras for one person each,
-            as people's labels say of others, and learn from them what varies between cameras.
-            Helps only where cameras mostly see the same people.
+            too. Helps only where cameras mostly see the same people.
     """
     from reseen.gallery import adapting
     from reseen.gallery.extractors import NetworkExtractor
@@ -140,16 +140,19 @@ def adapt(
         print_notes(["nothing was learned of what varies within tracklets: their crops are gone"])
     else:
         learned += f", whitened to {made.whitening.matrix.shape[1]} numbers"
+    if made.labelled:
+        learned += f", {made.labelled} labelled pairs"
     print(
         f"{gallery}: {opened.count(model=made.model):,} embeddings adapted, {made.model}; {learned}"
     )
+    print_notes(filter(None, [adapting.calibrate_anew(opened, made)]))
 
 
 def caught_up(
     gallery: "Gallery", extractor: "extractors.Extractor", *, adapt: bool = True
 ) -> list[str]:
     """Adapt what was added, and let it join the people; what to say about it."""
-    from reseen.gallery.adapting import keep_up
+    from reseen.gallery.adapting import calibrate_anew, keep_up
     from reseen.gallery.extractors import NetworkExtractor
     from reseen.gallery.identities import Identities
 
@@ -157,7 +160,9 @@ def caught_up(
     if adapt and isinstance(extractor, NetworkExtractor):
         try:
             adaptation = keep_up(gallery, extractor)
-            notes += [f"searches take the adapted {adaptation.model}"] if adaptation else []
+            if adaptation:
+                notes.append(f"searches take the adapted {adaptation.model}")
+                notes += filter(None, [calibrate_anew(gallery, adaptation)])
         except ReseenError as error:
             notes.append(f"not adapted: {error}")
     if not gallery.members.all():
@@ -435,9 +440,10 @@ def chosen_extractor(
 ) -> "extractors.Extractor":
     """The extractor that is named, else the gallery's own, else the best that is here.
 
-    Where embeddings by it were adapted to the gallery, pictures' are adapted too, if wanted.
+    Where embeddings by it were adapted to the gallery, pictures' are adapted too, if wanted: as the
+    newest version is, or as the one whose id is named; the network's own id takes none.
     """
-    from reseen.gallery.adapting import Adaptation, AdaptedExtractor
+    from reseen.gallery.adapting import Adaptation, AdaptedExtractor, latest
     from reseen.gallery.extractors import NetworkExtractor, open_extractor
     from reseen.gallery.settings import base_of
     from reseen.models.catalogue import best_trunk
@@ -451,10 +457,11 @@ def chosen_extractor(
             raise
         raise ReseenError(f"name what made the gallery's embeddings, --model: {error}") from error
     print_notes([extractor.note] if extractor.note else [])
-    adaptation = Adaptation.load(gallery, chosen) if adapted else None
-    if adaptation is not None and isinstance(extractor, NetworkExtractor):
-        return AdaptedExtractor(extractor, adaptation)
-    return extractor
+    if not adapted or not isinstance(extractor, NetworkExtractor):
+        return extractor
+    by_id = chosen in gallery.models()
+    adaptation = Adaptation.load(gallery, chosen) if by_id else latest(gallery, extractor.model_id)
+    return extractor if adaptation is None else AdaptedExtractor(extractor, adaptation)
 
 
 def _match_row(match: "Match", beside: Sequence[str], at_least: float) -> tuple[str, ...]:

@@ -82,7 +82,8 @@ def calibrate(
 ) -> None:
     """Fit the probability of being the same person, for one model.
 
-    The data set must show people whom the model was not trained on. A fit that says no more of
+    Of a model that was adapted to the gallery, the newest version is calibrated. The data set must
+    show people whom the model was not trained on. A fit that says no more of
     others than how rare the same person is will not be kept.
 
     Args:
@@ -101,10 +102,15 @@ def calibrate(
         fitted = calibrate_on_labels(opened.labelled_pairs(model_id), model_id)
     else:
         from reseen.data.datasets import load
+        from reseen.gallery.adapting import AdaptedExtractor
         from reseen.gallery.extractors import embed_benchmark
 
         extractor = chosen_extractor(opened, model, style)
-        embeddings = embed_benchmark(load(dataset, root).tracklets, extractor)
+        tracklets = load(dataset, root).tracklets
+        if isinstance(extractor, AdaptedExtractor):
+            embeddings = extractor.embed_benchmark(tracklets)
+        else:
+            embeddings = embed_benchmark(tracklets, extractor)
         fitted = calibrate(embeddings, extractor.model_id, prior)
     opened.settings.keep_calibration(fitted)
     save_result(json, fitted)

@@ -1,4 +1,4 @@
-"""What makes embeddings comparable that were not learned for these cameras, without labels.
+"""What makes embeddings comparable that were not learned for these cameras, with few or no labels.
 
 Each function learns from arrays and gives something that can be kept and applied to embeddings
 that come later. Whether it helps must be measured: what was trained for re-identification may
@@ -27,8 +27,9 @@ FEWEST_OF_A_CAMERA = 10
 """With fewer tracklets than this a camera's own mean says more of its people than of it."""
 
 SELF_TRAINING_ROUNDS = 3
-PAIRS_WEIGHT = 0.3
-"""Weight of what differs within pairs, against what varies within tracklets."""
+PAIRS_WEIGHT, LABELS_WEIGHT = 0.3, 1.0
+"""Weight of what differs within guessed pairs, and within labelled ones, against what varies within
+tracklets."""
 
 CROWD = 5
 
@@ -88,6 +89,27 @@ def tracklet_whitening(
     return Projection(principal.mean, principal.matrix @ _whitener(within, shrinkage))
 
 
+def labelled_whitening(
+    pictures: Features,
+    tracklets: Labels,
+    features: Features,
+    labelled: NDArray[np.int64],
+    dimensions: int = 512,
+    shrinkage: float = 0.3,
+) -> Projection:
+    """The same, with what varies between cameras, learned from pairs that show one person.
+
+    Args:
+        pictures, tracklets, dimensions, shrinkage: as for `tracklet_whitening`.
+        features: (M, D), one for each tracklet.
+        labelled: (L, 2), places of tracklets that are known to show one person.
+    """
+    principal, within = _within_tracklets(pictures, tracklets, dimensions)
+    points = principal.apply(features)
+    both = _with_pairs(within, points, labelled, LABELS_WEIGHT)
+    return Projection(principal.mean, principal.matrix @ _whitener(both, shrinkage))
+
+
 def self_trained_whitening(
     pictures: Features,
     tracklets: Labels,
@@ -97,28 +119,30 @@ def self_trained_whitening(
     dimensions: int = 512,
     shrinkage: float = 0.3,
 ) -> Projection:
-    """The same, with what varies between cameras, learned from pairs that look like one person.
+    """The same, learned from pairs that look like one person, too.
 
-    In each round the pairs of `surer_pairs` are taken for one person each, and what differs
-    between the two is added to what varies within tracklets. It helps only where cameras mostly
-    see the same people.
+    In each round the pairs of `surer_pairs` are taken for one person each. It helps only where
+    cameras mostly see the same people.
 
     Args:
-        pictures, tracklets, dimensions, shrinkage: as for `tracklet_whitening`.
-        features: (M, D), one for each tracklet.
-        cameras: (M,), the camera of each.
-        labelled: (L, 2), places of tracklets that are known to show one person.
+        pictures, tracklets, features, labelled, dimensions, shrinkage: as for
+            `labelled_whitening`.
+        cameras: (M,), the camera of each feature.
     """
     principal, within = _within_tracklets(pictures, tracklets, dimensions)
     points, whitener = principal.apply(features), _whitener(within, shrinkage)
     for _ in range(SELF_TRAINING_ROUNDS):
         pairs = np.concatenate([labelled, surer_pairs(points @ whitener, cameras)])
-        apart = points[pairs[:, 0]] - points[pairs[:, 1]]
-        between = apart.T @ apart
-        if (size := np.trace(between)) > 0:
-            both = within / np.trace(within) + PAIRS_WEIGHT * between / size
-            whitener = _whitener(both, shrinkage)
+        whitener = _whitener(_with_pairs(within, points, pairs, PAIRS_WEIGHT), shrinkage)
     return Projection(principal.mean, principal.matrix @ whitener)
+
+
+def _with_pairs(within: Matrix, points: Matrix, pairs: NDArray[np.int64], weight: float) -> Matrix:
+    """A covariance within tracklets and that of pairs' differences, each scaled to trace 1."""
+    apart = points[pairs[:, 0]] - points[pairs[:, 1]]
+    between = apart.T @ apart
+    size = np.trace(between)
+    return within / np.trace(within) + weight * between / size if size > 0 else within
 
 
 def surer_pairs(features: Features, cameras: Labels) -> NDArray[np.int64]:

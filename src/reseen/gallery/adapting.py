@@ -1,29 +1,37 @@
-"""Adapting a gallery's embeddings to its own cameras, without labels.
+"""Adapting a gallery's embeddings to its own cameras, without labels or with those of its pages.
 
 Each camera's mean is taken off, and what varies within tracklets, which is pose, light and
-background, counts less. A network that was trained for re-identification may lose by it.
+background, counts less; so does what differs between tracklets that people labelled as one person.
+LDA on labels was measured beside that and is behind: rank-1 55 against 66 with 100 people labelled,
+61 against 67 with 150 (CUHK03, 200 others searched). A network that was trained for
+re-identification may lose by adapting.
 """
 
 import base64
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from lancedb.expr import col
+from numpy.typing import NDArray
 
 from reseen.data.colour_histogram import FRAMES
+from reseen.data.embeddings import Embeddings
 from reseen.data.layout import is_picture, natural_sorted
 from reseen.data.pictures import Picture, Pictures, evenly
 from reseen.data.projections import Projection
+from reseen.data.tracklet import BenchmarkTracklet
 from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import (
     CameraMeans,
+    labelled_whitening,
     self_trained_whitening,
     tracklet_whitening,
 )
-from reseen.gallery.extractors import Matrix, NetworkExtractor
+from reseen.gallery.calibration import calibrate_on_labels
+from reseen.gallery.extractors import Matrix, NetworkExtractor, embed_benchmark
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Entry
 from reseen.gallery.settings import base_of, version_of
@@ -36,6 +44,9 @@ MOST_LOOKED_AT = 400
 
 MOST_PAIRED = 3_000
 """Tracklets among which pairs are sought: all are compared with all."""
+
+FEWEST_LABELS = 10
+"""Pairs labelled as one person: what fewer have in common may be chance."""
 
 BATCH = 1_000
 
@@ -50,6 +61,7 @@ class Adaptation:
         whitening: None where no tracklet's crops were there to learn it from.
         tracklets: of how many it was learned.
         self_trained: whether pairs across cameras were taken for one person.
+        labelled: pairs labelled as one person that joined in.
     """
 
     model: str
@@ -57,14 +69,14 @@ class Adaptation:
     whitening: Projection | None
     tracklets: int
     self_trained: bool = False
+    labelled: int = 0
 
     def apply(self, embeddings: Matrix, cameras: Sequence[str]) -> Matrix:
         """Embeddings (M, D) of these cameras, adapted and of length 1; unknown cameras may be."""
         values = self.means.remove(embeddings, np.array(cameras, object))
         if self.whitening is not None:
             values = self.whitening.apply(values)
-        lengths = np.linalg.norm(values, axis=1, keepdims=True)
-        return np.asarray(values / np.maximum(lengths, 1e-12), np.float32)
+        return _unit(values)
 
     def save(self, gallery: Gallery) -> None:
         """Keep it in the gallery, for all who use it."""
@@ -81,6 +93,7 @@ class Adaptation:
             "cameras": cameras,
             "tracklets": self.tracklets,
             "self_trained": self.self_trained,
+            "labelled": self.labelled,
             "tensors": text,
         }
         gallery.settings.set(f"adaptation {self.model}", kept)
@@ -97,21 +110,26 @@ class Adaptation:
         own = {one: tensors[f"camera {place}"] for place, one in enumerate(kept["cameras"])}
         whitening = Projection(tensors["mean"], tensors["matrix"]) if "mean" in tensors else None
         means = CameraMeans(tensors["overall"], own)
-        trained = kept.get("self_trained", False)  # was not kept at first
-        return cls(model, means, whitening, kept["tracklets"], trained)
+        trained, labelled = kept.get("self_trained", False), kept.get("labelled", 0)
+        return cls(model, means, whitening, kept["tracklets"], trained, labelled)
+
+
+def _unit(values: NDArray[np.float64]) -> Matrix:
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(values / np.maximum(lengths, 1e-12), np.float32)
 
 
 def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = False) -> Adaptation:
     """Learn a new version from the tracklets that are there, and convert their embeddings.
 
     Means and conversion need the embeddings only; whitening needs crops of up to 400 tracklets,
-    where they still lie. The model's id tells the version.
+    where they still lie; pairs labelled as one person join in. The model's id tells the version.
 
     Args:
         gallery: its tracklets are learned from.
         extractor: made their embeddings.
-        self_train: whether to take surer pairs across cameras for one person, as people's labels
-            say of others: helps where cameras mostly see the same people.
+        self_train: whether to take surer pairs across cameras for one person, too: helps where
+            cameras mostly see the same people.
     """
     base = extractor.model_id
     entries = gallery.entries(model=base)
@@ -125,12 +143,15 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = F
     vectors = np.concatenate([some for _, some in _stored(gallery, base, entries)])
     cameras = np.array([entry.camera for entry in entries], object)
     means = CameraMeans.of(vectors, cameras, FEWEST_OF_A_CAMERA)
+    labelled = _labelled(gallery, entries)
+    whitening = _whitening(extractor, entries, means, vectors, labelled, self_train)
     adaptation = Adaptation(
         f"{base}.adapted-{_latest_version(gallery, base) + 1}",
         means,
-        _whitening(gallery, extractor, entries, means, vectors if self_train else None),
+        whitening,
         len(entries),
         self_train,
+        0 if whitening is None else len(labelled),
     )
     adaptation.save(gallery)
     convert(gallery, adaptation)
@@ -138,7 +159,7 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = F
 
 
 def keep_up(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation | None:
-    """Adapt what has come since, and learn anew where the gallery has doubled.
+    """Adapt what has come since, and learn anew where the gallery or its labels have doubled.
 
     Only lite0, which gains by it, is adapted before anybody has asked for it.
 
@@ -151,11 +172,34 @@ def keep_up(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation | None:
     known = latest(gallery, extractor.model_id)
     if known is None and extractor.model_id != LITE0:
         return None
-    if known is None or gallery.count(model=extractor.model_id) >= 2 * known.tracklets:
+    if (
+        known is None
+        or gallery.count(model=extractor.model_id) >= 2 * known.tracklets
+        or (known.whitening is not None and _more_labels(gallery, known))
+    ):
         self_train = known is not None and known.self_trained
         return adapt(gallery, extractor, self_train=self_train)
     convert(gallery, known)
     return known
+
+
+def calibrate_anew(gallery: Gallery, adaptation: Adaptation) -> str:
+    """Calibrate a version on labels where the one before it was calibrated.
+
+    Returns:
+        What the user should know about it, in a line; empty for nothing.
+    """
+    version, base = version_of(adaptation.model), base_of(adaptation.model)
+    before = base if version == 1 else f"{base}.adapted-{version - 1}"
+    known = gallery.settings.calibration
+    if known(adaptation.model) is not None or known(before) is None:
+        return ""
+    try:
+        pairs = gallery.labelled_pairs(adaptation.model)
+        gallery.settings.keep_calibration(calibrate_on_labels(pairs, adaptation.model))
+    except ReseenError:
+        return f"{adaptation.model} has no calibration, {before} had: see reseen calibrate"
+    return f"{adaptation.model} was calibrated on the gallery's labels, as {before} was before"
 
 
 def convert(gallery: Gallery, adaptation: Adaptation) -> int:
@@ -193,21 +237,40 @@ def _stored(
         yield there, np.array([vectors[entry.id] for entry in there], np.float32)
 
 
+def _more_labels(gallery: Gallery, known: Adaptation) -> bool:
+    """Whether twice as many pairs are labelled as when this was learned."""
+    entries = gallery.entries(model=base_of(known.model))
+    return len(_labelled(gallery, entries)) >= max(2 * known.labelled, FEWEST_LABELS)
+
+
+def _labelled(gallery: Gallery, entries: Sequence[Entry]) -> NDArray[np.int64]:
+    """Places (L, 2) of the pairs that are labelled as one person; none where these are too few."""
+    places = {entry.id: place for place, entry in enumerate(entries)}
+    pairs = [
+        (places[label.query], places[label.match])
+        for label in gallery.labels.all()
+        if label.same and label.query in places and label.match in places
+    ]
+    return np.array(pairs if len(pairs) >= FEWEST_LABELS else (), np.int64).reshape(-1, 2)
+
+
 def _whitening(
-    gallery: Gallery,
     extractor: NetworkExtractor,
     entries: Sequence[Entry],
     means: CameraMeans,
-    paired: Matrix | None,
+    vectors: Matrix,
+    labelled: NDArray[np.int64],
+    self_train: bool,
 ) -> Projection | None:
-    """What varies within tracklets, from crops that are still there.
+    """What varies within tracklets, from crops that are still there, and within pairs.
 
     Args:
-        gallery: holds the labels.
         extractor: embeds the crops.
         entries: the tracklets.
         means: what is taken off first.
-        paired: the tracklets' embeddings, to learn from pairs of them too; None for not.
+        vectors: the tracklets' embeddings.
+        labelled: places of those of one person.
+        self_train: whether to guess more pairs.
     """
     numbers, cameras, counts = list[Matrix](), list[str](), list[int]()
     chosen = np.linspace(0, len(entries) - 1, min(len(entries), MOST_LOOKED_AT)).round()
@@ -221,23 +284,17 @@ def _whitening(
         return None
     centred = means.remove(np.concatenate(numbers), np.array(cameras, object))
     whose = np.repeat(np.arange(len(counts)), counts)
-    if paired is None:
+    some = np.unique(labelled)
+    if self_train:
+        even = np.linspace(0, len(entries) - 1, min(len(entries), MOST_PAIRED)).round()
+        some = np.union1d(even.astype(np.int64), labelled)
+    elif not len(labelled):
         return tracklet_whitening(centred, whose)
-    some = np.linspace(0, len(entries) - 1, min(len(entries), MOST_PAIRED)).round().astype(int)
-    chosen_cameras = np.array([entries[place].camera for place in some], object)
-    places = {entries[place].id: number for number, place in enumerate(some.tolist())}
-    labelled = [
-        (places[label.query], places[label.match])
-        for label in gallery.labels.all()
-        if label.same and label.query in places and label.match in places
-    ]
-    return self_trained_whitening(
-        centred,
-        whose,
-        means.remove(paired[some], chosen_cameras),
-        chosen_cameras,
-        np.array(labelled, np.int64).reshape(-1, 2),
-    )
+    seen = np.array([entries[place].camera for place in some], object)
+    features, pairs = means.remove(vectors[some], seen), np.searchsorted(some, labelled)
+    if self_train:
+        return self_trained_whitening(centred, whose, features, seen, pairs)
+    return labelled_whitening(centred, whose, features, pairs)
 
 
 def _crops(entry: Entry) -> Pictures:
@@ -267,3 +324,16 @@ class AdaptedExtractor:
         """Embeddings (M, D) of tracklets of an unknown camera."""
         embeddings = self._extractor.embed(tracklets)
         return self._adaptation.apply(embeddings, [""] * len(embeddings))
+
+    def embed_benchmark(self, tracklets: Sequence[BenchmarkTracklet]) -> Embeddings:
+        """Features of a data set's tracklets, to calibrate the adapted model on.
+
+        As in the gallery, each camera loses its own mean, that of the data set's tracklets.
+        """
+        raw = embed_benchmark(tracklets, self._extractor)
+        means = CameraMeans.of(raw.features, raw.cameras, FEWEST_OF_A_CAMERA)
+        whitening = self._adaptation.whitening
+        values = means.remove(raw.features, raw.cameras)
+        return replace(
+            raw, features=_unit(values if whitening is None else whitening.apply(values))
+        )

@@ -74,7 +74,9 @@ class NetworkExtractor:
     def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
         """Embeddings (M, D) from at most 16 pictures of each tracklet, evenly spaced.
 
-        Batches go across tracklets, of which most have fewer pictures than a batch takes.
+        Batches go across tracklets, of which most have fewer pictures than a batch takes. All
+        pictures weigh alike: weights by `thumbnail.quality`, its root or its square changed rank-1
+        on 100 and 32 real people by two points at most, up or down.
         """
         counts: list[int] = []
 
