@@ -4,15 +4,19 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
+from reseen.data.embeddings import Embeddings
 from reseen.errors import ReseenError
-from reseen.evaluation.metric_learning import LEARNED_METRICS
+from reseen.evaluation.metric_learning import LEARNED_METRICS, Metric
+from reseen.evaluation.report import FeatureScores, Report
+from reseen.evaluation.scoring import score_features
 from reseen.experiments.plan import (
     VARIANTS,
     _train_stacked,
@@ -20,9 +24,12 @@ from reseen.experiments.plan import (
     snapshots,
     train_runs,
 )
-from reseen.experiments.reproduce import _gather, _score_run, reproduce
+from reseen.experiments.rebuilt import TRAINED
+from reseen.experiments.reproduce import _feature, _gather, _score_run, reproduce
 from reseen.experiments.tables import sections
 from reseen.network.config import Config
+from reseen.network.embed import embed
+from reseen.network.losses import Learner
 from reseen.network.training import make_fabric, train_part
 
 SMALL = Config.from_mapping(
@@ -144,9 +151,78 @@ def test_each_variant_changes_what_its_name_says():
     assert changed["unit"] == {"clips.normalise"}
     assert changed["strong-flow"] == {"clips.flow_unit"}
     assert changed["no-flow"] == {"clips.flow"}
+    assert changed["ide"] == {
+        "loss.feature",
+        "loss.siamese_weight",
+        "clips.frames",
+        "train.pairs",
+    }
     assert {"network.activation", "loss.siamese", "loss.feature"} <= changed["mclaughlin"]
     for name in ("mclaughlin", "tuned"):
         assert not any(key.startswith(("train.", "optimiser.")) for key in changed[name])
+
+
+def test_ide_sees_as_many_single_frames_as_others_see_in_clips():
+    ide = VARIANTS["ide"].config(SMALL)
+    clips, frames = SMALL.train.clips_a_step, SMALL.clips.frames
+    assert (ide.train.clips_a_step, ide.clips.frames) == (clips * frames, 1)
+    pk = Config.from_mapping({"train": {"sampler": "pk", "people": 3, "clips": 2}}, "test", SMALL)
+    assert VARIANTS["ide"].config(pk).train.clips_a_step == 6 * frames
+
+
+def test_ide_tells_people_apart_by_frames_and_compares_means_of_frames():
+    """Zheng et al. 2016 step by step: softmax of each frame's projection; mean over frames."""
+    config = VARIANTS["ide"].config(SMALL)
+    learner = Learner(config, 4, seed=0).double()
+    frames = torch.randn(6, 1, 5, 56, 40, generator=torch.Generator().manual_seed(0)).double()
+    labels = torch.tensor([[0, 1, 2], [3, 1, 0]])
+    with torch.no_grad():
+        terms = learner(frames, labels, None)
+        vectors = learner.network.projection(learner.network.trunk(frames))[:, 0].numpy()
+        means = learner.network(frames.transpose(0, 1)).spatial[0].numpy()
+    weights, bias = (value.detach().numpy() for value in learner.classifier.parameters())
+    logits = vectors @ weights.T + bias
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    surprise = -np.log(shares[np.arange(6), labels.flatten()]).mean()
+    assert terms.total.item() == pytest.approx(2 * surprise)
+    np.testing.assert_allclose(means, vectors.mean(axis=0))
+
+
+def test_methods_that_are_networks_of_their_own_are_scored_by_their_metric(
+    store, tmp_path, monkeypatch
+):
+    """RCN + KISSME: the metric learned on the baseline's temporal features of its people."""
+    some_numbers, learned_from = Metric(np.eye(128)[:, :5], np.eye(5)), list[Embeddings]()
+
+    def learn(train):
+        learned_from.append(train)
+        return some_numbers
+
+    monkeypatch.setitem(LEARNED_METRICS, "kissme", learn)
+    names = ("paper", "mclaughlin", "ide")
+    config = replace(SMALL, train=replace(SMALL.train, updates=1))
+    runs = plan_runs(store, tmp_path, config, 1, names, seed=0, parts=("full",))
+    fabric = make_fabric()
+    how = {"paper": (), "mclaughlin": ("kissme",), "ide": ("euclidean", "xqda")}
+    for (_, name), run in runs.items():
+        train_part(fabric, store, run, "full", lambda _: None)
+        _score_run(store, run, how[name], _feature(name))
+    results = _gather(runs, tuple(TRAINED))
+    assert results.left_out == {}
+    rebuilt = results.rebuilt
+    shown = {name: (report.kinds, report.trials[0].features) for name, report in rebuilt.items()}
+    assert list(shown) == ["IDE + Euclidean", "IDE + XQDA", "RCN + KISSME"]
+    assert [kinds for kinds, _ in shown.values()] == [["spatial"], ["spatial"], ["temporal"]]
+    run = runs[0, "mclaughlin"]
+    split, people = store.split(0), set(run.facts.people)
+    chosen = [at for at in split.train if int(store.persons[at]) in people]
+    (train,) = learned_from
+    np.testing.assert_allclose(train.features, embed(run, store, chosen)["temporal"][0].features)
+    query, gallery = (embed(run, store, at)["temporal"][0] for at in (split.query, split.gallery))
+    found = score_features(query, gallery, distance=some_numbers.distances)
+    assert shown["RCN + KISSME"][1]["temporal"] == FeatureScores.of(found)
+    whole = Report.load(runs[0, "ide"].path / "report.json").trials[0].features["spatial"]
+    assert shown["IDE + Euclidean"][1]["spatial"] == whole
 
 
 def test_another_stores_folder_is_left_alone(store, make_store, tmp_path):

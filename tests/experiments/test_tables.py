@@ -55,10 +55,14 @@ def several():
             },
         },
         metrics={"xqda": report_of(*[kinds(0.1, 0.1, share) for share in (0.7, 0.7, 0.7)])},
-        rebuilt={"TDL": report_of(*[kinds(0.1, 0.1, share) for share in (0.5, 0.6, 0.7)])},
+        rebuilt={
+            "TDL": report_of(*[kinds(0.1, 0.1, share) for share in (0.5, 0.6, 0.7)]),
+            "RCN + KISSME": report_of(*[{"temporal": share} for share in (0.2, 0.3, 0.4)]),
+        },
         left_out={"kissme": "there is nothing to learn", "SRID": "nobody is there"},
         updates=10,
         pairs=8,
+        clips=16,
     )
 
 
@@ -76,6 +80,7 @@ def one():
         left_out={},
         updates=1,
         pairs=8,
+        clips=16,
     )
 
 
@@ -108,6 +113,7 @@ def test_table_1_says_how_far_ours_is_from_the_baseline_on_the_same_people(sever
         ("reseen", "70.0 ± 10.0"),
         ("McLaughlin et al., trained here", "50.0 ± 0.0"),
         ("TDL on our fused feature, here", "60.0 ± 10.0"),
+        ("RCN + KISSME, trained here", "30.0 ± 10.0"),
     ]
 
 
@@ -115,7 +121,7 @@ def test_methods_that_are_not_measured_are_named_with_the_reason(several, one):
     words = section(several, "Table 1").paragraphs
     assert "SRID is left out: nobody is there." in words
     assert any(
-        text.startswith("Not measured here: DVR (it") and "Zheng et al. (an" in text
+        text.startswith("Not measured here: DVR (it") and "K. Liu et al. (its" in text
         for text in words
     )
     assert not any("Not measured" in text for text in section(one, "Table 1").paragraphs)
@@ -129,7 +135,7 @@ def test_two_trials_are_enough_for_an_interval(several):
         for report in several.variants.values()
     )
     both = {"paper": paper, "mclaughlin": baseline}
-    two = Results(both, {"paper": {}, "mclaughlin": {}}, {}, {}, {}, 10, 8)
+    two = Results(both, {"paper": {}, "mclaughlin": {}}, {}, {}, {}, 10, 8, 16)
     (table,) = section(two, "Table 1").tables
     assert table.rows[0][1] == "70.0 ± 14.1"
     words = section(two, "Table 1").paragraphs[0]
@@ -145,6 +151,7 @@ def test_without_the_baseline_nothing_is_compared(several):
         {},
         several.updates,
         several.pairs,
+        several.clips,
     )
     (table,) = section(alone, "Table 1").tables
     assert len(table.rows) == 1
@@ -196,7 +203,7 @@ def test_the_ablation_compares_each_variant_by_its_own_feature(several):
         "McLaughlin et al. baseline, temporal", "10.0 ± 0.0", "50.0 ± 0.0", "20.0 ± 0.0",
         "50.0 to 50.0", "-20.0 (-44.8 to +4.8)",
     )  # fmt: skip
-    assert "10 updates of 8 pairs each; the chance level is 5.0." in table.caption
+    assert "10 updates of 8 pairs of 16 clips each; the chance level is 5.0." in table.caption
     assert "mean difference in points over trials" in table.caption
 
 
@@ -213,7 +220,7 @@ def test_learned_metrics_stand_beside_the_plain_distance(several):
 @pytest.mark.parametrize(
     ("start", "measured", "published", "row"),
     [
-        ("Table 1", 3, 8, ("Chen et al., published", "77", "93", "95", "98", "–")),
+        ("Table 1", 4, 8, ("Chen et al., published", "77", "93", "95", "98", "–")),
         ("Table 2", 2, 3, ("Zheng et al. + XQDA, published", "77", "94", "–", "99", "–")),
         ("Table 3", 4, 4, ("parts (Fusion), published", "77", "93", "95", "98", "–")),
     ],

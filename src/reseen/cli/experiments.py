@@ -91,11 +91,12 @@ def reproduce(
     Args:
         out: Folder for the runs, report.html, report.md and report.json.
         trials: How many of the store's splits.
-        variants: Networks to compare with the paper's: mclaughlin, tuned, tanh, no-dropout, tied,
-            hadsell, hinge, unit, strong-flow, no-flow; by default all. Repeat the option for
+        variants: Networks to compare with the paper's: mclaughlin, tuned, ide, tanh, no-dropout,
+            tied, hadsell, hinge, unit, strong-flow, no-flow; by default all. Repeat the option for
             several.
         part: full: without the body parts, whose three networks take most of the time.
-        table1: Also score other methods of the paper's Table 1 on our features: TDL and SRID.
+        table1: Also score other methods of the paper's Table 1: TDL and SRID on our features; IDE
+            with Euclidean distance and XQDA, and RCN + KISSME, which are networks and trained.
         settings: Single settings, over preset and file.
     """
     from reseen.data.store import FrameStore

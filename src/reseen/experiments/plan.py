@@ -31,12 +31,14 @@ class Variant:
         preset: the preset whose network, clips and loss it has; optimiser and budget stay the
             plan's.
         parts: body parts trained.
+        frames_alone: whether a step sees single frames, as many as the plan's clips have.
     """
 
     label: str
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset: str = ""
     parts: tuple[BodyPart, ...] = ("full",)
+    frames_alone: bool = False
 
     def config(self, plan: Config) -> Config:
         """The settings of this variant under those of a plan."""
@@ -44,6 +46,10 @@ class Variant:
         if self.preset:
             settings = asdict(Config.preset(self.preset))
             changes = {table: settings[table] for table in ("network", "clips", "loss")}
+        if self.frames_alone:
+            pairs = max(plan.train.clips_a_step * plan.clips.frames // 2, 1)
+            train = {"sampler": "pairs", "pairs": pairs}
+            changes = {**changes, "clips": {"frames": 1}, "train": train}
         return Config.from_mapping(changes, self.label, plan)
 
 
@@ -51,6 +57,11 @@ VARIANTS: dict[str, Variant] = {
     "paper": Variant("paper", parts=PartFusion.PARTS),
     "mclaughlin": Variant("McLaughlin et al. baseline", preset="mclaughlin"),
     "tuned": Variant("the tuned preset", preset="tuned"),
+    "ide": Variant(
+        "IDE, identities of frames (Zheng et al. 2016)",
+        {"loss": {"feature": "spatial", "siamese_weight": 0.0}},
+        frames_alone=True,
+    ),
     "tanh": Variant("tanh for ReLU", {"network": {"activation": "tanh"}}),
     "no-dropout": Variant(
         "without dropout", {"network": {"dropout": 0.0, "recurrent_dropout": 0.0}}
@@ -62,6 +73,10 @@ VARIANTS: dict[str, Variant] = {
     "strong-flow": Variant("flow eight times as strong", {"clips": {"flow_unit": 4.0}}),
     "no-flow": Variant("without optical flow", {"clips": {"flow": False}}),
 }
+
+
+FEATURE_OF = {"mclaughlin": "temporal", "ide": "spatial"}
+"""The feature that a variant is meant to be used with; the fused one otherwise."""
 
 
 def known_variants(names: Sequence[str]) -> tuple[str, ...]:

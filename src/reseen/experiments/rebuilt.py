@@ -153,10 +153,15 @@ REBUILT: Mapping[str, Callable[[Evaluation, Embeddings], Scores]] = {
 }
 """From a trial's embeddings and those of its training people to what the method finds."""
 
+TRAINED = {
+    "IDE + Euclidean": ("ide", "euclidean"),
+    "IDE + XQDA": ("ide", "xqda"),
+    "RCN + KISSME": ("mclaughlin", "kissme"),
+}
+"""Methods that are networks of their own: the variant, and the metric that compares its feature."""
+
 NOT_REBUILT = {
     "DVR": "it chooses fragments of raw video by HOG3D, which stored frames of 64×48 do not give",
     "K. Liu et al.": "its body-action units need Fisher vectors of whole walking cycles",
-    "RCN": "a network of its own, not trained here",
-    "Zheng et al.": "an ImageNet network trained to tell people apart by single frames",
 }
 """Methods of Table 1 without a row of ours, and why."""

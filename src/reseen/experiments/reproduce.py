@@ -15,8 +15,8 @@ from reseen.evaluation.evaluate import Evaluation, evaluate
 from reseen.evaluation.metric_learning import LEARNED_METRICS
 from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.report import FeatureScores, Report, Trial, markdown_table
-from reseen.experiments.plan import known_variants, plan_runs, snapshots, train_runs
-from reseen.experiments.rebuilt import REBUILT
+from reseen.experiments.plan import FEATURE_OF, known_variants, plan_runs, snapshots, train_runs
+from reseen.experiments.rebuilt import REBUILT, TRAINED
 from reseen.experiments.tables import Results, sections
 from reseen.files import claim, locked, read_json, write_json, write_text
 from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file
@@ -57,21 +57,22 @@ def reproduce(
         trials: how many of the store's splits.
         variants: keys of `VARIANTS` beside the paper's own network.
         parts: body parts of the paper's network; ("full",) saves two of its three trainings.
-        table1: score `REBUILT`, the other methods of Table 1, on our features as well.
+        table1: score the other methods of Table 1 as well: `REBUILT` on our features, and those
+            that are networks of their own, which are trained.
         seed: every random number follows from it.
 
     Raises:
         ReseenError: the store cannot be trained on, or `out` belongs to something else.
     """
     started = time.monotonic()
-    names = known_variants(variants)
+    methods = (*LEARNED_METRICS, *((*REBUILT, *TRAINED) if table1 else ()))
+    names = known_variants((*variants, *(_origin(name)[0] for name in methods)))
     plan = {"store": store.fingerprint, "seed": seed, "settings": config.to_toml()}
     with locked(out):
         if not claim(out, PLAN_FILE, plan):
             write_json(out / PLAN_FILE, plan)
         runs = plan_runs(store, out, config, trials, names, seed, parts)
         train_runs(store, runs, out)
-        methods = (*LEARNED_METRICS, *(REBUILT if table1 else ()))
         _score_runs(store, runs, methods)
         results = _gather(runs, methods)
         _write(out, store, runs, results, time.monotonic() - started)
@@ -82,8 +83,10 @@ def _score_runs(
     store: FrameStore, runs: Mapping[tuple[int, str], Run], methods: Sequence[str]
 ) -> None:
     """Score every run that is not scored yet, in several processes."""
+    origins = [_origin(name) for name in methods]
     tasks = [
-        (store.path, run, methods if name == "paper" else ()) for (_, name), run in runs.items()
+        (store.path, run, [how for variant, how in origins if variant == name], _feature(name))
+        for (_, name), run in runs.items()
     ]
     processes = 1 if torch.cuda.is_available() else None
     with progress("scoring", len(tasks), "runs") as advance:
@@ -91,13 +94,22 @@ def _score_runs(
             advance(1)
 
 
-def _score_alone(store: Path, run: Run, methods: Sequence[str]) -> None:
+def _origin(method: str) -> tuple[str, str]:
+    """The variant whose feature a method compares, and how it compares it."""
+    return TRAINED.get(method, ("paper", method))
+
+
+def _feature(variant: str) -> str:
+    return FEATURE_OF.get(variant, "fused")
+
+
+def _score_alone(store: Path, run: Run, methods: Sequence[str], kind: str) -> None:
     """Score a run in a process of its own, on one core."""
     torch.set_num_threads(1)
-    _score_run(FrameStore.open(store), run, methods)
+    _score_run(FrameStore.open(store), run, methods, kind)
 
 
-def _score_run(store: FrameStore, run: Run, methods: Sequence[str]) -> None:
+def _score_run(store: FrameStore, run: Run, methods: Sequence[str], kind: str = "fused") -> None:
     """Write the reports of a run: of its final weights, smaller budgets and other methods."""
     if run.facts.held_out and not (run.path / PARTS_FILE).exists():
         run.save_part_fusion(learn_part_fusion(run, store, best_device()))
@@ -114,14 +126,16 @@ def _score_run(store: FrameStore, run: Run, methods: Sequence[str]) -> None:
     ]
     if missing or not (run.path / REPORT_FILE).exists():
         final = evaluate(run, store)
-        _score_methods(run, store, final, missing)
+        _score_methods(run, store, final, missing, kind)
         report = final.report()
         write_text(run.path / CARD_FILE, model_card(run, report.markdown()))
         report.save(run.path / REPORT_FILE)
 
 
-def _score_methods(run: Run, store: FrameStore, final: Evaluation, names: Sequence[str]) -> None:
-    """Score the fused feature by learned metrics and rebuilt methods, not Euclidean distance.
+def _score_methods(
+    run: Run, store: FrameStore, final: Evaluation, names: Sequence[str], kind: str
+) -> None:
+    """Score a feature by learned metrics and rebuilt methods, and by Euclidean distance.
 
     They learn on the people that the networks were trained on, and on no other. Where one
     cannot learn, the reason is kept instead: everything else still counts.
@@ -131,22 +145,24 @@ def _score_methods(run: Run, store: FrameStore, final: Evaluation, names: Sequen
     trained = set(run.facts.people)
     split = store.split(run.facts.trial)
     people = [index for index in split.train if int(store.persons[index]) in trained]
-    augmented = embed(run, store, people)["fused"]
+    augmented = embed(run, store, people)[kind]
     train = replace(
         augmented[0], features=np.stack([each.features for each in augmented]).mean(axis=0)
     )
-    query, gallery = final.query["fused"], final.gallery["fused"]
+    query, gallery = final.query[kind], final.gallery[kind]
     for name in names:
         try:
             if name in REBUILT:
                 scores = REBUILT[name](final, train)
+            elif name == "euclidean":
+                scores = final.scores[kind]
             else:
                 metric = LEARNED_METRICS[name](train)
                 scores = score_by_protocol(query, gallery, final.protocol, metric.distances)
         except ReseenError as error:
             write_json(run.path / f"{name}{LEFT_OUT}", {"reason": str(error)})
             continue
-        trial = Trial(run.facts.trial, {"fused": FeatureScores.of(scores)})
+        trial = Trial(run.facts.trial, {kind: FeatureScores.of(scores)})
         Report(store.dataset, final.protocol, (trial,)).save(run.path / f"{name}.json")
 
 
@@ -154,14 +170,17 @@ def _gather(runs: Mapping[tuple[int, str], Run], methods: Sequence[str]) -> Resu
     """All trials of each variant, budget and method in one report each."""
     variants = {name: [run for (_, key), run in runs.items() if key == name] for _, name in runs}
     first = next(iter(runs.values()))
+    origins = [(name, *_origin(name)) for name in methods]
     left_out = {
-        name: read_json(run.path / f"{name}{LEFT_OUT}")["reason"]
-        for run in variants["paper"]
-        for name in methods
-        if (run.path / f"{name}{LEFT_OUT}").exists()
+        name: read_json(run.path / f"{how}{LEFT_OUT}")["reason"]
+        for name, variant, how in origins
+        for run in variants[variant]
+        if (run.path / f"{how}{LEFT_OUT}").exists()
     }
     scored = {
-        name: _merged(variants["paper"], f"{name}.json") for name in methods if name not in left_out
+        name: _merged(variants[variant], f"{how}.json")
+        for name, variant, how in origins
+        if name not in left_out
     }
     return Results(
         variants={name: _merged(chosen, REPORT_FILE) for name, chosen in variants.items()},
@@ -173,10 +192,11 @@ def _gather(runs: Mapping[tuple[int, str], Run], methods: Sequence[str]) -> Resu
             for name, chosen in variants.items()
         },
         metrics={name: report for name, report in scored.items() if name in LEARNED_METRICS},
-        rebuilt={name: report for name, report in scored.items() if name in REBUILT},
+        rebuilt={name: report for name, report in scored.items() if name not in LEARNED_METRICS},
         left_out=left_out,
         updates=first.config.train.updates,
-        pairs=first.config.train.pairs,
+        pairs=first.config.train.pairs_a_step,
+        clips=first.config.train.clips_a_step,
     )
 
 
