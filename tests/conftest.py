@@ -1,5 +1,6 @@
 """What several test modules share."""
 
+import multiprocessing
 import subprocess
 import sys
 from collections.abc import Callable, Container, Iterator
@@ -70,6 +71,20 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESEEN_MODELS", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def forkserver() -> Any:
+    """Processes forked from one that has loaded the libraries, which takes seconds each time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["reseen.experiments.reproduce", "reseen.gallery.gallery"])
+    return context
+
+
+@pytest.fixture
+def quick_workers(forkserver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let working processes begin with the libraries, where how they begin is not in question."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: forkserver)
 
 
 @pytest.fixture

@@ -84,6 +84,7 @@ def hangups_count():
     signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_a_stopped_preparation_goes_on_to_the_same_store(tmp_path):
     for place in range(40):
         write_noise(tmp_path / "people" / f"{place // 2}" / "ab"[place % 2], place, 40)
@@ -134,8 +135,8 @@ def test_stopped_tracking_can_be_started_again(tmp_path):
 def test_a_stopped_add_goes_on_to_the_same_gallery(tmp_path):
     rows = []
     for number in range(160):
-        write_noise(tmp_path / "hall" / f"hall-{number}", number, 3)
-        rows.append({"id": f"hall-{number}", "camera": "hall", "source": "hall.mp4", "crops": 3,
+        write_noise(tmp_path / "hall" / f"hall-{number}", number, 1)
+        rows.append({"id": f"hall-{number}", "camera": "hall", "source": "hall.mp4", "crops": 1,
                      "start_seconds": number, "end_seconds": number + 2,
                      "first_frame": 1, "last_frame": 3})  # fmt: skip
     document = {"source": "hall.mp4", "camera": "hall", "start": None, "counts": {}}
@@ -157,6 +158,7 @@ def test_a_stopped_add_goes_on_to_the_same_gallery(tmp_path):
     assert len(listed[0]) == 160
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_a_stopped_reproduction_goes_on_to_the_same_report(make_store, tmp_path):
     people = [(person, camera, 18) for person in range(1, 9) for camera in (1, 2)]
     store = make_store(people, trained={1, 2, 3, 4, 5})

@@ -1,9 +1,6 @@
 """The paper's experiments over: what is trained, what a kill leaves, what the report says."""
 
 import json
-import signal
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import torch
 from safetensors.numpy import load_file
 
 from reseen.data.embeddings import Embeddings
+from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.evaluation.metric_learning import LEARNED_METRICS, Metric
 from reseen.evaluation.report import FeatureScores, Report
@@ -39,28 +37,15 @@ SMALL = Config.from_mapping(
 )
 PEOPLE = [(person, camera, 18) for person in range(1, 11) for camera in (1, 2)]
 
-SCRIPT = """
-import sys
-from dataclasses import asdict
-from pathlib import Path
-from reseen.data.store import FrameStore
-from reseen.experiments.reproduce import reproduce
-from reseen.network.config import Config
-if __name__ == "__main__":
-    config = Config.load(Path(sys.argv[3]))
-    reproduce(FrameStore.open(Path(sys.argv[1])), Path(sys.argv[2]), config,
-              trials=1, variants=["mclaughlin"])
-"""
-
-
 @pytest.fixture
 def store(make_store):
     return make_store(PEOPLE, trained={1, 2, 3, 4, 5, 6})
 
 
-def test_a_killed_reproduction_goes_on_to_the_same_report(store, tmp_path):
+@pytest.mark.usefixtures("quick_workers")
+def test_a_killed_reproduction_goes_on_to_the_same_report(store, tmp_path, forkserver):
     whole = reproduce(store, tmp_path / "whole", SMALL, trials=1, variants=["mclaughlin"])
-    _kill_after_the_first_network(store.path, tmp_path)
+    _kill_after_the_first_network(forkserver, store, tmp_path / "killed")
     assert not (tmp_path / "killed" / "report.json").exists(), "killed too late to say anything"
 
     reproduce(store, tmp_path / "killed", SMALL, trials=1, variants=["mclaughlin"])
@@ -81,19 +66,15 @@ def test_a_killed_reproduction_goes_on_to_the_same_report(store, tmp_path):
     assert "| McLaughlin et al., trained here |" in (tmp_path / "killed/report.md").read_text()
 
 
-def _kill_after_the_first_network(store: Path, folder: Path) -> None:
-    (folder / "settings.toml").write_text(SMALL.to_toml())
-    (folder / "script.py").write_text(SCRIPT)
-    out = folder / "killed"
-    process = subprocess.Popen(
-        [sys.executable, folder / "script.py", store, out, folder / "settings.toml"],
-        stderr=subprocess.DEVNULL,
-    )
+def _kill_after_the_first_network(context, store: FrameStore, out: Path) -> None:
+    options = {"trials": 1, "variants": ["mclaughlin"]}
+    process = context.Process(target=reproduce, args=(store, out, SMALL), kwargs=options)
+    process.start()
     while not list(out.glob("trial_0/*/*/weights.safetensors")):
-        with pytest.raises(subprocess.TimeoutExpired):  # it must not end before that
-            process.wait(timeout=0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+        process.join(0.01)
+        assert process.exitcode is None, "it must not end before that"
+    process.kill()
+    process.join()
 
 
 @pytest.mark.usefixtures("float64")
@@ -263,6 +244,7 @@ def test_people_are_too_few_for_parts_only_where_parts_are_asked_for(
     assert {run.facts.held_out for run in runs.values()} == {()}
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_too_few_people_for_anything_are_named(make_store, tmp_path):
     alone = make_store(PEOPLE[:10], trained={1})
     with pytest.raises(ReseenError, match="two people or more"):
@@ -277,6 +259,7 @@ def test_smaller_budgets_are_a_quarter_and_half_but_never_nothing(updates, expec
     assert snapshots(config) == expected
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_a_metric_that_cannot_be_learned_costs_nothing_else(store, tmp_path, monkeypatch):
     def refuse(_):
         raise ReseenError("the features are all the same")

@@ -1,6 +1,5 @@
 """What must hold when writers are killed or meet each other, and when people are forgotten."""
 
-import multiprocessing
 import random
 import shutil
 import subprocess
@@ -42,15 +41,13 @@ for number in range(first, last, 20):
 """
 
 
-@pytest.fixture(scope="module")
-def start_writer():
+@pytest.fixture
+def start_writer(forkserver):
     """Start a process that adds tracklets first to last and writes down what was acknowledged."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["reseen.gallery.gallery"])
 
     def start(gallery, journal, first, last):
         given = {"place": str(gallery), "journal": str(journal), "first": first, "last": last}
-        process = context.Process(target=exec, args=(WRITER, given))
+        process = forkserver.Process(target=exec, args=(WRITER, given))
         process.start()
         return process
 
