@@ -1,6 +1,7 @@
 """From drawn people to a report and a file of features, with the commands that a user types."""
 
 import json
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -12,19 +13,22 @@ SMALL = ["--updates", "2", "--train.pairs", "2", "--clips.frames", "4", "--evalu
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Everything that five commands leave behind."""
+def folder(tmp_path_factory, forkserver):
+    """Everything that six commands leave behind."""
     root = tmp_path_factory.mktemp("end_to_end")
     people, store, trained = (str(root / name) for name in ("people", "store", "run"))
-    for command in (
+    commands = (
         ["synthesize", people, "--people", "8", "--seed", "1"],
         ["check", "folder", people],
         ["prepare", "folder", people, "--out", store],
         ["train", store, "--out", trained, "--part", "all", *SMALL],
         ["evaluate", trained, store, "--json", str(root / "scores.json")],
         ["embed", trained, store, "--out", str(root / "features.parquet")],
-    ):
-        assert run(command) == 0, command
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multiprocessing, "get_context", lambda _: forkserver)
+        for command in commands:
+            assert run(command) == 0, command
     return root
 
 

@@ -37,6 +37,7 @@ SMALL = Config.from_mapping(
 )
 PEOPLE = [(person, camera, 18) for person in range(1, 11) for camera in (1, 2)]
 
+
 @pytest.fixture
 def store(make_store):
     return make_store(PEOPLE, trained={1, 2, 3, 4, 5, 6})
@@ -80,7 +81,11 @@ def _kill_after_the_first_network(context, store: FrameStore, out: Path) -> None
 @pytest.mark.usefixtures("float64")
 def test_stacked_training_equals_one_by_one(store, tmp_path):
     # Not Adam: its first steps turn the rounding of a gradient near zero into whole steps.
-    sgd = {"optimiser": {"name": "sgd", "learning_rate": 0.01}, "train": {"updates": 3}}
+    sgd = {
+        "optimiser": {"name": "sgd", "learning_rate": 0.01},
+        "clips": {"frames": 2},
+        "train": {"updates": 2},
+    }
     config = Config.from_mapping(sgd, "test", SMALL)
     names = ("paper", "mclaughlin")
     alone = plan_runs(store, tmp_path / "alone", config, 1, names, seed=0)

@@ -314,18 +314,24 @@ from reseen.network.config import Config
 from reseen.network.training import train
 
 torch.set_default_dtype(torch.float64)
-store, out, settings = map(Path, sys.argv[1:])
-train(FrameStore.open(store), out, Config.load(settings))
+store, folder = map(Path, sys.argv[1:])
+for sampler in ("pairs", "pk"):
+    config = Config.load(folder / f"{sampler}.toml")
+    train(FrameStore.open(store), folder / f"two {sampler}", config)
 """
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("sampler", [{"updates": 12, "pairs": 2}, {"updates": 6, **PK}])
-def test_two_processes_learn_what_one_learns(store, tmp_path, sampler):
-    settings = config(train=sampler, optimiser={"learning_rate": 0.02})
-    (tmp_path / "settings.toml").write_text(settings.to_toml())
+def test_two_processes_learn_what_one_learns(store, tmp_path):
+    samplers = {"pairs": {"updates": 12, "pairs": 2}, "pk": {"updates": 6, **PK}}
+    settings = {
+        name: config(train=sampler, optimiser={"learning_rate": 0.02})
+        for name, sampler in samplers.items()
+    }
+    for name, each in settings.items():
+        (tmp_path / f"{name}.toml").write_text(each.to_toml())
     (tmp_path / "driver.py").write_text(TWO_PROCESSES)
-    arguments = [tmp_path / "driver.py", store.path, tmp_path / "two", tmp_path / "settings.toml"]
+    arguments = [tmp_path / "driver.py", store.path, tmp_path]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run(
         [*launcher, *map(str, arguments)],
@@ -333,12 +339,14 @@ def test_two_processes_learn_what_one_learns(store, tmp_path, sampler):
         capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
-    one, two = train(store, tmp_path / "one", settings), Run.open(tmp_path / "two")
-    assert losses_of(one)[-1] != pytest.approx(losses_of(one)[0], rel=1e-2)
-    assert losses_of(two) == pytest.approx(losses_of(one), rel=1e-9)
-    for name, value in two.network("full").state_dict().items():
-        expected = one.network("full").state_dict()[name]
-        torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-9)
+    for sampler, each in settings.items():
+        one = train(store, tmp_path / f"one {sampler}", each)
+        two = Run.open(tmp_path / f"two {sampler}")
+        assert losses_of(one)[-1] != pytest.approx(losses_of(one)[0], rel=1e-2)
+        assert losses_of(two) == pytest.approx(losses_of(one), rel=1e-9)
+        for name, value in two.network("full").state_dict().items():
+            expected = one.network("full").state_dict()[name]
+            torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_processes_stop_and_save_after_the_same_update():

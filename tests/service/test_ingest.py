@@ -1,8 +1,6 @@
 """Videos into a gallery in one pass: the same as in two, whatever happens on the way."""
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -82,7 +80,7 @@ def test_one_pass_gives_what_two_give(videos, tmp_path):
 
 
 KILLED = """
-import os, signal, sys
+import os, signal
 from pathlib import Path
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.gallery.gallery import Gallery
@@ -90,9 +88,8 @@ from reseen.gallery.table import Table
 from reseen.service.ingest import Settings, ingest
 from reseen.service.names import Video
 
-place, keep, detector, inserts, *paths = sys.argv[1:]
 gallery = Gallery.open(place, create=True)
-insert, left = Table.insert, [int(inserts)]
+insert, left = Table.insert, [inserts]
 
 def counted(*given):
     left[0] -= 1
@@ -107,18 +104,18 @@ ingest(gallery, videos, [ColourHistogram()], Settings(detector), keep_crops=Path
 
 
 @pytest.mark.parametrize("inserts", [0, 1, 2, 3, 5])
-def test_killed_before_any_commit_it_goes_on_to_the_same_end(videos, tmp_path, inserts):
+def test_killed_before_any_commit_it_goes_on_to_the_same_end(videos, tmp_path, forkserver, inserts):
     """Each video has three: tracklets, embeddings, and the row that says it is all there."""
     videos = [replace(video, start=None) for video in videos]
     for name, stops in (("killed", True), ("whole", False)):
         place, keep = tmp_path / name, tmp_path / f"{name} crops"
-        words = [
-            str(word)
-            for word in (place, keep, BLOCKS.detector, inserts, *(each.path for each in videos))
-        ]
         if stops:
-            program = [sys.executable, "-c", KILLED, *words]
-            assert subprocess.run(program, cwd=Path(__file__).parents[2]).returncode == -9
+            told = {"place": str(place), "keep": keep, "inserts": inserts}
+            told |= {"detector": BLOCKS.detector, "paths": [str(each.path) for each in videos]}
+            process = forkserver.Process(target=exec, args=(KILLED, told))
+            process.start()
+            process.join()
+            assert process.exitcode == -9
             assert Gallery.open(place).count() == 2 * ((inserts + 2) // 3)
         done = ingest(Gallery.open(place, create=True), videos, STRIPES, BLOCKS, keep_crops=keep)
         assert done.before == (inserts // 3 if stops else 0)
