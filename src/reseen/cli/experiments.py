@@ -1,7 +1,8 @@
 """The commands that score: demo, evaluate, reproduce."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -18,7 +19,10 @@ from reseen.cli.options import (
     save_result,
     within,
 )
-from reseen.progress import print_notes, print_table
+from reseen.progress import make_table, print_notes, print_table
+
+if TYPE_CHECKING:
+    from reseen.data.embeddings import Embeddings
 
 
 def demo(out: Path = Path("demo"), *, seed: Seed = 0, json: Json = None) -> None:
@@ -41,6 +45,7 @@ def evaluate(
     *,
     protocol: str | None = None,
     rerank: bool = False,
+    identities: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
     json: Json = None,
 ) -> None:
@@ -50,12 +55,14 @@ def evaluate(
         protocol: cross-camera, mars-official, mars-field or mars-torchreid; by default the data
             set's own.
         rerank: Order the gallery anew by k-reciprocal neighbours.
+        identities: Also put the test people together as identities: pairs, B-cubed, IDF1, HOTA.
         out: Folder for report.html, report.json, MODEL_CARD.md, cmc.png and ranked.png; by default
             RUN.
     """
     from reseen.data.store import FrameStore
     from reseen.evaluation.evaluate import evaluate
     from reseen.network.checkpoint import Run
+    from reseen.network.embed import final_kind
     from reseen.report.page import write_evaluation
 
     opened = Run.open(run)
@@ -63,10 +70,26 @@ def evaluate(
     evaluation = evaluate(opened, frames, protocol, reranked=rerank)
     folder = out or run
     report = write_evaluation(folder, evaluation, opened, frames)
-    save_result(json, report.document())
+    document = report.document()
     print_table(report.table())
+    if identities:
+        document |= _identities(evaluation.everybody(final_kind(opened)))
+    save_result(json, document)
     print_notes(evaluation.notes)
     print(folder / "report.html")
+
+
+def _identities(found: "Embeddings") -> dict[str, object]:
+    """Print how well identities are found, and give it as a part of the report."""
+    from reseen.gallery.identity_scores import COLUMNS, identity_rows, score_identities
+
+    scores = score_identities(found)
+    print_table(make_table("identities", COLUMNS, identity_rows(scores)))
+    return {
+        "identities": {
+            way: {**asdict(each), "identities": count} for way, (each, count) in scores.items()
+        }
+    }
 
 
 def reproduce(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.errors import ConflictError
+from reseen.gallery.calibration import Calibration
 from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.grouping import (
     Evidence,
@@ -99,10 +100,7 @@ class Identities:
             raise ConflictError(
                 f"{self.gallery.uri} holds {len(seen.ids)} tracklet; add more first"
             )
-        pairs, distances = nearest_pairs(seen.vectors, NEIGHBOURS)
-        log_odds = self.calibration.log_odds(distances)
-        # Whoever is not among anybody's nearest is no nearer than the far ones of these.
-        unlisted = min(float(np.quantile(log_odds, FAR)), LIKELIEST_UNLISTED)
+        pairs, log_odds, unlisted = neighbours(seen.vectors, self.calibration)
         members = self._grouped(self._evidence(seen, pairs, log_odds, unlisted))
         self._made = {"model": self.model, "unlisted": unlisted}
         self.gallery.settings.set(SETTING, self._made)
@@ -293,6 +291,16 @@ class Identities:
             int(number): names.get(int(number)) or f"{UNNAMED}{secrets.token_hex(5)}"
             for number in np.unique(identities)
         }
+
+
+def neighbours(
+    vectors: NDArray[np.float32], calibration: Calibration
+) -> tuple[Pairs, Numbers, float]:
+    """Who may be who: pairs (P, 2) of nearest neighbours, their log odds (P,), and all others'."""
+    pairs, distances = nearest_pairs(vectors, NEIGHBOURS)
+    log_odds = calibration.log_odds(distances)
+    # Whoever is not among anybody's nearest is no nearer than the far ones of these.
+    return pairs, log_odds, min(float(np.quantile(log_odds, FAR)), LIKELIEST_UNLISTED)
 
 
 def is_given(name: str) -> bool:
