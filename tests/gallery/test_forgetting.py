@@ -36,29 +36,15 @@ def fill(gallery, count=60, vectors=None):
     ]
 
 
-def traces(folder, secrets):
-    """Names of files, and secrets, of which any holds one."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return [path.name for path in files if any(each in path.read_bytes() for each in secrets)]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "gallery"
-
-
-@pytest.fixture
-def gallery(folder):
-    return Gallery.open(folder, create=True)
-
-
 @pytest.fixture
 def large(monkeypatch):
     """Some dozens of tracklets count as many, and get an index."""
     monkeypatch.setattr(table, "EXACT_UP_TO", 40)
 
 
-def test_in_a_large_gallery_it_is_seen_at_once_and_wiped_in_one_pass(folder, gallery, large):
+def test_in_a_large_gallery_it_is_seen_at_once_and_wiped_in_one_pass(
+    folder, gallery, large, traces
+):
     secrets = fill(gallery)
     gallery.optimise()
     asked = gallery.query("hall-walker-00009", "net")
@@ -82,7 +68,7 @@ def test_in_a_large_gallery_it_is_seen_at_once_and_wiped_in_one_pass(folder, gal
     assert gallery._database.existing("embeddings_net").indexed_rows() == 58
 
 
-def test_the_index_keeps_no_copy_in_fewer_bits(folder, gallery, large):
+def test_the_index_keeps_no_copy_in_fewer_bits(folder, gallery, large, traces):
     """An index stores each number as a byte; the largest and the least one by turns stand out."""
     vectors = np.random.default_rng(1).uniform(-1, 1, (200, D)).astype("f4")
     vectors[17] = np.tile([3, -3], D // 2)
@@ -94,7 +80,7 @@ def test_the_index_keeps_no_copy_in_fewer_bits(folder, gallery, large):
     assert traces(folder, copies) == []
 
 
-def test_it_can_be_killed_between_two_tables(folder, gallery, large, monkeypatch):
+def test_it_can_be_killed_between_two_tables(folder, gallery, large, monkeypatch, traces):
     secrets, delete, calls = fill(gallery), table.Table.delete, []
 
     def die(self, where):
@@ -115,7 +101,7 @@ def test_it_can_be_killed_between_two_tables(folder, gallery, large, monkeypatch
     assert traces(folder, secrets[7]) == []
 
 
-def test_a_wipe_can_be_killed_anywhere(folder, gallery, large, monkeypatch):
+def test_a_wipe_can_be_killed_anywhere(folder, gallery, large, monkeypatch, traces):
     secrets, wipe = fill(gallery), table.Table.wipe
     for last in range(1, 5):
         gallery.forget(Filter(ids=(f"hall-walker-{last:05d}",)))
@@ -138,7 +124,7 @@ def test_a_wipe_can_be_killed_anywhere(folder, gallery, large, monkeypatch):
     assert again.count() == 56
 
 
-def test_labels_and_their_ids_are_gone_from_every_byte(folder, gallery):
+def test_labels_and_their_ids_are_gone_from_every_byte(folder, gallery, traces):
     secrets = fill(gallery)
     gallery.search(gallery.query("hall-walker-00001", "net"), 3)
     gallery.labels.add("hall-walker-00001", "hall-walker-00002", same=True)
@@ -250,7 +236,9 @@ def reseen(capsys):
     os.umask(before)
 
 
-def test_no_byte_of_a_forgotten_person_is_left_under_anything_written(tmp_path, tracks, reseen):
+def test_no_byte_of_a_forgotten_person_is_left_under_anything_written(
+    tmp_path, tracks, reseen, traces
+):
     gallery = tmp_path / "gallery"
     assert reseen("gallery", "add", gallery, tracks)[0] == 0
     assert {path.stat().st_mode & 0o077 for path in [gallery, *gallery.rglob("*")]} == {0}
@@ -287,7 +275,7 @@ def test_crops_that_stay_are_listed(tmp_path, tracks, reseen):
     assert "1 left out because they were forgotten" in said
 
 
-def test_files_about_the_forgotten_are_listed_until_they_are_gone(tmp_path, tracks, reseen):
+def test_files_about_the_forgotten_are_listed_until_they_are_gone(tmp_path, tracks, reseen, traces):
     gallery, told = tmp_path / "gallery", tmp_path / "told"
     reseen("gallery", "add", gallery, tracks)
     for name in ("one", "mine", "two"):
@@ -308,7 +296,7 @@ def test_files_about_the_forgotten_are_listed_until_they_are_gone(tmp_path, trac
     assert [path.name for path in told.iterdir()] == ["mine.json"]
 
 
-def test_the_tables_own_history_names_nobody(folder, gallery):
+def test_the_tables_own_history_names_nobody(folder, gallery, traces):
     """LanceDB keeps the condition of a deletion, even of one that met no row."""
     (secret,) = fill(gallery, 1)
     other = NewTracklets(["x"], ["c"], ["s"], [3.0], [5.0], [1])
@@ -317,7 +305,7 @@ def test_the_tables_own_history_names_nobody(folder, gallery):
     assert traces(folder, secret) == []
 
 
-def test_a_file_that_was_written_over_tells_nothing(tmp_path, folder, gallery):
+def test_a_file_that_was_written_over_tells_nothing(tmp_path, folder, gallery, traces):
     fill(gallery)
     for content, ids in (("hall-walker-00001", ["hall-walker-00001"]), ("", [])):
         (tmp_path / "told.json").write_text(content)

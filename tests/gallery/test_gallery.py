@@ -46,16 +46,6 @@ def embedded(count, seed=0, first=0, dimensions=D, **columns):
     return Given(**(facts | columns))
 
 
-def files_with(folder, content):
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return [path.name for path in files if content in path.read_bytes()]
-
-
-@pytest.fixture
-def gallery(tmp_path):
-    return Gallery.open(tmp_path / "gallery", create=True)
-
-
 @pytest.fixture
 def filled(gallery):
     put(gallery, embedded(60), "net")

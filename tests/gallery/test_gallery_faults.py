@@ -80,24 +80,12 @@ def embedded(count, seed=0, **columns):
     return Given(**(facts | columns))
 
 
-def traces(folder, given, number):
+@pytest.fixture
+def traces(traces):
     """Names of the files in which bytes of a tracklet's embedding or thumbnail lie."""
-    secrets = (
-        given.features[number].tobytes(),
-        given.thumbnails[number],
+    return lambda folder, given, number: traces(
+        folder, [given.features[number].tobytes(), given.thumbnails[number]]
     )
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return [path.name for path in files if any(part in path.read_bytes() for part in secrets)]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "gallery"
-
-
-@pytest.fixture
-def gallery(folder):
-    return Gallery.open(folder, create=True)
 
 
 # Killed and meeting writers
@@ -189,7 +177,7 @@ except ReseenError as error:
 
 @pytest.mark.parametrize("indexed", [False, True])
 def test_what_is_forgotten_is_gone_from_disk_and_the_rest_stays(
-    folder, gallery, monkeypatch, indexed
+    folder, gallery, monkeypatch, indexed, traces
 ):
     if indexed:
         monkeypatch.setattr(table, "EXACT_UP_TO", 300)
@@ -230,7 +218,7 @@ def test_forgetting_everything_by_mistake_is_refused(gallery):
     assert gallery.count(model="net") == 3
 
 
-def test_what_a_killed_writer_left_behind_goes_too(folder, gallery):
+def test_what_a_killed_writer_left_behind_goes_too(folder, gallery, traces):
     given = embedded(30)
     put(gallery, given, "net")
     for name in ("tracklets", "embeddings_net"):
@@ -241,7 +229,9 @@ def test_what_a_killed_writer_left_behind_goes_too(folder, gallery):
     assert traces(folder, given, 4)
 
 
-def test_a_wipe_that_was_killed_is_finished_by_the_next_one_who_opens(folder, gallery, monkeypatch):
+def test_a_wipe_that_was_killed_is_finished_by_the_next_one_who_opens(
+    folder, gallery, monkeypatch, traces
+):
     given = embedded(30)
     put(gallery, given, "net")
 
@@ -280,7 +270,7 @@ def test_tracklets_are_forgotten_on_their_own_date(folder, gallery):
     assert [entry.id for entry in gallery.entries(model="net")] == ["kept"]
 
 
-def test_the_galleries_retention_period_is_kept_by_whoever_opens_it(folder, gallery):
+def test_the_galleries_retention_period_is_kept_by_whoever_opens_it(folder, gallery, traces):
     given = embedded(3)
     put(gallery, given, "net")
     gallery.set_retention_days(30)
