@@ -84,6 +84,25 @@ def hangups_count():
     signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_the_exit_code_names_the_signal_wherever_it_comes(tmp_path, name, code):
+    program = f"""
+import os, signal
+from reseen import cli
+def run(_):
+    try:
+        exec("os.kill(os.getpid(), signal.{name})")
+    except KeyboardInterrupt:
+        return 130
+cli.run = run
+cli.main()
+"""
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, "-m", "program"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
 @pytest.mark.usefixtures("quick_workers")
 def test_a_stopped_preparation_goes_on_to_the_same_store(tmp_path):
     for place in range(40):

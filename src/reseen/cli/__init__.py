@@ -50,6 +50,14 @@ AS_VALUE: dict[str, Any] = {
 }
 
 
+class Stopped(KeyboardInterrupt):
+    """SIGTERM or SIGHUP has come.
+
+    After a KeyboardInterrupt itself in text that is executed, as dataclasses do when a module is
+    loaded, `python -m` ends by SIGINT whatever exit code is asked for.
+    """
+
+
 def main() -> None:
     """Run a command and end with its exit code; a user's mistake is one line and code 2.
 
@@ -60,7 +68,9 @@ def main() -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         received.append(number)
         on_interrupt = signal.getsignal(signal.SIGINT)
-        (on_interrupt if callable(on_interrupt) else signal.default_int_handler)(number, frame)
+        if not callable(on_interrupt) or on_interrupt is signal.default_int_handler:
+            raise Stopped
+        on_interrupt(number, frame)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
