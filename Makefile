@@ -9,7 +9,7 @@ NUMERIC := $(addprefix tests/,network/test_model.py network/test_losses.py netwo
 	evaluation/test_metrics.py evaluation/test_metric_learning.py evaluation/test_reranking.py \
 	report/test_frame_influence.py synthetic/test_synthesize.py::test_pixels_follow_from_the_seed)
 
-.PHONY: demo test test-numeric lint docs bench fuzz clean
+.PHONY: demo test test-numeric lint docs bench fuzz soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/reseen demo
@@ -45,6 +45,10 @@ bench: $(VENV)/.installed-dev
 # Ten thousand damaged files for every reader together, in a minute or two.
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/fuzz.py
+
+# Every verb that writes, stopped at random moments and run twice at once; takes a quarter of an hour.
+soak: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/soak.py
 
 clean:
 	rm -rf $(VENV) demo
