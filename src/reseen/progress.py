@@ -158,7 +158,7 @@ def print_table(table: "Table") -> None:
     console.print(table)
 
 
-def print_notes(notes: Iterable[str]) -> None:
+def print_notes(*notes: str) -> None:
     """Say what the user must know, a line each."""
     for note in notes:
         log.warning(f"note: {note}")

@@ -3,16 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from reseen.cli.options import (
-    Dataset,
-    DatasetRoot,
-    Json,
-    Layout,
-    Seed,
-    Style,
-    save_result,
-    within,
-)
+from reseen.cli import options
+from reseen.cli.options import save_result, within
 from reseen.progress import make_table, plain, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -26,7 +18,7 @@ def synthesize(
     cameras: Annotated[int, within(1)] = 2,
     twins: Annotated[float, within(0, 1)] = 0.2,
     same_gait: bool = False,
-    seed: Seed = 0,
+    seed: options.Seed = 0,
 ) -> None:
     """Make synthetic people who walk, as image folders.
 
@@ -42,7 +34,13 @@ def synthesize(
     synthesize(out, people, cameras, twins, seed, same_gait)
 
 
-def check(dataset: Dataset, root: DatasetRoot, *, layout: Layout = None, json: Json = None) -> int:
+def check(
+    dataset: options.Dataset,
+    root: options.DatasetRoot,
+    *,
+    layout: options.Layout = None,
+    json: options.Json = None,
+) -> int:
     """Compare a data set's folder with what it must hold.
 
     `check store`, `check run` and `check gallery` read what reseen made, and compare all of it with
@@ -56,7 +54,7 @@ def check(dataset: Dataset, root: DatasetRoot, *, layout: Layout = None, json: J
     save_result(json, result)
     rows = [fact.row for fact in result.facts]
     print_table(make_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
-    print_notes(result.notes)
+    print_notes(*result.notes)
     for problem in result.problems:
         print(plain(problem))
     return 0 if result.ok else 1
@@ -84,15 +82,15 @@ CHECKS = {"store": _check_store, "run": _check_run, "gallery": _check_gallery}
 
 
 def prepare(
-    dataset: Dataset,
-    root: DatasetRoot,
+    dataset: options.Dataset,
+    root: options.DatasetRoot,
     *,
     out: Path,
     flow: Literal["lucas-kanade", "dis"] = "lucas-kanade",
     trunk: str = "",
-    style: Style = None,
-    layout: Layout = None,
-    json: Json = None,
+    style: options.Style = None,
+    layout: options.Layout = None,
+    json: options.Json = None,
 ) -> None:
     """Decode a data set, compute its optical flow and pack both for training.
 
@@ -117,4 +115,4 @@ def prepare(
     }
     save_result(json, {**counts, "notes": store.notes, "left_out": store.left_out})
     print(f"{out}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
-    print_notes((*store.notes, *store.left_out))
+    print_notes(*store.notes, *store.left_out)

@@ -6,26 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from reseen.cli import options
 from reseen.cli.network import with_updates
-from reseen.cli.options import (
-    ConfigFile,
-    Json,
-    Preset,
-    RunFolder,
-    Seed,
-    Settings,
-    Store,
-    Updates,
-    save_result,
-    within,
-)
+from reseen.cli.options import save_result, within
 from reseen.progress import make_table, print_notes, print_table
 
 if TYPE_CHECKING:
     from reseen.data.embeddings import Embeddings
 
 
-def demo(out: Path = Path("demo"), *, seed: Seed = 0, json: Json = None) -> None:
+def demo(out: Path = Path("demo"), *, seed: options.Seed = 0, json: options.Json = None) -> None:
     """Make synthetic people, train the tuned network on some, find the others again.
 
     Args:
@@ -40,14 +30,14 @@ def demo(out: Path = Path("demo"), *, seed: Seed = 0, json: Json = None) -> None
 
 
 def evaluate(
-    run: RunFolder,
-    store: Store,
+    run: options.RunFolder,
+    store: options.Store,
     *,
     protocol: str | None = None,
     rerank: bool = False,
     identities: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
-    json: Json = None,
+    json: options.Json = None,
 ) -> None:
     """Score a run on the test people: CMC and mAP for every feature.
 
@@ -75,7 +65,7 @@ def evaluate(
     if identities:
         document |= _identities(evaluation.everybody(final_kind(opened)))
     save_result(json, document)
-    print_notes(evaluation.notes)
+    print_notes(*evaluation.notes)
     print(folder / "report.html")
 
 
@@ -93,19 +83,19 @@ def _identities(found: "Embeddings") -> dict[str, object]:
 
 
 def reproduce(
-    store: Store,
+    store: options.Store,
     *,
     out: Path,
     trials: Annotated[int, within(1)] = 10,
     variants: Annotated[list[str] | None, Parameter(negative="--no-variants")] = None,
     part: Literal["full", "all"] = "all",
-    preset: Preset = "paper",  # noqa: ARG001 _fill_settings
-    config: ConfigFile = None,  # noqa: ARG001 _fill_settings
-    updates: Updates = None,
+    preset: options.Preset = "paper",  # noqa: ARG001 _fill_settings
+    config: options.ConfigFile = None,  # noqa: ARG001 _fill_settings
+    updates: options.Updates = None,
     table1: Annotated[bool, Parameter(negative="")] = False,
-    seed: Seed = 0,
-    json: Json = None,
-    settings: Settings = None,
+    seed: options.Seed = 0,
+    json: options.Json = None,
+    settings: options.Settings = None,
 ) -> None:
     """Run the paper's experiments: every table and figure, over several trials.
 

@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from reseen.cli.options import (
-    Camera,
-    Extractor,
-    GalleryPlace,
-    Json,
-    Since,
-    Style,
-    Until,
-    save_result,
-    within,
-)
+from reseen.cli import options
+from reseen.cli.options import save_result, within
 from reseen.errors import ReseenError
 from reseen.progress import make_table, print_notes, print_table, progress
 from reseen.times import show
@@ -36,18 +27,18 @@ Days = Annotated[float | None, within(0, above=True)]
 
 @gallery_app.command
 def add(
-    gallery: GalleryPlace,
+    gallery: options.GalleryPlace,
     folder: Path,
     *,
-    model: Extractor = None,
-    style: Style = None,
+    model: options.Extractor = None,
+    style: options.Style = None,
     camera: str | None = None,
     prefix: str = "",
     heads: bool = False,
     keep_days: Days = None,
     forgotten_too: bool = False,
     adapt: bool = True,
-    json: Json = None,
+    json: options.Json = None,
 ) -> None:
     """Add the tracklets of a folder; what is there already is not added twice.
 
@@ -83,35 +74,30 @@ def add(
         )
     save_about(opened, json, added, added.renamed.values())
     print(f"{gallery}: {added.added:,} added, {added.present:,} were there before")
-    print_notes(caught_up(opened, extractors[0], adapt=adapt))
-    print_notes(added.left_out)
+    print_notes(*caught_up(opened, extractors[0], adapt=adapt), *added.left_out)
     if added.forgotten:
         print_notes(
-            [f"{added.forgotten:,} left out because they were forgotten; see --forgotten-too"]
+            f"{added.forgotten:,} left out because they were forgotten; see --forgotten-too"
         )
     if added.renamed:
         (old, new), *_ = added.renamed.items()
         print_notes(
-            [
-                f"{len(added.renamed):,} had the names of other tracklets, so {old} is called "
-                f"{new}; --prefix gives a site's tracklets names of their own"
-            ]
+            f"{len(added.renamed):,} had the names of other tracklets, so {old} is called "
+            f"{new}; --prefix gives a site's tracklets names of their own"
         )
     if undated := opened.stats().undated:
         print_notes(
-            [
-                f"the gallery mixes recordings with and without a date: {undated:,} tracklets have "
-                "none and are left out wherever a time is asked for; see reseen track --start"
-            ]
+            f"the gallery mixes recordings with and without a date: {undated:,} tracklets have "
+            "none and are left out wherever a time is asked for; see reseen track --start"
         )
 
 
 @gallery_app.command
 def adapt(
-    gallery: GalleryPlace,
+    gallery: options.GalleryPlace,
     *,
-    model: Extractor = None,
-    style: Style = None,
+    model: options.Extractor = None,
+    style: options.Style = None,
     self_train: bool = False,
 ) -> None:
     """Adapt the embeddings to the gallery's own cameras.
@@ -137,7 +123,7 @@ def adapt(
     made = adapting.adapt(opened, extractor, self_train=self_train)
     learned = f"means of {len(made.means.own)} cameras"
     if made.whitening is None:
-        print_notes(["nothing was learned of what varies within tracklets: their crops are gone"])
+        print_notes("nothing was learned of what varies within tracklets: their crops are gone")
     else:
         learned += f", whitened to {made.whitening.matrix.shape[1]} numbers"
     if made.labelled:
@@ -145,7 +131,7 @@ def adapt(
     print(
         f"{gallery}: {opened.count(model=made.model):,} embeddings adapted, {made.model}; {learned}"
     )
-    print_notes(filter(None, [adapting.calibrate_anew(opened, made)]))
+    print_notes(*filter(None, [adapting.calibrate_anew(opened, made)]))
 
 
 def caught_up(
@@ -178,14 +164,14 @@ def caught_up(
 
 @gallery_app.command(name="list")
 def list_(
-    gallery: GalleryPlace,
+    gallery: options.GalleryPlace,
     *,
     model: str | None = None,
-    camera: Camera = None,
-    since: Since = None,
-    until: Until = None,
+    camera: options.Camera = None,
+    since: options.Since = None,
+    until: options.Until = None,
     limit: Annotated[int, within(1)] = 50,
-    json: Json = None,
+    json: options.Json = None,
 ) -> None:
     """List tracklets by time.
 
@@ -207,7 +193,7 @@ def list_(
 
 
 @gallery_app.command
-def stats(gallery: GalleryPlace, *, json: Json = None) -> None:
+def stats(gallery: options.GalleryPlace, *, json: options.Json = None) -> None:
     """Count what a gallery holds."""
     opened = open_gallery(gallery)
     found = opened.stats()
@@ -228,17 +214,17 @@ def stats(gallery: GalleryPlace, *, json: Json = None) -> None:
         which = f"{waits.tracklets:,} tracklets, forgotten since {show(waits.since)}"
         rows.append(("still to be wiped from the disk", which))
     print_table(make_table(gallery, ("", ""), rows))
-    print_notes(_left_about(opened.exports.clear()))
+    print_notes(*_left_about(opened.exports.clear()))
 
 
 @gallery_app.command
 def forget(
-    gallery: GalleryPlace,
+    gallery: options.GalleryPlace,
     *,
     ids: tuple[str, ...] = (),
-    camera: Camera = None,
-    since: Since = None,
-    until: Until = None,
+    camera: options.Camera = None,
+    since: options.Since = None,
+    until: options.Until = None,
     like: str | None = None,
     distance: Annotated[float | None, within(0)] = None,
     model: str | None = None,
@@ -279,16 +265,14 @@ def forget(
     gone = opened.forget(where, at_once=now)
     print(f"{gallery}: {len(gone):,} tracklets forgotten")
     left = [folder for folder in folders if not (crops and delete_crops(Path(folder)))]
-    print_notes(
-        [f"crops of the forgotten are left in {folder}" for folder in left if Path(folder).exists()]
-    )
-    print_notes(_left_about(opened.exports.clear(elsewhere=crops)))
+    for folder in left:
+        if Path(folder).exists():
+            print_notes(f"crops of the forgotten are left in {folder}")
+    print_notes(*_left_about(opened.exports.clear(elsewhere=crops)))
     if opened.waiting() is not None:
         print_notes(
-            [
-                "their bytes leave the disk within ten minutes, when the gallery is open or "
-                "opened; --now does it at once"
-            ]
+            "their bytes leave the disk within ten minutes, when the gallery is open or "
+            "opened; --now does it at once"
         )
 
 
@@ -297,7 +281,7 @@ def _left_about(files: Sequence[Path]) -> list[str]:
 
 
 @gallery_app.command
-def failures(gallery: GalleryPlace, *, json: Json = None) -> None:
+def failures(gallery: options.GalleryPlace, *, json: options.Json = None) -> None:
     """List the videos that `ingest` could not take in, and why.
 
     They are tried again when they are ingested again, and leave this list once they are in.
@@ -312,7 +296,7 @@ def failures(gallery: GalleryPlace, *, json: Json = None) -> None:
 
 
 @gallery_app.command
-def keep(gallery: GalleryPlace, days: Days = None) -> None:
+def keep(gallery: options.GalleryPlace, days: Days = None) -> None:
     """Set for how many days tracklets are kept; without a number, for ever.
 
     Args:
@@ -339,7 +323,7 @@ def upgrade(gallery: Path) -> None:
 
 
 def search(
-    gallery: GalleryPlace,
+    gallery: options.GalleryPlace,
     tracklet: str | None = None,
     *,
     crops: Path | None = None,
@@ -347,13 +331,13 @@ def search(
     at: Annotated[float, within(0)] = 0.0,
     box: Box = None,
     model: str | None = None,
-    camera: Camera = None,
+    camera: options.Camera = None,
     not_camera: str | None = None,
-    since: Since = None,
-    until: Until = None,
+    since: options.Since = None,
+    until: options.Until = None,
     count: Annotated[int, within(1)] = 20,
     at_least: Annotated[float, within(0, 1)] = 0.0,
-    json: Json = None,
+    json: options.Json = None,
     sheet: Path | None = None,
 ) -> None:
     """Find the tracklets that look most like a person.
@@ -400,7 +384,7 @@ def search(
     print_table(make_table(f"{query.name}, model {query.model}", columns, rows))
     if unsure:
         print_notes(
-            ["no probabilities are given: this model has no calibration; see reseen calibrate"]
+            "no probabilities are given: this model has no calibration; see reseen calibrate"
         )
 
 
@@ -456,7 +440,8 @@ def chosen_extractor(
         if own is None:
             raise
         raise ReseenError(f"name what made the gallery's embeddings, --model: {error}") from error
-    print_notes([extractor.note] if extractor.note else [])
+    if extractor.note:
+        print_notes(extractor.note)
     if not adapted or not isinstance(extractor, NetworkExtractor):
         return extractor
     by_id = chosen in gallery.models()
@@ -493,5 +478,5 @@ def open_gallery(gallery: str, *, create: bool = False) -> "Gallery":
 
     opened = Gallery.open(gallery, create=create)
     if not opened.writable:
-        print_notes([f"{gallery} may only be read: searches are not logged, nor files about them"])
+        print_notes(f"{gallery} may only be read: searches are not logged, nor files about them")
     return opened

@@ -4,28 +4,20 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
+from reseen.cli import options
 from reseen.cli.gallery import chosen_extractor, gallery_app, open_gallery, save_about
-from reseen.cli.options import (
-    Dataset,
-    DatasetRoot,
-    Extractor,
-    GalleryPlace,
-    Json,
-    Style,
-    save_result,
-    within,
-)
+from reseen.cli.options import save_result, within
 from reseen.errors import ReseenError
 from reseen.progress import make_table, print_notes, print_table
 
 
 def identify(
-    gallery: GalleryPlace,
+    gallery: options.GalleryPlace,
     *,
     model: str | None = None,
     travel: tuple[str, ...] = (),
     new: bool = False,
-    json: Json = None,
+    json: options.Json = None,
 ) -> None:
     """Put the tracklets of a gallery together as people, over all cameras.
 
@@ -70,15 +62,15 @@ def _way(text: str) -> tuple[tuple[str, str], float]:
 
 
 def calibrate(
-    gallery: GalleryPlace,
+    gallery: options.GalleryPlace,
     *,
-    model: Extractor = None,
-    style: Style = None,
-    dataset: Dataset = "folder",
-    root: DatasetRoot | None = None,
+    model: options.Extractor = None,
+    style: options.Style = None,
+    dataset: options.Dataset = "folder",
+    root: options.DatasetRoot | None = None,
     from_labels: bool = False,
     prior: Annotated[float | None, within(0, 1)] = None,
-    json: Json = None,
+    json: options.Json = None,
 ) -> None:
     """Fit the probability of being the same person, for one model.
 
@@ -128,7 +120,9 @@ def calibrate(
 
 
 @gallery_app.command
-def calibrations(gallery: GalleryPlace, *, remove: str | None = None, json: Json = None) -> None:
+def calibrations(
+    gallery: options.GalleryPlace, *, remove: str | None = None, json: options.Json = None
+) -> None:
     """Show the calibrations that probabilities in this gallery rest on.
 
     Args:
@@ -153,4 +147,4 @@ def calibrations(gallery: GalleryPlace, *, remove: str | None = None, json: Json
     columns = ("model", "people", "same", "different", "prior", "equal error rate")
     print_table(make_table(gallery, columns, rows))
     if not found:
-        print_notes(["no model is calibrated here, so no match has a probability"])
+        print_notes("no model is calibrated here, so no match has a probability")

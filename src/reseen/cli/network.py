@@ -4,34 +4,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from reseen.cli.options import (
-    ConfigFile,
-    Json,
-    Preset,
-    RunFolder,
-    Seed,
-    Settings,
-    Store,
-    Updates,
-    save_result,
-    within,
-)
+from reseen.cli import options
+from reseen.cli.options import save_result, within
 from reseen.network.config import Config
 
 
 def train(
-    store: Store,
+    store: options.Store,
     *,
     out: Path,
-    preset: Preset = "paper",  # noqa: ARG001 _fill_settings
-    config: ConfigFile = None,  # noqa: ARG001 _fill_settings
-    updates: Updates = None,
-    seed: Seed = 0,
+    preset: options.Preset = "paper",  # noqa: ARG001 _fill_settings
+    config: options.ConfigFile = None,  # noqa: ARG001 _fill_settings
+    updates: options.Updates = None,
+    seed: options.Seed = 0,
     part: Literal["full", "upper", "lower", "all"] = "full",
     trial: Annotated[int, within(0)] = 0,
     resume: bool = False,
     precision: Literal["32-true", "bf16-mixed"] = "32-true",
-    settings: Settings = None,
+    settings: options.Settings = None,
 ) -> None:
     """Train the network on a store, or three of them and the weights of their fusion.
 
@@ -66,7 +56,9 @@ def train(
     )
 
 
-def embed(run: RunFolder, store: Store, *, out: Path, feature: str | None = None) -> None:
+def embed(
+    run: options.RunFolder, store: options.Store, *, out: Path, feature: str | None = None
+) -> None:
     """Write the features of all tracklets of a store as Parquet.
 
     Args:
@@ -83,7 +75,7 @@ def embed(run: RunFolder, store: Store, *, out: Path, feature: str | None = None
     print(f"{out}: {len(embeddings):,} features")
 
 
-def export(run: RunFolder, *, out: Path, json: Json = None) -> None:
+def export(run: options.RunFolder, *, out: Path, json: options.Json = None) -> None:
     """Write a run as ONNX, normalisation inside, and check it against PyTorch.
 
     Args:

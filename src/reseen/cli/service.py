@@ -74,7 +74,7 @@ def ingest(
     opened = open_gallery(gallery, create=True)
     extractors = (chosen_extractor(opened, model, style, adapted=False), ColourHistogram())
     embedding = {each.model_id: each for each in extractors}
-    print_notes([f"people are embedded by {', '.join(embedding)}"])
+    print_notes(f"people are embedded by {', '.join(embedding)}")
     done = ingest(
         opened,
         found,
@@ -96,10 +96,10 @@ def ingest(
         "people seen in too few frames": done.too_short,
         "left out because they never stirred": done.still,
     }
-    print_notes(caught_up(opened, extractors[0]) if done.added else [])
-    print_notes([f"{what}: {count:,}" for what, count in counts.items() if count])
-    print_notes(f"{source} ends before its time" for source in done.cut_off)
-    print_notes(done.left_out)
+    notes = caught_up(opened, extractors[0]) if done.added else []
+    notes += [f"{what}: {count:,}" for what, count in counts.items() if count]
+    notes += [f"{source} ends before its time" for source in done.cut_off]
+    print_notes(*notes, *done.left_out)
     return int(done.failed > 0)
 
 
@@ -138,10 +138,8 @@ def _recordings(
     listed = ", ".join(f"{name} ({count:,})" for name, count in sorted(cameras.items()))
     first = found[0]
     print_notes(
-        [
-            f"cameras and their videos: {listed}",
-            f"{first.path.name} is of {first.camera} from {show(first.start)}",
-            *([f"{len(strange):,} do not fit {pattern} and are left out: {some}"] if some else []),
-        ]
+        f"cameras and their videos: {listed}",
+        f"{first.path.name} is of {first.camera} from {show(first.start)}",
+        *([f"{len(strange):,} do not fit {pattern} and are left out: {some}"] if some else []),
     )
     return found

@@ -98,4 +98,4 @@ def track(
             "nobody was found: is anybody in sight, and as large as this detector needs "
             "(hog: 64 pixels)? An ONNX detector may want other colours (--detector-input)"
         )
-    print_notes(notes)
+    print_notes(*notes)

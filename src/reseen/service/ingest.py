@@ -133,7 +133,7 @@ def ingest(
     name = settings.detector
     if name is None:
         name, about = best_detector()
-        print_notes([about])
+        print_notes(about)
     detector = open_detector(name, settings.detector_input)
     intakes = [_Intake(gallery, video, extractors, settings) for video in videos]
     total = Ingested()
