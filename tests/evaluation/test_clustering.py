@@ -68,6 +68,22 @@ def test_a_case_worked_out_by_hand():
     assert scores.idf1 == 5 / 6
 
 
+# By reid_hota 0.3.6 of NIST: a frame for each tracklet, the same box on both sides, everybody
+# annotated, identities aligned over all.
+BY_NIST = [
+    ("777889", "112223", 0.7237468644557459),
+    ("001122334455", "000111222333", 0.5773502691896257),
+    ("0000000000", "0123012301", 0.23008949665421113),
+    ("0123456789", "0000111222", 0.23221018200641197),
+]
+
+
+@pytest.mark.parametrize(("identities", "persons", "hota"), BY_NIST)
+def test_hota_for_reidentification_is_nists(identities, persons, hota):
+    scores = score_clustering(np.array([*map(int, identities)]), np.array([*map(int, persons)]))
+    assert scores.reid_hota == pytest.approx(hota)
+
+
 @pytest.mark.parametrize(("identities", "persons"), [([], []), ([1, 2], [1])])
 def test_what_cannot_be_compared_is_named(identities, persons):
     with pytest.raises(ReseenError, match="cannot be scored"):

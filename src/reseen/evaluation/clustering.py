@@ -27,6 +27,9 @@ class ClusteringScores:
             (Ristani et al. 2016, with a tracklet in place of a frame's box).
         hota: the root of the mean, over tracklets, of shared / (in its identity or of its person)
             (Luiten et al. 2021). Every tracklet is given, so only association can go wrong.
+        reid_hota: HOTA for re-identification, as NIST's package reid_hota computes it: identities
+            are named one-to-one by their Jaccard overlap with people, and a tracklet under a
+            wrong name is missed and a false alarm at once.
     """
 
     pair_precision: float
@@ -36,6 +39,7 @@ class ClusteringScores:
     bcubed_f1: float
     idf1: float
     hota: float
+    reid_hota: float
 
 
 def score_clustering(identities: Labels, persons: Labels) -> ClusteringScores:
@@ -60,6 +64,11 @@ def score_clustering(identities: Labels, persons: Labels) -> ClusteringScores:
     recall = float((shared**2 / people[None, :]).sum() / len(persons))
     union = sizes[:, None] + people[None, :] - shared
     named = shared[linear_sum_assignment(shared, maximize=True)].sum()
+    jaccard = shared / union
+    naming = linear_sum_assignment(jaccard, maximize=True)
+    right = shared[naming].sum()
+    # Detection is right / (2 M - right), association the mean overlap of those that are right.
+    detected_and_associated = (shared * jaccard)[naming].sum() / (2 * len(persons) - right)
     return ClusteringScores(
         pair_precision=_share(together, _pairs(sizes).sum()),
         pair_recall=_share(together, _pairs(people).sum()),
@@ -67,7 +76,8 @@ def score_clustering(identities: Labels, persons: Labels) -> ClusteringScores:
         bcubed_recall=recall,
         bcubed_f1=2 * precision * recall / (precision + recall),
         idf1=float(named / len(persons)),
-        hota=float(np.sqrt((shared * shared / union).sum() / len(persons))),
+        hota=float(np.sqrt((shared * jaccard).sum() / len(persons))),
+        reid_hota=float(np.sqrt(detected_and_associated)),
     )
 
 

@@ -16,8 +16,8 @@ from reseen.gallery.grouping import Evidence, group
 from reseen.gallery.identities import neighbours
 
 COLUMNS = (
-    *("", "pairs, precision", "recall", "B-cubed, precision", "recall", "F1", "IDF1", "HOTA"),
-    "identities",
+    *("", "pairs, precision", "recall", "B-cubed, precision", "recall", "F1"),
+    *("IDF1", "HOTA", "HOTA for re-id", "identities"),
 )
 
 Identities = NDArray[np.int64]
