@@ -2,9 +2,9 @@
 
 Each camera's mean is taken off, and what varies within tracklets, which is pose, light and
 background, counts less; so does what differs between tracklets that people labelled as one person.
-LDA on labels was measured beside that and is behind: rank-1 55 against 66 with 100 people labelled,
-61 against 67 with 150 (CUHK03, 200 others searched). A network that was trained for
-re-identification may lose by adapting.
+LDA of labelled tracklets' means was measured beside that and is behind: rank-1 55 against 66 with
+100 people labelled, 61 against 67 with 150 (CUHK03, 200 others searched). A network that was
+trained for re-identification may lose by adapting.
 """
 
 import base64
