@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from reseen.data.coding import unpack_pictures
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.embeddings import Embeddings
-from reseen.data.projections import Projection, lda
+from reseen.data.projections import Projection
 from reseen.data.store import FrameStore
 from reseen.data.tracklet import DISTRACTOR
-from reseen.network.lda_start import SHRINKAGE, part_vectors, rows_of
+from reseen.network.lda_start import discriminants, part_vectors, rows_of
 
 Matrix = NDArray[np.float32]
 
@@ -50,8 +50,7 @@ def _discriminants(store: FrameStore, train: Sequence[int]) -> Projection | None
     people = tuple(at for at in train if store.persons[at] > DISTRACTOR)
     if len(set(store.persons[list(people)])) < 2:
         return None
-    rows, owners = rows_of(store, people)
-    return lda(part_vectors(store, rows, "full"), store.persons[owners], shrinkage=SHRINKAGE)
+    return discriminants(store, people, "full")[0]
 
 
 def _embeddings(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reseen.data.clips import BODY_PARTS, BodyPart
-from reseen.data.projections import lda, means_by_label
+from reseen.data.projections import Projection, lda, means_by_label
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 
@@ -38,16 +38,23 @@ def lda_start(
             f"{store.path} holds pictures; train.initial = lda starts from a trunk's vectors: "
             "reseen prepare … --trunk lite0"
         )
-    rows, owners = rows_of(store, tracklets)
-    step = -(-len(rows) // MOST_PICTURES)
-    rows, owners = rows[::step], owners[::step]
-    vectors = part_vectors(store, rows, part)
-    learned = lda(vectors, store.persons[owners], shrinkage=SHRINKAGE)
+    learned, vectors, owners = discriminants(store, tracklets, part)
     means, places = means_by_label(learned.apply(vectors), owners)
     first = np.unique(places, return_index=True)[1]
     scale = margin / 2 / _gap(means, store.persons[owners[first]])  # the fused feature is f twice
     made = partial(torch.tensor, dtype=torch.get_default_dtype())
     return made(learned.matrix.T * scale), made(learned.mean)
+
+
+def discriminants(
+    store: FrameStore, tracklets: tuple[int, ...], part: BodyPart
+) -> tuple[Projection, NDArray[np.float32], NDArray[np.int64]]:
+    """LDA of the pictures of tracklets, the vectors (N, D) learned from, and their tracklets."""
+    rows, owners = rows_of(store, tracklets)
+    step = -(-len(rows) // MOST_PICTURES)
+    rows, owners = rows[::step], owners[::step]
+    vectors = part_vectors(store, rows, part)
+    return lda(vectors, store.persons[owners], shrinkage=SHRINKAGE), vectors, owners
 
 
 def rows_of(
