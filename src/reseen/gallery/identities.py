@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -101,7 +101,8 @@ class Identities:
                 f"{self.gallery.uri} holds {len(seen.ids)} tracklet; add more first"
             )
         pairs, log_odds, unlisted = neighbours(seen.vectors, self.calibration)
-        members = self._grouped(self._evidence(seen, pairs, log_odds, unlisted))
+        evidence = self._evidence(seen, pairs, log_odds, unlisted)
+        members = self._grouped(evidence, self.gallery.members.all())
         self._made = {"model": self.model, "unlisted": unlisted}
         self.gallery.settings.set(SETTING, self._made)
         self.gallery.members.put(members)
@@ -129,9 +130,8 @@ class Identities:
         """
         self._require_identified()
         ids, known = set(ids), self.gallery.members
-        touched = {member.identity for member in known.of(ids)}
-        chosen = ids | {member.id for member in known.belonging_to(touched)}
-        members = self._grouped(self.evidence(chosen))
+        before = known.belonging_to({member.identity for member in known.of(ids)})
+        members = self._grouped(self.evidence(ids | {member.id for member in before}), before)
         known.put(members)
         return members
 
@@ -260,9 +260,9 @@ class Identities:
             travel={**_learned_travel(seen, same), **self.travel},
         )
 
-    def _grouped(self, evidence: Evidence) -> list[Member]:
+    def _grouped(self, evidence: Evidence, before: Sequence[Member]) -> list[Member]:
         identities = group(evidence)
-        names = self._names(evidence.ids, identities)
+        names = _names(evidence.ids, identities, {each.id: each.identity for each in before})
         return [
             Member(id, names[identity], None if np.isnan(probability) else probability)
             for id, identity, probability in zip(
@@ -272,25 +272,6 @@ class Identities:
                 strict=True,
             )
         ]
-
-    def _names(self, ids: Sequence[str], identities: NDArray[np.int64]) -> dict[int, str]:
-        """Every identity's name: a human's, else what most of its tracklets had, else a new one.
-
-        No new name tells anything of a tracklet, which may be forgotten while the others stay.
-        """
-        before = {member.id: member.identity for member in self.gallery.members.of(ids)}
-        pairs = zip(identities.tolist(), ids, strict=True)
-        votes = Counter((number, before[id]) for number, id in pairs if id in before)
-        names = dict[int, str]()
-        for (number, name), _ in sorted(
-            votes.items(), key=lambda vote: (not is_given(vote[0][1]), -vote[1], vote[0])
-        ):
-            if number not in names and name not in names.values():
-                names[number] = name
-        return {
-            int(number): names.get(int(number)) or f"{UNNAMED}{secrets.token_hex(5)}"
-            for number in np.unique(identities)
-        }
 
 
 def neighbours(
@@ -306,6 +287,27 @@ def neighbours(
 def is_given(name: str) -> bool:
     """Whether a human has given this name to an identity."""
     return not name.startswith(UNNAMED)
+
+
+def _names(
+    ids: Sequence[str], identities: NDArray[np.int64], before: Mapping[str, str]
+) -> dict[int, str]:
+    """Every identity's name: a human's, else what most of its tracklets had, else a new one.
+
+    No new name tells anything of a tracklet, which may be forgotten while the others stay.
+    """
+    pairs = zip(identities.tolist(), ids, strict=True)
+    votes = Counter((number, before[id]) for number, id in pairs if id in before)
+    names = dict[int, str]()
+    for (number, name), _ in sorted(
+        votes.items(), key=lambda vote: (not is_given(vote[0][1]), -vote[1], vote[0])
+    ):
+        if number not in names and name not in names.values():
+            names[number] = name
+    return {
+        int(number): names.get(int(number)) or f"{UNNAMED}{secrets.token_hex(5)}"
+        for number in np.unique(identities)
+    }
 
 
 def _learned_travel(seen: Seen, same: Sequence[tuple[int, int]]) -> Travel:
