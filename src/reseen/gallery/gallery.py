@@ -81,6 +81,7 @@ class Gallery:
 
     Attributes:
         uri: the folder, or the URL in an object store.
+        notes: the folder on this machine for log, lock and the states of cameras.
         settings: what all who use it agree on: retention and calibrations.
         labels: what people said about pairs.
         members: which tracklet belongs to which identity.
@@ -90,8 +91,7 @@ class Gallery:
     """
 
     def __init__(self, uri: str, notes: Path) -> None:
-        self.uri = uri
-        self._log = notes / LOG_FILE
+        self.uri, self.notes = uri, notes
         self._database = Database(uri, notes)
         self.settings, self.labels = Settings(self._database), Labels(self._database)
         self._forgetting = Forgetting(self._database, self.settings)
@@ -654,7 +654,7 @@ class Gallery:
         if query is not None:
             name = self.digest(query.name) if query.known else query.name
             facts = {"model": query.model, "query": name, **facts}
-        append_line(self._log, {"what": what, "where": chosen, **facts})
+        append_line(self.notes / LOG_FILE, {"what": what, "where": chosen, **facts})
 
 
 def _make_private(folder: Path) -> None:

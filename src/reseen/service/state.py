@@ -1,0 +1,86 @@
+"""How each live camera is doing, in a small file for whoever wants to show it."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from reseen.files import read_as, write_text, written_aside
+
+FOLDER = "cameras"
+"""Lies in a gallery's folder: a file NAME.json and a picture NAME.jpg for each camera."""
+
+
+class CameraState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a live camera is doing.
+
+    Attributes:
+        name: the camera's name.
+        source: its address without passwords.
+        state: whether it is asked for a first picture, sends pictures, has sent none for a while,
+            cannot be read, or is not watched any more.
+        since: when this state began, in seconds since 1970, as all times here.
+        last_frame: when its last picture came.
+        frames: pictures in which people were looked for.
+        skipped: pictures that were wanted too and that this machine was too slow for.
+        reconnects: how often it answered again after it was lost.
+        restarts: how often its process had to be started again.
+        people: how many people were added to the gallery; who stays counts once.
+        people_per_hour: (beginning of an hour, how many then) for hours with people in the last
+            day, in order of time.
+        error: what is wrong, in a line; None where nothing is.
+    """
+
+    name: str
+    source: str
+    state: Literal["connecting", "running", "stalled", "failed", "ended"]
+    since: float
+    last_frame: float | None = None
+    frames: int = 0
+    skipped: int = 0
+    reconnects: int = 0
+    restarts: int = 0
+    people: int = 0
+    people_per_hour: tuple[tuple[float, int], ...] = ()
+    error: str | None = None
+
+
+def write_state(gallery: Path, state: CameraState, picture: bytes | None = None) -> None:
+    """Write how a camera is doing, whole or not at all.
+
+    Args:
+        gallery: the gallery's folder on this machine.
+        state: how it is doing.
+        picture: its last picture as a JPEG on which nobody can be recognised; None leaves the one
+            before.
+    """
+    file = state_file(gallery, state.name)
+    if picture is not None:
+        with written_aside(file.with_suffix(".jpg")) as temporary:
+            temporary.write_bytes(picture)
+    write_text(file, msgspec.json.encode(state).decode())
+
+
+def read_state(gallery: Path, name: str) -> CameraState | None:
+    """How a camera is doing; None where it was never watched."""
+    file = state_file(gallery, name)
+    return read_as(file, CameraState, "remove it") if file.exists() else None
+
+
+def camera_states(gallery: Path) -> list[CameraState]:
+    """How every camera is doing that was ever watched, by name."""
+    files = sorted((gallery / FOLDER).glob("[!.]*.json"))
+    return [read_as(file, CameraState, "remove it") for file in files]
+
+
+def last_picture(gallery: Path, name: str) -> bytes | None:
+    """A camera's last picture as a JPEG; None where there is none, as when it is not watched."""
+    try:
+        return state_file(gallery, name).with_suffix(".jpg").read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def state_file(gallery: Path, name: str) -> Path:
+    """Where it stands how a camera is doing; its picture stands beside, as .jpg."""
+    return gallery / FOLDER / f"{name}.json"
