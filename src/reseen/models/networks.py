@@ -23,6 +23,8 @@ def open_session(path: Path) -> Any:
         raise ReseenError(f"the network {path} does not exist")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
+    # Threads that wait in a circle for the next picture take a core from whatever else is done.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if parent_process() is not None:  # one of several, each of which has a core
         options.intra_op_num_threads = 1
     try:

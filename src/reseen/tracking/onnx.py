@@ -9,6 +9,7 @@ import ast
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uin
 
 LEVELS = {"255": (0, 1), "1": (0, 255), "imagenet": (IMAGENET_MEAN, IMAGENET_SPREAD)}
 INPUTS = {
-    f"{colours}-{scale}": np.array(LEVELS[scale], np.float32)
+    f"{colours}-{scale}": np.array(LEVELS[scale], np.float32).reshape(2, -1, 1, 1)
     for scale in LEVELS
     for colours in ("bgr", "rgb")
 }
@@ -111,6 +112,7 @@ Found = tuple[Floats, Floats]
 (n,)."""
 
 
+@cache
 def cells_of(size: Size, strides: tuple[int, ...]) -> Floats:
     """Column, row and stride of every cell, (n, 3): the finest grid first, each row by row."""
     grids = []
@@ -452,14 +454,15 @@ class OnnxDetector:
         """
         scale: Floats = np.divide(self._size, picture.shape[1::-1], dtype=np.float32)
         scale = scale if stretched else np.full(2, scale.min(), np.float32)
-        width, height = np.round(np.array(picture.shape[1::-1]) * scale).astype(int)
-        levels = np.full((self._size[1], self._size[0], 3), GREY, np.float32)
-        levels[:height, :width] = cv2.resize(picture, (int(width), int(height)))
+        width, height = np.round(np.array(picture.shape[1::-1]) * scale).astype(int).tolist()
+        values = np.full((self._batch, 3, self._size[1], self._size[0]), GREY, np.float32)
+        values[..., :height, :width] = cv2.resize(picture, (width, height)).transpose(2, 0, 1)
         mean, spread = INPUTS[style]
-        values = (levels - mean) / spread
-        values = values[..., ::-1] if style.startswith("bgr") else values
-        values = values if self._channels_last else values.transpose(2, 0, 1)
-        return np.repeat(values[None].astype(self._kind), self._batch, axis=0), scale
+        values -= mean
+        values /= spread
+        values = values[:, ::-1] if style.startswith("bgr") else values
+        values = values.transpose(0, 2, 3, 1) if self._channels_last else values
+        return np.ascontiguousarray(values, self._kind), scale
 
     def _run(self, values: Any) -> Outputs:
         """Run the file; an input beside the picture is the size for which boxes are wanted."""
