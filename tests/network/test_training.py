@@ -1,4 +1,5 @@
 import csv
+import math
 import os
 import signal
 import subprocess
@@ -28,7 +29,15 @@ from reseen.network.config import Config, OptimiserConfig
 from reseen.network.embed import embed, embed_all
 from reseen.network.losses import Learner
 from reseen.network.selection import mean_reciprocal_rank
-from reseen.network.training import fit, job_of, make_fabric, make_optimiser, plan_run, train
+from reseen.network.training import (
+    fit,
+    job_of,
+    learning_rate,
+    make_fabric,
+    make_optimiser,
+    plan_run,
+    train,
+)
 
 UPDATES = 4
 TINY = {"clips": {"frames": 2}, "train": {"updates": UPDATES, "pairs": 2}}
@@ -150,11 +159,14 @@ class Killed(Exception):
 PK = {"sampler": "pk", "people": 3, "clips": 2}
 
 
-@pytest.mark.parametrize(("optimiser", "train_settings"), [("sgd", {}), ("adam", {}), ("sgd", PK)])
+@pytest.mark.parametrize(
+    ("optimiser", "train_settings"),
+    [({}, {}), ({"name": "adam", "fall": 0.9}, {}), ({}, PK)],
+)
 def test_resumed_run_equals_one_never_stopped(
     store, tmp_path, monkeypatch, optimiser, train_settings
 ):
-    settings = config(optimiser={"name": optimiser}, train=train_settings)
+    settings = config(optimiser=optimiser, train=train_settings)
     whole = train(store, tmp_path / "whole", settings)
 
     def kill():
@@ -303,6 +315,42 @@ def test_a_finished_run_trained_longer_equals_one_of_that_length(store, tmp_path
     assert Run.open(run.path).config.train.updates == 6
     with pytest.raises(ReseenError, match=r"its train\.updates is 6, now 4"):
         train(store, run.path, config(), resume=True)
+
+
+def test_the_learning_rate_falls_to_nothing_in_the_last_share_of_the_updates():
+    settings = config(optimiser={"learning_rate": 0.4, "fall": 0.5}, train={"updates": 8})
+    rates = [learning_rate(settings, update) for update in range(1, 10)]
+    eighth = (
+        1 - math.sqrt(0.5)
+    ) / 2  # of a cosine from 1 to -1, an eighth of its turn from its end
+    expected = [0.4, 0.4, 0.4, 0.4, 0.4, 0.4 * (1 - eighth), 0.2, 0.4 * eighth, 0]
+    assert rates == pytest.approx(expected)
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_step_is_as_long_as_the_falling_rate_says(store, tmp_path):
+    """SGD without momentum: the last of two steps, at half the rate, moves weights half as far."""
+    settings = {"momentum": 0.0, "dampening": 0.0}
+    one, two, fallen = (
+        train(store, tmp_path / name, config(optimiser=settings | {"fall": fall}, train=budget))
+        for name, budget, fall in (
+            ("one", {"updates": 1}, 0.0),
+            ("two", {"updates": 2}, 0.0),
+            ("fallen", {"updates": 2}, 1.0),
+        )
+    )
+    before, whole, half = (
+        read_tensors(run.path / "full" / "weights.safetensors")[0] for run in (one, two, fallen)
+    )
+    for name, start in before.items():
+        torch.testing.assert_close(half[name] - start, (whole[name] - start) / 2)
+
+
+def test_a_run_whose_rate_has_fallen_cannot_be_trained_longer(store, tmp_path):
+    settings = {"optimiser": {"fall": 0.5}}
+    train(store, tmp_path / "run", config(**settings))
+    with pytest.raises(ReseenError, match=r"its train\.updates is 4, now 6"):
+        train(store, tmp_path / "run", config(**settings, train={"updates": 6}), resume=True)
 
 
 TWO_PROCESSES = """

@@ -76,6 +76,9 @@ class OptimiserConfig:
     learning_rate: float = 1e-3
     """Size of a step."""
 
+    fall: float = 0.0
+    """Share of the updates, the last ones, in which the learning rate falls to zero."""
+
     momentum: float = 0.9
     """SGD only."""
 
@@ -88,6 +91,8 @@ class OptimiserConfig:
     def __post_init__(self) -> None:
         require_positive("optimiser.learning_rate", self.learning_rate)
         require_positive("optimiser.clamp", self.clamp)
+        if not 0 <= self.fall <= 1:
+            raise ReseenError(f"optimiser.fall must be at least 0 and at most 1, not {self.fall}")
 
 
 @dataclass(frozen=True)

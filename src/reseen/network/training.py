@@ -1,5 +1,6 @@
 """Training: `train` sets a run up, `fit` loops over `_step`, nothing else."""
 
+import math
 import os
 import signal
 import time
@@ -202,7 +203,7 @@ def _open_run(fabric: Fabric, out: Path, config: Config, facts: RunFacts, resume
     run = Run.open(out)
     fabric.barrier()  # nobody changes it before all have read it
     settings = _settings(config, facts)
-    longer = config.train.updates > run.config.train.updates
+    longer = config.train.updates > run.config.train.updates and not config.optimiser.fall
     for name, before in _settings(run.config, run.facts).items():
         if before != settings[name] and not (longer and name == "train.updates"):
             raise ReseenError(f"cannot resume {out}: its {name} is {before}, now {settings[name]}")
@@ -286,6 +287,8 @@ def fit(
     advance(done)
     with _interrupts_wait() as interrupted:
         for update, batch in enumerate(source.batches(done, config.train.updates), done + 1):
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(config, update)
             losses.add(_step(fabric, module, fabric_optimiser, batch, config.optimiser.clamp))
             advance(1)
             if update in snapshots:
@@ -366,6 +369,14 @@ def make_optimiser(learner: torch.nn.Module, config: OptimiserConfig) -> torch.o
     return torch.optim.SGD(
         parameters, config.learning_rate, config.momentum, dampening=config.dampening
     )
+
+
+def learning_rate(config: Config, update: int) -> float:
+    """Of an update, counted from 1: falls along half a cosine in the last share of them."""
+    falling = config.optimiser.fall * config.train.updates
+    left = config.train.updates - update + 1
+    share = (1 - math.cos(math.pi * left / falling)) / 2 if left < falling else 1.0
+    return config.optimiser.learning_rate * share
 
 
 def weights_of(learner: Learner | LearnerStack, place: int) -> dict[str, Tensor]:
