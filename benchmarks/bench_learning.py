@@ -3,8 +3,10 @@
 Run as `python benchmarks/bench_learning.py STORE OUT --clips 64000 --methods tuned-pk …`. STORE is
 what `reseen prepare` made. Networks of the whole body are trained on the training people of a
 trial, every method by Adam with as many clips a step, and scored on its test people after 1,000
-clips, 1,400, 2,000, … A run that is there already, or under way in another process, is scored as
-far as it has come (`--score` trains nothing). Writes `learning.json` and `learning.png`.
+clips, 1,400, 2,000, … A run that is there already goes on to `--clips`; one under way in another
+process is scored as far as it has come (`--score` trains nothing). Writes `learning.json` and
+`learning.png`, and prints each method's difference to its own temporal feature and to the
+baseline's, paired by query.
 """
 
 import argparse
@@ -16,19 +18,27 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from reseen.data.embeddings import Embeddings
 from reseen.data.store import FrameStore
-from reseen.evaluation.evaluate import evaluate
-from reseen.evaluation.intervals import effective_queries, t_interval, wilson_interval
+from reseen.evaluation.intervals import (
+    effective_queries,
+    half_t_interval,
+    t_interval,
+    wilson_interval,
+)
+from reseen.evaluation.metrics import Scores
+from reseen.evaluation.protocol import score_by_protocol
+from reseen.experiments.plan import VARIANTS
 from reseen.files import read_json, write_json
-from reseen.network.checkpoint import RUN_FILE, Run, snapshot_file
+from reseen.network.checkpoint import RUN_FILE, WEIGHTS_FILE, Run, snapshot_file
 from reseen.network.config import Config
+from reseen.network.embed import embed
 from reseen.network.model import PartFusion
 from reseen.network.training import make_fabric, plan_run, train_part
 from reseen.report.plots import INK, save
 
 FIRST = 1_000
 TIMES_FILE = "times.json"
-LENGTHS = ("own", "unit")
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ class Method:
     colour: str
     negatives: str = "all"
     feature: str = "fused"
+    variant: str = "paper"
+    """Which of `reproduce`'s variants is changed in it."""
 
 
 METHODS = {
@@ -52,7 +64,12 @@ METHODS = {
     "tuned-pk-hardest": Method("tuned", "pk", "#1b1e24", "hardest"),
     "paper-pk-hardest": Method("quick", "pk", "#b0508f", "hardest"),
     "mclaughlin-pk-hardest": Method("mclaughlin", "pk", "#8a6d1d", "hardest", "temporal"),
+    "tuned-pk-tied": Method("tuned", "pk", "#7d8597", variant="tied"),
+    "tuned-pk-no-dropout": Method("tuned", "pk", "#b23a48", variant="no-dropout"),
+    "tuned-pk-strong-flow": Method("tuned", "pk", "#6a4c93", variant="strong-flow"),
+    "tuned-pk-no-flow": Method("tuned", "pk", "#4f772d", variant="no-flow"),
 }
+BASELINE = "mclaughlin-pk"
 
 
 def main() -> None:
@@ -81,14 +98,15 @@ def main() -> None:
                 learn(store, path, settings(METHODS[name], arguments), repeat, arguments.hold_out)
             if (path / RUN_FILE).exists():
                 points += curve(store, path, name, arguments.length)
-    write_json(arguments.out / "learning.json", {"points": points})
+    differences = [row for name in arguments.methods for row in compare(points, name)]
+    write_json(arguments.out / "learning.json", {"points": points, "differences": differences})
     save(figure(points), arguments.out / "learning.png")
 
 
 def settings(method: Method, arguments: argparse.Namespace) -> Config:
     """A method's network, clips and loss, under the budget that all share."""
     a_step = arguments.people * arguments.clips_each
-    preset = Config.preset(method.preset)
+    preset = VARIANTS[method.variant].config(Config.preset(method.preset))
     return replace(
         preset,
         clips=replace(preset.clips, frames=arguments.frames),
@@ -114,25 +132,28 @@ def moments(config: Config) -> list[int]:
 
 
 def learn(store: FrameStore, path: Path, config: Config, repeat: int, hold_out: bool) -> None:
-    """Train a run, noting its processor seconds at each moment."""
+    """Train a run, or go on with it, noting its processor seconds at each moment."""
     parts = PartFusion.PARTS if hold_out else PartFusion.PARTS[:1]
     trial = repeat % len(store.splits)
-    if (path / RUN_FILE).exists():
-        run = Run.open(path)
-    else:
+    if not (path / RUN_FILE).exists():
         facts = plan_run(store, parts, trial, repeat, config)
         run = Run.create(path, config, replace(facts, parts=("full",), held_out=()))
-    times, done, started = dict[str, float](), 0, time.process_time()
+    elif (run := Run.open(path)).config.train.updates < config.train.updates:
+        run = replace(run, config=config)
+        run.write_config()
+        (path / "full" / WEIGHTS_FILE).unlink(missing_ok=True)
+    wanted = moments(run.config)
+    times = read_json(path / TIMES_FILE) if (path / TIMES_FILE).exists() else {}
+    before, done, started = max(times.values(), default=0.0), 0, time.process_time()
 
     def advance(updates: int) -> None:
         nonlocal done
         done += updates
-        times[str(done)] = time.process_time() - started
+        if done in wanted and str(done) not in times:
+            times[str(done)] = before + time.process_time() - started
+            write_json(path / TIMES_FILE, times)
 
-    wanted = moments(run.config)
     train_part(make_fabric(), store, run, "full", advance, wanted)
-    if not (path / TIMES_FILE).exists():
-        write_json(path / TIMES_FILE, {key: times[key] for key in map(str, wanted) if key in times})
 
 
 def curve(store: FrameStore, path: Path, name: str, length: str) -> list[dict[str, object]]:
@@ -147,7 +168,7 @@ def curve(store: FrameStore, path: Path, name: str, length: str) -> list[dict[st
             continue
         kept = run.path / f"scores-{update}.json"
         if not kept.exists():
-            write_json(kept, {length: scores(run, store, weights, length) for length in LENGTHS})
+            write_json(kept, scores(run, store, weights))
         points.append(
             {
                 "method": name,
@@ -170,20 +191,98 @@ def curve(store: FrameStore, path: Path, name: str, length: str) -> list[dict[st
     return points
 
 
-def scores(run: Run, store: FrameStore, weights: str, length: str) -> dict[str, object]:
-    """Of every feature, compared by distance ("own") or by angle ("unit")."""
-    evaluation = replace(run.config.evaluation, length=length)
-    run = replace(run, config=replace(run.config, evaluation=evaluation))
-    found = evaluate(run, store, weights=weights)
+def scores(run: Run, store: FrameStore, weights: str) -> dict[str, dict[str, object]]:
+    """Of every feature, compared by distance ("own") and by angle ("unit"), query by query."""
+    split = store.split(run.facts.trial)
+    queries, gallery = (embed(run, store, part, weights) for part in (split.query, split.gallery))
     return {
-        kind: {
-            "ranks": each.cmc[:20].tolist(),
-            "map": each.mean_average_precision,
-            "queries": effective_queries(found.query[kind][0].persons[each.scored]),
-            "first_ranks": each.first_ranks.tolist(),
+        length: {
+            kind: summary(
+                score_by_protocol(*(tuple(map(scaled, part[kind])) for part in (queries, gallery)))
+            )
+            for kind in queries
         }
-        for kind, each in found.scores.items()
+        for length, scaled in LENGTHS.items()
     }
+
+
+def unit(embeddings: Embeddings) -> Embeddings:
+    """The same, scaled to length 1: their distances rise with their angles."""
+    lengths = np.linalg.norm(embeddings.features, axis=1, keepdims=True)
+    return replace(embeddings, features=embeddings.features / lengths)
+
+
+def summary(found: Scores) -> dict[str, object]:
+    return {
+        "ranks": found.cmc[:20].tolist(),
+        "map": found.mean_average_precision,
+        "queries": effective_queries(found.persons[found.scored]),
+        "persons": found.persons.tolist(),
+        "first_ranks": found.first_ranks.tolist(),
+        "average_precisions": found.average_precisions.tolist(),
+    }
+
+
+def compare(points: list[dict], name: str) -> list[dict[str, object]]:
+    """A method's feature minus its own temporal one, and minus the baseline's, query by query.
+
+    Both sides were asked for the same people in the same split. Intervals are over trials.
+    """
+    asked = {(each["method"], each["clips"], each["repeat"]): each["scores"] for each in points}
+    feature, rows = METHODS[name].feature, []
+    for other in (name, BASELINE):
+        for clips in sorted({each["clips"] for each in points if each["method"] == name}):
+            both = [
+                (asked[name, clips, repeat][feature], asked[other, clips, repeat]["temporal"])
+                for repeat in range(len(points))
+                if {(name, clips, repeat), (other, clips, repeat)} <= set(asked)
+            ]
+            if len(both) > 1 and (name, feature) != (other, "temporal"):
+                rows.append(
+                    {
+                        "what": f"{name} {feature} - {other} temporal",
+                        "clips": clips,
+                        "trials": len(both),
+                        **difference(both),
+                    }
+                )
+                print(SHOWN.format(**rows[-1]), flush=True)
+    return rows
+
+
+SHOWN = (
+    "{what:44} {clips:>6,} clips {trials:>2} trials  rank 1 {rank_1:+.1%} "
+    "({rank_1_interval[0]:+.1%} to {rank_1_interval[1]:+.1%}; found by one alone: "
+    "{first_alone} and {second_alone}), mAP {map:+.1%} "
+    "({map_interval[0]:+.1%} to {map_interval[1]:+.1%})"
+)
+
+
+def difference(both: list[tuple[dict, dict]]) -> dict[str, object]:
+    """Of the first minus the second in each trial: means, intervals, queries one alone finds."""
+    hits, precisions = (
+        [[np.array(side[key]) for side in pair] for pair in both]
+        for key in ("first_ranks", "average_precisions")
+    )
+    found = [(first == 1, second == 1) for first, second in hits]
+    ranks = np.array([first.mean() - second.mean() for first, second in found])
+    maps = np.array([first.mean() - second.mean() for first, second in precisions])
+    return {
+        "rank_1": ranks.mean(),
+        "rank_1_interval": around(ranks),
+        "first_alone": int(sum((first & ~second).sum() for first, second in found)),
+        "second_alone": int(sum((second & ~first).sum() for first, second in found)),
+        "map": maps.mean(),
+        "map_interval": around(maps),
+    }
+
+
+def around(values: np.ndarray) -> tuple[float, float]:
+    mean, half = float(values.mean()), half_t_interval(values)
+    return mean - half, mean + half
+
+
+LENGTHS = {"own": replace, "unit": unit}
 
 
 def figure(points: list[dict]) -> Figure:
