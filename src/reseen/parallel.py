@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext, suppress
@@ -20,6 +20,9 @@ import cv2
 from reseen.errors import ReseenError
 
 Result = TypeVar("Result")
+
+Spread = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterator[Any]]
+"""Calls a function that can be pickled for every task, wherever; gives results as they come."""
 
 TASKS_PER_PROCESS = 4
 """Tasks handed out ahead of time, so that no process waits; more would only take memory."""

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from reseen.gallery.crops import delete_crops
 from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.records import Filter
 from reseen.gallery.table import VECTOR
+from reseen.parallel import unordered
 from reseen.service import ingest as module
-from reseen.service.ingest import Settings, ingest
+from reseen.service.ingest import Settings, ingest, ingest_shared
 from reseen.service.names import Video
 from reseen.tracking.track import track
 from tests.service import blocks
@@ -85,9 +87,11 @@ from pathlib import Path
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.table import Table
+from reseen.service import ingest as ingesting
 from reseen.service.ingest import Settings, ingest
 from reseen.service.names import Video
 
+ingesting.SHARD_VIDEOS = shard
 gallery = Gallery.open(place, create=True)
 insert, left = Table.insert, [inserts]
 
@@ -103,20 +107,24 @@ ingest(gallery, videos, [ColourHistogram()], Settings(detector), keep_crops=Path
 """
 
 
-@pytest.mark.parametrize("inserts", [0, 1, 2, 3, 5])
-def test_killed_before_any_commit_it_goes_on_to_the_same_end(videos, tmp_path, forkserver, inserts):
-    """Each video has three: tracklets, embeddings, and the row that says it is all there."""
+@pytest.mark.parametrize(
+    ("shard", "inserts"), [(1, 0), (1, 1), (1, 2), (1, 3), (1, 5), (2, 0), (2, 1), (2, 2)]
+)
+def test_killed_before_any_commit_it_goes_on_to_the_same_end(
+    videos, tmp_path, forkserver, shard, inserts
+):
+    """Each shard has three: tracklets, embeddings, and the rows that say it is all there."""
     videos = [replace(video, start=None) for video in videos]
     for name, stops in (("killed", True), ("whole", False)):
         place, keep = tmp_path / name, tmp_path / f"{name} crops"
         if stops:
-            told = {"place": str(place), "keep": keep, "inserts": inserts}
+            told = {"place": str(place), "keep": keep, "inserts": inserts, "shard": shard}
             told |= {"detector": BLOCKS.detector, "paths": [str(each.path) for each in videos]}
             process = forkserver.Process(target=exec, args=(KILLED, told))
             process.start()
             process.join()
             assert process.exitcode == -9
-            assert Gallery.open(place).count() == 2 * ((inserts + 2) // 3)
+            assert Gallery.open(place).count() == 2 * shard * ((inserts + 2) // 3)
         done = ingest(Gallery.open(place, create=True), videos, STRIPES, BLOCKS, keep_crops=keep)
         assert done.before == (inserts // 3 if stops else 0)
     killed, whole = (held(Gallery.open(tmp_path / name)) for name in ("killed", "whole"))
@@ -192,6 +200,7 @@ def test_many_videos_are_few_files(videos, tmp_path, monkeypatch):
     """The list of videos is merged and indexed like all else that grows."""
     monkeypatch.setattr(table, "FRAGMENTS_BEFORE_UPKEEP", 2)
     monkeypatch.setattr(table, "EXACT_UP_TO", 4)
+    monkeypatch.setattr(module, "SHARD_VIDEOS", 1)
     gallery = Gallery.open(tmp_path / "g", create=True)
     every = [replace(videos[0], start=NOON + 60 * minute) for minute in range(8)]
     assert ingest(gallery, every, STRIPES, replace(BLOCKS, last=1.0)).videos == 8
@@ -200,6 +209,37 @@ def test_many_videos_are_few_files(videos, tmp_path, monkeypatch):
     assert gallery._database.existing("videos").count() == 8
     live = gallery._database.existing("videos")._table.stats()["fragment_stats"]
     assert live["num_fragments"] < 8 <= len(rows)  # older versions are kept for ten minutes
+
+
+@pytest.mark.parametrize(
+    ("most", "size", "expected"),
+    [(3, 100, [3, 2]), (9, 2, [2, 2, 1]), (9, 0, [1] * 5), (1, 100, [1] * 5), (9, 9, [5])],
+)
+def test_a_shard_is_so_many_videos_or_so_many_bytes(tmp_path, monkeypatch, most, size, expected):
+    monkeypatch.setattr(module, "SHARD_VIDEOS", most)
+    monkeypatch.setattr(module, "SHARD_BYTES", size)
+    paths = [tmp_path / f"{number}.avi" for number in range(5)]
+    for path in paths:
+        path.write_bytes(b"x")
+    videos = [Video(path, "hall") for path in paths]
+    found = list(module.shards(videos))
+    assert [len(shard) for shard in found] == expected
+    assert [video for shard in found for video in shard] == videos
+    assert list(module.shards([])) == []
+
+
+def test_many_processes_give_what_one_gives(videos, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SHARD_VIDEOS", 1)
+    broken = Video(tmp_path / "missing.avi", "yard")
+    every, models = [*videos, broken, videos[0]], [("stripes", None)]
+    galleries = [Gallery.open(tmp_path / name, create=True) for name in ("one", "many")]
+    one = ingest(galleries[0], every, STRIPES, BLOCKS)
+    spread = partial(unordered, processes=2)
+    many = ingest_shared(galleries[1], every, models, BLOCKS, spread)
+    assert held(galleries[0]) == held(galleries[1])
+    assert (many.added, many.failed, many.frames >= 80) == (one.added, one.failed, True)
+    again = ingest_shared(galleries[1], every, models, BLOCKS, spread)
+    assert (again.videos, again.before, again.failed, again.added) == (0, 3, 1, 0)
 
 
 def test_a_video_that_grows_while_it_is_read_is_not_taken_for_whole(videos, tmp_path, monkeypatch):
@@ -289,6 +329,23 @@ def test_the_command_says_what_it_understood(here, capsys):
     assert "people are embedded by stripes" in err
     assert (here / "g").stat().st_mode & 0o777 == 0o700
     assert len(Gallery.open("g").entries(Filter(camera="door", start=NOON + 3600))) == 2
+
+
+def test_videos_may_be_listed_in_a_file(here, capsys):
+    listed = "# the hall\n\nhall_20260501T120000Z.avi\n"
+    (here / "videos.txt").write_text(listed)
+    words = ["ingest", "--gallery", "g", "--model", "stripes", "--detector", BLOCKS.detector]
+    words += ["--camera", "hall", "--files-from"]
+    assert told(capsys, *words, "videos.txt")[1].startswith("g: 1 videos, 40 frames")
+    code, out, err = told(capsys, *words, "videos.txt")
+    assert (code, out) == (0, "g: 0 videos, 0 frames, 0 tracklets added\n")
+    assert "videos that were in the gallery before: 1" in err
+    (here / "videos.txt").write_text("\n")
+    assert told(capsys, *words, "videos.txt")[::2] == (
+        2,
+        "reseen: name videos, or a file that lists them, --files-from FILE\n",
+    )
+    assert "nowhere.txt cannot be read as text" in told(capsys, *words, "nowhere.txt")[2]
 
 
 def test_the_best_detector_is_taken_and_what_is_loaded_later_finds_nobody_twice(

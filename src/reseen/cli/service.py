@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,8 +28,9 @@ NAMED = 3
 
 
 def ingest(
-    videos: list[Path],
+    videos: list[Path] | None = None,
     *,
+    files_from: Path | None = None,
     gallery: Annotated[str, Parameter(help="The gallery's folder or object-store URL.")],
     camera: str | None = None,
     camera_from: str | None = None,
@@ -43,6 +45,7 @@ def ingest(
     style: Style = None,
     keep_crops: Path | None = None,
     heads: bool = False,
+    workers: Annotated[int, within(1)] = 1,
     json: Json = None,
 ) -> int:
     """Take the people of videos into a gallery in one pass.
@@ -52,6 +55,8 @@ def ingest(
 
     Args:
         videos: Video files.
+        files_from: Text file with a path on each line; empty lines and those that begin with
+            # count for nothing.
         camera: The camera's name, where the files' names do not tell.
         camera_from: How the files are named: '{camera}_{start}.mp4', or with folders
             '{camera}/*/{start}.mkv'; * stands for anything.
@@ -63,25 +68,33 @@ def ingest(
         keep_crops: Folder for the crops, a folder for each video as `reseen track` writes them;
             without it no crop is written.
         heads: Store thumbnails with heads as they are; they are pixelated otherwise.
+        workers: So many processes share the videos among them.
     """
-    from reseen.data.colour_histogram import ColourHistogram
-    from reseen.service.ingest import Settings, ingest
+    from reseen.data.colour_histogram import STRIPES, ColourHistogram
+    from reseen.parallel import unordered
+    from reseen.service.ingest import Settings, ingest, ingest_shared
 
     if from_ is not None and to is not None and is_dated(from_) == is_dated(to) and to < from_:
         raise ReseenError(f"--to {show(to)} is before --from {show(from_)}")
-    found = _recordings(videos, camera, camera_from, start)
+    paths = [*(videos or []), *_listed(files_from)]
+    if not paths:
+        raise ReseenError("name videos, or a file that lists them, --files-from FILE")
+    found = _recordings(paths, camera, camera_from, start)
     settings = Settings(detector, detector_input, from_, to, every, min_length)
     opened = open_gallery(gallery, create=True)
     extractors = (chosen_extractor(opened, model, style, adapted=False), ColourHistogram())
     embedding = {each.model_id: each for each in extractors}
     print_notes(f"people are embedded by {', '.join(embedding)}")
-    done = ingest(
-        opened,
-        found,
-        list(embedding.values()),
-        settings,
-        keep_crops=keep_crops,
-        pixelate_heads=not heads,
+    names = dict.fromkeys([(model or extractors[0].model_id, style), (STRIPES, None)])
+    take_in = (
+        partial(ingest, extractors=list(embedding.values()))
+        if workers == 1
+        else partial(
+            ingest_shared, models=list(names), spread=partial(unordered, processes=workers)
+        )
+    )
+    done = take_in(
+        opened, found, settings=settings, keep_crops=keep_crops, pixelate_heads=not heads
     )
     save_result(json, done)
     print(
@@ -101,6 +114,18 @@ def ingest(
     notes += [f"{source} ends before its time" for source in done.cut_off]
     print_notes(*notes, *done.left_out)
     return int(done.failed > 0)
+
+
+def _listed(file: Path | None) -> list[Path]:
+    """The videos that a text file lists."""
+    if file is None:
+        return []
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReseenError(f"{file} cannot be read as text: {error}") from error
+    lines = [line.strip() for line in text.splitlines()]
+    return [Path(line) for line in lines if line and not line.startswith("#")]
 
 
 def _recordings(

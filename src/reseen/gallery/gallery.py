@@ -144,6 +144,7 @@ class Gallery:
         pixelate_heads: bool = True,
         keep_until: float | None = None,
         forgotten_too: bool = False,
+        optimise: bool = True,
         advance: Advance = lambda _: None,
     ) -> Added:
         """Embed tracklets and add those that are not there yet, a few at a time.
@@ -158,6 +159,7 @@ class Gallery:
             pixelate_heads: whether the stored thumbnails hide heads.
             keep_until: when to forget them, in seconds since 1970.
             forgotten_too: take in again what was forgotten.
+            optimise: merge files and index; False where the caller does so after the last of many.
             advance: told of every tracklet that is done.
 
         Raises:
@@ -172,7 +174,8 @@ class Gallery:
             forgotten_too=forgotten_too,
             advance=advance,
         )
-        self.optimise()
+        if optimise:
+            self.optimise()
         return added
 
     def add_embedded(

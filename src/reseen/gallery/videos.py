@@ -1,7 +1,7 @@
 """Which videos a gallery has taken in, and which it could not, in tables of its database."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow
@@ -12,6 +12,7 @@ from reseen.tracking.track import TrackReport
 
 NAME, FAILURES = "videos", "failures"
 TEXT, SECONDS, WHOLE = pyarrow.string(), pyarrow.float64(), pyarrow.int64()
+REPORTED = ("source", "camera", "tracklets", "frames")
 SCHEMA = schema_of("id", source=TEXT, camera=TEXT, tracklets=WHOLE, frames=WHOLE, time=SECONDS)
 FAILURES_SCHEMA = schema_of("source", camera=TEXT, error=TEXT, time=SECONDS)
 
@@ -46,16 +47,22 @@ class Videos:
             return set()
         return {*table.read(["id"], col("id").isin(list(ids)))["id"].to_pylist()}
 
-    def finish(self, id: str, report: TrackReport) -> None:
-        """Keep that all of a video is in the gallery, and that it is no failure any more.
+    def finish(self, reports: Mapping[str, TrackReport]) -> None:
+        """Keep that all of some videos is in the gallery, and that they are no failures any more.
 
         Args:
-            id: what its content, and all that was asked of it, come down to.
-            report: what became of it.
+            reports: what became of each, by what its content, and all that was asked of it, come
+                down to.
         """
-        row = {name: getattr(report, name) for name in SCHEMA.names if hasattr(report, name)}
-        self._database.make(NAME, SCHEMA).put([row | {"id": id, "time": time.time()}])
-        failures, same = self._database.find(FAILURES), col("source") == report.source
+        if not reports:
+            return
+        rows = [
+            {name: getattr(report, name) for name in REPORTED} | {"id": id, "time": time.time()}
+            for id, report in reports.items()
+        ]
+        self._database.make(NAME, SCHEMA).put(rows)
+        failures = self._database.find(FAILURES)
+        same = col("source").isin([report.source for report in reports.values()])
         if failures is not None and failures.count(same):
             failures.delete(same)
 

@@ -2,21 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED, bodies
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
 from reseen.files import locked, write_json, writing
-from reseen.gallery.extractors import Extractor
+from reseen.gallery.extractors import Extractor, open_extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.intake import content_digest
-from reseen.gallery.records import Added
-from reseen.progress import Advance, log, print_notes, progress
+from reseen.parallel import Spread
+from reseen.progress import log, print_notes, progress
 from reseen.service.names import Video
 from reseen.times import is_dated, show
 from reseen.tracking.cutting import MIN_LENGTH, Cutter, Growing
@@ -30,6 +32,12 @@ MOST_CROPS = 1_024
 
 ENDS = 1 << 20
 """Bytes at each end of a file by which its content is known: there lie the tables of all frames."""
+
+SHARD_VIDEOS, SHARD_BYTES = 32, 64 << 20
+"""What is taken in together, and what a kill costs at most, where no single video is larger."""
+
+Model = tuple[str, str | None]
+"""The name and style of what makes embeddings, as `open_extractor` takes them."""
 
 
 class UnreadableError(ReseenError):
@@ -85,21 +93,10 @@ class Ingested:
     broken_frames: int = 0
     cut_off: tuple[str, ...] = ()
 
-    def plus(self, added: Added, report: TrackReport) -> "Ingested":
-        """With one video more."""
-        return replace(
-            self,
-            videos=self.videos + 1,
-            frames=self.frames + report.frames,
-            added=self.added + added.added,
-            present=self.present + added.present,
-            forgotten=self.forgotten + added.forgotten,
-            left_out=self.left_out + added.left_out,
-            too_short=self.too_short + report.too_short,
-            still=self.still + report.still,
-            broken_frames=self.broken_frames + report.broken_frames,
-            cut_off=self.cut_off + ((report.source,) if report.cut_off else ()),
-        )
+    def plus(self, more: "Ingested") -> "Ingested":
+        """Both together."""
+        names = [each.name for each in fields(self)]
+        return Ingested(*(getattr(self, name) + getattr(more, name) for name in names))
 
 
 def ingest(
@@ -114,7 +111,7 @@ def ingest(
     """Take the people of videos into a gallery; no crop touches the disk unless it is to be kept.
 
     It may be killed at any moment and called again: videos that are in the gallery are passed
-    over, and of the one that was under way nothing is there twice, since tracklets are told by
+    over, and of those that were under way nothing is there twice, since tracklets are told by
     their content. A video that cannot be read is kept as a failure, tried again next time, and
     ends nothing.
 
@@ -130,30 +127,143 @@ def ingest(
         ReseenError: the detector cannot be opened, a time of day is asked for of a recording
             without one, or what is found cannot be written.
     """
-    name = settings.detector
-    if name is None:
-        name, about = best_detector()
-        print_notes(about)
-    detector = open_detector(name, settings.detector_input)
-    intakes = [_Intake(gallery, video, extractors, settings) for video in videos]
-    total = Ingested()
+    if settings.detector is None:
+        print_notes(best_detector()[1])
+    detector = _detector_for_each(settings)
+    intakes = [_Intake(gallery, video, extractors, settings, keep_crops) for video in videos]
     for number, intake in enumerate(intakes, 1):
-        what = f"{number} of {len(videos)}"
-        if hasattr(detector, "replay"):  # it remembers the video
-            detector = open_detector(name, settings.detector_input)
-        try:
-            key = intake.key()
-            if gallery.videos.done([key]):
-                total = replace(total, before=total.before + 1)
-                continue
-            with progress(what, intake.expected_frames(), "frames") as advance:
-                found = intake.run(detector, key, keep_crops, pixelate_heads, advance)
-            total = total.plus(*found)
-        except UnreadableError as error:
-            log.warning(f"left out: {error}")
-            gallery.videos.fail(str(intake.video.path), intake.video.camera, str(error))
-            total = replace(total, failed=total.failed + 1)
+        intake.label = f"{number} of {len(videos)}"
+    total, rest = Ingested(), iter(intakes)
+    for shard in shards(videos):
+        some = list(islice(rest, len(shard)))
+        total = total.plus(_take_in(gallery, some, extractors, detector, pixelate_heads))
+        gallery.optimise()
     return total
+
+
+def ingest_shared(
+    gallery: Gallery,
+    videos: Sequence[Video],
+    models: Sequence[Model],
+    settings: Settings,
+    spread: Spread,
+    *,
+    keep_crops: Path | None = None,
+    pixelate_heads: bool = True,
+) -> Ingested:
+    """The same by many processes, which share the videos among them.
+
+    Args:
+        gallery: the gallery; every process opens it anew.
+        videos: the recordings, at places where every process finds them.
+        models: what makes the embeddings, as `open_extractor` takes it.
+        settings: how the videos are looked at.
+        spread: calls a function for every shard, such as `unordered` does.
+        keep_crops, pixelate_heads: as for `ingest`.
+    """
+    if settings.detector is None:
+        print_notes(best_detector()[1])
+    many = list(shards(videos))
+    tasks = [(gallery.uri, each, models, settings, keep_crops, pixelate_heads) for each in many]
+    total = Ingested()
+    with progress("taking in", len(videos), "videos") as advance:
+        for done in spread(_ingest_shard, tasks):
+            total = total.plus(done)
+            advance(done.videos + done.before + done.failed)
+            gallery.optimise()  # by one process, while the others work
+    return total
+
+
+def shards(videos: Sequence[Video]) -> Iterator[Sequence[Video]]:
+    """Some videos at a time: what is written together, and what a kill costs at most."""
+    shard, size = list[Video](), 0
+    for video in videos:
+        length = video.path.stat().st_size if video.path.is_file() else 0
+        if shard and (len(shard) == SHARD_VIDEOS or size + length > SHARD_BYTES):
+            yield shard
+            shard, size = [], 0
+        shard.append(video)
+        size += length
+    if shard:
+        yield shard
+
+
+def _ingest_shard(
+    uri: str,
+    videos: Sequence[Video],
+    models: Sequence[Model],
+    settings: Settings,
+    keep_crops: Path | None,
+    pixelate_heads: bool,
+) -> Ingested:
+    """In one of many processes."""
+    gallery, extractors, detector = _opened(uri, tuple(models), settings)
+    intakes = [_Intake(gallery, video, extractors, settings, keep_crops) for video in videos]
+    return _take_in(gallery, intakes, extractors, detector, pixelate_heads)
+
+
+@cache
+def _opened(
+    uri: str, models: tuple[Model, ...], settings: Settings
+) -> tuple[Gallery, list[Extractor], Callable[[], Detector]]:
+    """What a process opens once for all its shards."""
+    extractors = [open_extractor(*model) for model in models]
+    return Gallery.open(uri, create=True), extractors, _detector_for_each(settings)
+
+
+def _detector_for_each(settings: Settings) -> Callable[[], Detector]:
+    """What gives the detector for the next video: another one where it remembers the video."""
+    name, style = settings.detector or best_detector()[0], settings.detector_input
+    detector = open_detector(name, style)
+    return (lambda: open_detector(name, style)) if hasattr(detector, "replay") else lambda: detector
+
+
+def _take_in(
+    gallery: Gallery,
+    intakes: Sequence["_Intake"],
+    extractors: Sequence[Extractor],
+    detector: Callable[[], Detector],
+    pixelate_heads: bool,
+) -> Ingested:
+    """Take in some videos together; the last commit says that all of each of them is there."""
+    new, total = dict[str, _Intake](), Ingested(before=len(intakes))
+
+    def failed(intake: _Intake, error: UnreadableError) -> None:
+        nonlocal total
+        log.warning(f"left out: {error}")
+        gallery.videos.fail(str(intake.video.path), intake.video.camera, str(error))
+        total = total.plus(Ingested(before=-1, failed=1))
+
+    for intake in intakes:
+        try:
+            new[intake.key()] = intake
+        except UnreadableError as error:
+            failed(intake, error)
+    for known in gallery.videos.done(list(new)):
+        del new[known]
+    finished = dict[str, TrackReport]()
+
+    def tracklets() -> Iterator[Tracklet]:
+        nonlocal total
+        for key, intake in new.items():
+            try:
+                yield from intake.tracklets(detector(), key)
+            except UnreadableError as error:
+                failed(intake, error)
+            else:
+                finished[key] = intake.report
+                total = total.plus(intake.outcome)
+
+    added = gallery.add(tracklets(), extractors, pixelate_heads=pixelate_heads, optimise=False)
+    gallery.videos.finish(finished)
+    return total.plus(
+        Ingested(
+            added=added.added,
+            present=added.present,
+            forgotten=added.forgotten,
+            left_out=added.left_out,
+        )
+    )
 
 
 class _Intake:
@@ -161,13 +271,23 @@ class _Intake:
 
     Attributes:
         video: the video.
+        label: what its progress is called.
+        report: what became of it, when its tracklets are all there.
     """
 
+    report: TrackReport
+
     def __init__(
-        self, gallery: Gallery, video: Video, extractors: Sequence[Extractor], settings: Settings
+        self,
+        gallery: Gallery,
+        video: Video,
+        extractors: Sequence[Extractor],
+        settings: Settings,
+        keep_crops: Path | None,
     ) -> None:
-        self.video = video
+        self.video, self.label = video, ""
         self._gallery, self._extractors, self._settings = gallery, extractors, settings
+        self._keep_crops = keep_crops
         self._first, self._last = map(self._in_recording, (settings.first, settings.last))
         self._counts, self._looked_at, self._ended = Counts(), 0, list[Growing]()
         self._cutter = Cutter(settings.min_length, most=MOST_CROPS)
@@ -199,33 +319,21 @@ class _Intake:
             raise UnreadableError(f"{self.video.path} cannot be read: {error.strerror}") from error
         return digest.hexdigest()
 
-    def expected_frames(self) -> int | None:
-        """How many frames the video says it has."""
-        try:
-            return expected_frames(self.video.path)
-        except ReseenError as error:
-            raise UnreadableError(str(error)) from error
+    def tracklets(self, detector: Detector, key: str) -> Iterator[Tracklet]:
+        """Those who have left the picture, one after the other; at the end, the report.
 
-    def run(
-        self,
-        detector: Detector,
-        key: str,
-        keep_crops: Path | None,
-        pixelate_heads: bool,
-        advance: Advance,
-    ) -> tuple[Added, TrackReport]:
-        """Take it in, and keep that it is all there."""
+        Raises:
+            UnreadableError: the video cannot be read, or has changed meanwhile.
+        """
         video, start = self.video, self.video.start
         begun = None if start is None else datetime.fromtimestamp(start, UTC)
         recording = Recording(video.path, video.camera, out=Path(), start=begun)
-        out = None if keep_crops is None else keep_crops / f"{recording.prefix}-{key[:12]}"
+        keep = self._keep_crops
+        out = None if keep is None else keep / f"{recording.prefix}-{key[:12]}"
         with nullcontext() if out is None else locked(out):
             folder = None if out is None else _begun_anew(out, recording.prefix, self._cutter)
-            added = self._gallery.add(
-                self._tracklets(detector, advance, recording.prefix, folder),
-                self._extractors,
-                pixelate_heads=pixelate_heads,
-            )
+            for gone in self._gone(detector):
+                yield self._kept(gone, recording.prefix, folder)
             known = TrackReport(str(video.path), video.camera, out or Path())
             report = counted(known, self._counts, self._cutter, self._ended)
             if self.key() != key:
@@ -233,33 +341,43 @@ class _Intake:
             if folder is not None and out is not None:
                 write_json(out / TRACKLETS_FILE, recording.document(report, folder.ended))
                 folder.finish()
-        report = replace(report, frames=self._looked_at)
-        self._gallery.videos.finish(key, report)
-        return added, report
+        self.report = replace(report, frames=self._looked_at)
 
-    def _tracklets(
-        self, detector: Detector, advance: Advance, prefix: str, folder: TrackletFolder | None
-    ) -> Iterator[Tracklet]:
-        """Those who have left the picture, one after the other."""
-        scenes = followed(self._frames(advance), lambda frame: checked(detector(frame.picture)))
+    @property
+    def outcome(self) -> Ingested:
+        """The report's part of what is told of all."""
+        report = self.report
+        return Ingested(
+            videos=1,
+            before=-1,
+            frames=report.frames,
+            too_short=report.too_short,
+            still=report.still,
+            broken_frames=report.broken_frames,
+            cut_off=(report.source,) if report.cut_off else (),
+        )
+
+    def _gone(self, detector: Detector) -> Iterator[Growing]:
+        """Those who have left the picture."""
+        scenes = followed(self._frames(), lambda frame: checked(detector(frame.picture)))
         for frame, people, to_come in scenes:
             self._cutter.add(frame, people)
-            for gone in self._cutter.end_all_but(to_come)[0]:
-                yield self._kept(gone, prefix, folder)
-        for gone in self._cutter.end_all_but(set())[0]:
-            yield self._kept(gone, prefix, folder)
+            yield from self._cutter.end_all_but(to_come)[0]
+        yield from self._cutter.end_all_but(set())[0]
 
-    def _frames(self, advance: Advance) -> Iterator[Frame]:
+    def _frames(self) -> Iterator[Frame]:
         """The frames that are asked for."""
+        path = self.video.path
         try:
-            for frame in frames_from(self.video.path, self._counts):
-                if self._last is not None and frame.seconds > self._last:
-                    return
-                advance(1)
-                early = self._first is not None and frame.seconds < self._first
-                if not early and frame.index % self._settings.every == 0:
-                    self._looked_at += 1
-                    yield frame
+            with progress(self.label, expected_frames(path), "frames") as advance:
+                for frame in frames_from(path, self._counts):
+                    if self._last is not None and frame.seconds > self._last:
+                        return
+                    advance(1)
+                    early = self._first is not None and frame.seconds < self._first
+                    if not early and frame.index % self._settings.every == 0:
+                        self._looked_at += 1
+                        yield frame
         except ReseenError as error:
             raise UnreadableError(str(error)) from error
 
