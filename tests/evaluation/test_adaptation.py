@@ -7,7 +7,6 @@ from reseen.data.projections import principal_components
 from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import (
     CameraMeans,
-    labelled_whitening,
     self_trained_whitening,
     surer_pairs,
     tracklet_whitening,
@@ -75,7 +74,9 @@ def test_whitening_against_its_formula(dimensions, shrinkage):
     inverse = np.linalg.inv((1 - shrinkage) * covariance + ridge)
     away = points[0] - points[1:]
     expected = np.einsum("pd,de,pe->p", away, inverse, away)
-    found = tracklet_whitening(pictures, tracklets, dimensions, shrinkage).apply(pictures)
+    found = tracklet_whitening(
+        pictures, tracklets, dimensions=dimensions, shrinkage=shrinkage
+    ).apply(pictures)
     assert found.shape == (120, min(dimensions, 8))
     np.testing.assert_allclose(np.square(found[0] - found[1:]).sum(axis=1), expected, rtol=1e-8)
 
@@ -85,7 +86,8 @@ def test_whitening_keeps_512_components_and_shrinks_by_three_tenths_unless_told(
     assert tracklet_whitening(pictures, tracklets).matrix.shape == (520, 512)
     few, names = walkers()
     np.testing.assert_array_equal(
-        tracklet_whitening(few, names).matrix, tracklet_whitening(few, names, 512, 0.3).matrix
+        tracklet_whitening(few, names).matrix,
+        tracklet_whitening(few, names, dimensions=512, shrinkage=0.3).matrix,
     )
 
 
@@ -228,7 +230,7 @@ def test_labels_alone_find_what_varies_between_cameras():
     labelled = np.stack([np.arange(20), np.arange(20) + 40], axis=1)
     others = np.r_[20:40, 60:80]
     before = tracklet_whitening(pictures, tracklets)
-    after = labelled_whitening(pictures, tracklets, features, labelled)
+    after = tracklet_whitening(pictures, tracklets, features, labelled)
     assert share_found(after, features[others]) > share_found(before, features[others])
 
 
@@ -243,5 +245,5 @@ def test_labelled_whitening_against_its_formula():
     inverse = np.linalg.inv(0.7 * both + 0.3 * np.trace(both) / 8 * np.eye(8))
     away = features[0] - features[1:]
     expected = np.einsum("pd,de,pe->p", away, inverse, away)
-    found = labelled_whitening(pictures, tracklets, features, labelled).apply(features)
+    found = tracklet_whitening(pictures, tracklets, features, labelled).apply(features)
     np.testing.assert_allclose(np.square(found[0] - found[1:]).sum(axis=1), expected, rtol=1e-8)

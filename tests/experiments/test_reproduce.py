@@ -61,6 +61,8 @@ def test_a_killed_reproduction_goes_on_to_the_same_report(store, tmp_path, forks
     assert whole.variants["paper"].kinds == [
         "colours", "spatial", "temporal", "fused", "upper", "lower", "parts",
     ]  # fmt: skip
+    once = (whole.variants["mclaughlin"], whole.budgets["paper"][1])
+    assert all("colours" not in report.kinds for report in once), "once for each trial is enough"
     page = (tmp_path / "killed" / "report.html").read_text()
     for heading in ("Table 1", "Table 2", "Table 3", "One change at a time"):
         assert heading in page

@@ -70,44 +70,36 @@ class CameraMeans:
         return features - np.array(means).reshape(features.shape)
 
 
+NO_FEATURES, NO_PAIRS = np.empty((0, 0)), np.empty((0, 2), np.int64)
+
+
 def tracklet_whitening(
-    pictures: Features, tracklets: Labels, dimensions: int = 512, shrinkage: float = 0.3
+    pictures: Features,
+    tracklets: Labels,
+    features: Features = NO_FEATURES,
+    labelled: NDArray[np.int64] = NO_PAIRS,
+    dimensions: int = 512,
+    shrinkage: float = 0.3,
 ) -> Projection:
     """Coordinates in which the pictures of one tracklet vary alike in all directions.
 
     What differs between pictures of one tracklet is pose, background and light, never the
-    person: directions in which it varies much count less afterwards. Principal components
-    first, then the inverse square root of the covariance within tracklets.
+    person: directions in which it varies much count less afterwards, and so do those in which
+    tracklets differ that are known to show one person. Principal components first, then the
+    inverse square root of the covariance within tracklets.
 
     Args:
         pictures: (P, D), embeddings of single pictures.
         tracklets: (P,), which tracklet each is of.
+        features: (M, D), one for each tracklet; needed for labels only.
+        labelled: (L, 2), places of features that are known to show one person.
         dimensions: principal components to keep; fewer where the pictures span fewer.
         shrinkage: share of `shrunk`.
     """
     principal, within = _within_tracklets(pictures, tracklets, dimensions)
+    if len(labelled):
+        within = _with_pairs(within, principal.apply(features), labelled, LABELS_WEIGHT)
     return Projection(principal.mean, principal.matrix @ _whitener(within, shrinkage))
-
-
-def labelled_whitening(
-    pictures: Features,
-    tracklets: Labels,
-    features: Features,
-    labelled: NDArray[np.int64],
-    dimensions: int = 512,
-    shrinkage: float = 0.3,
-) -> Projection:
-    """The same, with what varies between cameras, learned from pairs that show one person.
-
-    Args:
-        pictures, tracklets, dimensions, shrinkage: as for `tracklet_whitening`.
-        features: (M, D), one for each tracklet.
-        labelled: (L, 2), places of tracklets that are known to show one person.
-    """
-    principal, within = _within_tracklets(pictures, tracklets, dimensions)
-    points = principal.apply(features)
-    both = _with_pairs(within, points, labelled, LABELS_WEIGHT)
-    return Projection(principal.mean, principal.matrix @ _whitener(both, shrinkage))
 
 
 def self_trained_whitening(
@@ -126,7 +118,7 @@ def self_trained_whitening(
 
     Args:
         pictures, tracklets, features, labelled, dimensions, shrinkage: as for
-            `labelled_whitening`.
+            `tracklet_whitening`.
         cameras: (M,), the camera of each feature.
     """
     principal, within = _within_tracklets(pictures, tracklets, dimensions)

@@ -62,6 +62,7 @@ def evaluate(
     *,
     reranked: bool = False,
     weights: str = WEIGHTS_FILE,
+    beside: bool = True,
 ) -> Evaluation:
     """Score every feature kind of a run on the test people of its trial, and what it stands beside.
 
@@ -71,6 +72,7 @@ def evaluate(
         protocol: a key of `PROTOCOLS`; by default the data set's own.
         reranked: order the gallery anew by k-reciprocal neighbours.
         weights: name of the networks' files; a snapshot's for a smaller budget.
+        beside: score `baselines`, too, which are the same for all runs of a trial.
 
     Raises:
         ReseenError: the store has no such trial, weights are missing, nobody can be scored.
@@ -78,10 +80,9 @@ def evaluate(
     split = store.split(run.facts.trial)
     tracklets = sorted({*split.query, *split.gallery})
     place = {index: position for position, index in enumerate(tracklets)}
-    beside = baselines(store, tracklets, split.train)
-    features = {kind: (one,) for kind, one in beside.items()} | embed(
-        run, store, tracklets, weights
-    )
+    features = embed(run, store, tracklets, weights)
+    if beside:
+        features |= {kind: (one,) for kind, one in baselines(store, tracklets, split.train).items()}
     query, gallery = (
         {
             kind: tuple(each.take([place[index] for index in chosen]) for each in augmented)

@@ -85,7 +85,13 @@ def _score_runs(
     """Score every run that is not scored yet, in several processes."""
     origins = [_origin(name) for name in methods]
     tasks = [
-        (store.path, run, [how for variant, how in origins if variant == name], _feature(name))
+        (
+            store.path,
+            run,
+            [how for variant, how in origins if variant == name],
+            _feature(name),
+            name == "paper",
+        )
         for (_, name), run in runs.items()
     ]
     processes = 1 if torch.cuda.is_available() else None
@@ -103,21 +109,32 @@ def _feature(variant: str) -> str:
     return FEATURE_OF.get(variant, "fused")
 
 
-def _score_alone(store: Path, run: Run, methods: Sequence[str], kind: str) -> None:
+def _score_alone(store: Path, run: Run, methods: Sequence[str], kind: str, beside: bool) -> None:
     """Score a run in a process of its own, on one core."""
     torch.set_num_threads(1)
-    _score_run(FrameStore.open(store), run, methods, kind)
+    _score_run(FrameStore.open(store), run, methods, kind, beside=beside)
 
 
-def _score_run(store: FrameStore, run: Run, methods: Sequence[str], kind: str = "fused") -> None:
-    """Write the reports of a run: of its final weights, smaller budgets and other methods."""
+def _score_run(
+    store: FrameStore,
+    run: Run,
+    methods: Sequence[str],
+    kind: str = "fused",
+    *,
+    beside: bool = True,
+) -> None:
+    """Write the reports of a run: of its final weights, smaller budgets and other methods.
+
+    What stands `beside` it is scored once for each trial, with the paper's own network.
+    """
     if run.facts.held_out and not (run.path / PARTS_FILE).exists():
         run.save_part_fusion(learn_part_fusion(run, store, best_device()))
     for updates in snapshots(run.config):
         path = run.path / f"report-{updates}.json"
         if not path.exists():
             whole_body = replace(run, facts=replace(run.facts, parts=("full",), held_out=()))
-            smaller = evaluate(whole_body, store, weights=snapshot_file(updates))
+            weights = snapshot_file(updates)
+            smaller = evaluate(whole_body, store, weights=weights, beside=False)
             smaller.report().save(path)
     missing = [
         name
@@ -125,7 +142,7 @@ def _score_run(store: FrameStore, run: Run, methods: Sequence[str], kind: str = 
         if not any((run.path / file).exists() for file in (f"{name}.json", f"{name}{LEFT_OUT}"))
     ]
     if missing or not (run.path / REPORT_FILE).exists():
-        final = evaluate(run, store)
+        final = evaluate(run, store, beside=beside)
         _score_methods(run, store, final, missing, kind)
         report = final.report()
         write_text(run.path / CARD_FILE, model_card(run, report.markdown()))

@@ -26,7 +26,6 @@ from reseen.data.tracklet import BenchmarkTracklet
 from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import (
     CameraMeans,
-    labelled_whitening,
     self_trained_whitening,
     tracklet_whitening,
 )
@@ -288,13 +287,11 @@ def _whitening(
     if self_train:
         even = np.linspace(0, len(entries) - 1, min(len(entries), MOST_PAIRED)).round()
         some = np.union1d(even.astype(np.int64), labelled)
-    elif not len(labelled):
-        return tracklet_whitening(centred, whose)
     seen = np.array([entries[place].camera for place in some], object)
     features, pairs = means.remove(vectors[some], seen), np.searchsorted(some, labelled)
     if self_train:
         return self_trained_whitening(centred, whose, features, seen, pairs)
-    return labelled_whitening(centred, whose, features, pairs)
+    return tracklet_whitening(centred, whose, features, pairs)
 
 
 def _crops(entry: Entry) -> Pictures:
