@@ -6,6 +6,8 @@ import socket
 import threading
 from urllib.parse import parse_qs, urlsplit
 
+import cv2
+import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
@@ -17,6 +19,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from uvicorn import Config, Server
 
 from reseen.gallery.identities import Identities
+from reseen.tracking.detections import Detections
 from reseen.web.app import create_app
 
 SWITCHES = (
@@ -76,7 +79,8 @@ def gallery(gallery, make_calibration):
 def user(chromium, gallery):
     """Somebody at a desktop's browser with the list of tracklets before them."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = Server(Config(create_app(gallery), log_level="error"))
+        app = create_app(gallery, detector=lambda _: Detections.of([[60, 40, 108, 136]], [0.9]))
+        server = Server(Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         yield User(chromium, f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -242,6 +246,31 @@ def test_people_are_merged_named_split_and_exported(user, gallery):
     user.follow("Someone else")
     assert len(gallery.members.belonging_to(["Ada <L.>"])) == 1
     assert len({member.identity for member in gallery.members.all()}) == 6
+
+
+def test_a_person_in_a_photo_is_picked_by_key_and_click_or_drawn(user, tmp_path, draw_pictures):
+    street = np.full((180, 320, 3), 120, np.uint8)
+    for person, left in (("ben", 60), ("eve", 200)):
+        street[40:136, left : left + 48] = draw_pictures(person, seed=9)[0]
+    cv2.imwrite(str(tmp_path / "street.png"), street[:, :, ::-1])
+    user.open("/pictures")
+    user.find("input[name=photo]").send_keys(str(tmp_path / "street.png"))
+    user.follow("Find the people in it")
+    user.press_and_wait("1")
+    assert user.find(".match a").get_attribute("href").split("%2F")[1].startswith("ben")
+    user.find("a[href='#who']").click()
+    here, scene = user.find("html"), user.find(".scene svg")
+    ActionChains(user.browser).move_to_element_with_offset(scene, -80, 0).click().perform()
+    user.wait_for_another_page(here)
+    user.find("a[href='#who']").click()
+    scene = user.find(".scene svg")
+    drag = ActionChains(user.browser).move_to_element_with_offset(scene, 38, -52).click_and_hold()
+    drag.move_by_offset(52, 100).release().perform()
+    drawn = user.find("[name=drawn]").get_attribute("value").split(",")
+    assert list(map(int, drawn)) == pytest.approx([198, 38, 52, 100], abs=1)
+    assert user.focused.text == "Search in this box"
+    user.press_and_wait(Keys.ENTER)
+    assert user.find(".match a").get_attribute("href").split("%2F")[1].startswith("eve")
 
 
 def test_keys_are_letters_where_somebody_types(user, gallery):

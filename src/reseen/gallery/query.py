@@ -34,9 +34,18 @@ class Box:
     width: int
     height: int
 
+    def __str__(self) -> str:
+        return f"{self.left},{self.top},{self.width},{self.height}"
+
     def cut(self, picture: Picture) -> Picture:
         """What is inside."""
         return picture[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def lies_in(self, picture: Picture) -> bool:
+        """Whether it is large enough and nothing of it lies outside."""
+        height, width = picture.shape[:2]
+        inside = 0 <= self.left <= width - self.width and 0 <= self.top <= height - self.height
+        return inside and min(self.width, self.height) >= LEAST_SIDE
 
 
 def query_from_pictures(pictures: Sequence[Picture], extractor: Extractor, name: str) -> Query:
@@ -75,11 +84,10 @@ def pictures_in_video(video: Path, seconds: float, box: Box) -> list[Picture]:
 
 
 def _require_inside(box: Box, picture: Picture, video: Path) -> None:
-    height, width = picture.shape[:2]
-    inside = 0 <= box.left <= width - box.width and 0 <= box.top <= height - box.height
-    if not inside or min(box.width, box.height) < LEAST_SIDE:
+    if not box.lies_in(picture):
+        height, width = picture.shape[:2]
         raise ReseenError(
-            f"the box {box.left},{box.top},{box.width},{box.height} must lie in the picture of "
+            f"the box {box} must lie in the picture of "
             f"{video}, {width}x{height}, and be at least {LEAST_SIDE} pixels wide and high"
         )
 

@@ -18,7 +18,9 @@ from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
-from reseen.web import api, pages, people
+from reseen.tracking.detections import Detector
+from reseen.tracking.detectors import photo_detector
+from reseen.web import api, pages, people, photo
 from reseen.web.connections import BACKLOG, Connection, Seldom
 from reseen.web.guard import EVERYWHERE, Guard, checked_token
 from reseen.web.lookup import Lookup
@@ -40,6 +42,7 @@ def create_app(
     host: str = "127.0.0.1",
     token: str | None = None,
     extractors: Sequence[Extractor] = (ColourHistogram(),),
+    detector: Detector | None = None,
 ) -> FastAPI:
     """The gallery as an ASGI application.
 
@@ -48,6 +51,7 @@ def create_app(
         host: the address that it will be served at.
         token: what everybody who asks must know; at least 16 characters.
         extractors: for searches by pictures, one for each model that can be searched with.
+        detector: finds people in photos; None takes the best that is here.
     """
     token = checked_token(token, host)
     app = FastAPI(
@@ -67,9 +71,10 @@ def create_app(
             ReseenError: on_gallery_error,
         },
     )
-    app.state.lookup = Lookup(gallery, extractors)
+    app.state.lookup = Lookup(gallery, extractors, detector or photo_detector())
     app.include_router(api.router)
     app.include_router(pages.router)
+    app.include_router(photo.router)
     app.include_router(people.router)
     app.add_middleware(Guard, host=host, token=token)
     return app

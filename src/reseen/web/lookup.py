@@ -1,12 +1,12 @@
 """What pages and API ask of a gallery, with HTTP's answer where something is not there."""
 
 import csv
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from io import StringIO
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request
@@ -23,6 +23,9 @@ from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
 from reseen.gallery.review import Review
 from reseen.gallery.settings import version_of
+from reseen.tracking.detections import Detector
+
+Result = TypeVar("Result")
 
 NAMES_IN_A_SENTENCE = 10
 NAME_OF_UPLOAD = "pictures sent to the web page"
@@ -49,10 +52,13 @@ class Lookup:
     Args:
         gallery: the gallery.
         extractors: for searches by pictures, one for each model.
+        detector: finds people in photos.
     """
 
-    def __init__(self, gallery: Gallery, extractors: Sequence[Extractor]) -> None:
-        self.gallery, self.review = gallery, Review(gallery)
+    def __init__(
+        self, gallery: Gallery, extractors: Sequence[Extractor], detector: Detector
+    ) -> None:
+        self.gallery, self.review, self.detector = gallery, Review(gallery), detector
         self._extractors = {extractor.model_id: extractor for extractor in extractors}
         self._embedding = CapacityLimiter(1)  # decoded pictures are large
         self._counted: tuple[tuple[int, ...], Stats] | None = None
@@ -134,8 +140,11 @@ class Lookup:
             HTTPException: 404, there is no such model; 409, nothing here can embed pictures
                 for it; 400, the pictures are broken or do not go together.
         """
-        search = partial(self._matches_of, pictures, model, where, k)
-        return await to_thread.run_sync(search, limiter=self._embedding)
+        return await self.alone(partial(self._matches_of, pictures, model, where, k))
+
+    async def alone(self, work: Callable[[], Result]) -> Result:
+        """Do what needs decoded pictures, one such work after another."""
+        return await to_thread.run_sync(work, limiter=self._embedding)
 
     def label(self, query: str, match: str, *, same: bool) -> None:
         """Keep a label on two tracklets.

@@ -5,18 +5,16 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Annotated, Any
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from reseen.errors import ReseenError
-from reseen.gallery.records import EVERYTHING, Entry, Filter, Match
+from reseen.gallery.records import Entry, Filter, Match
 from reseen.times import day, is_dated, read
 from reseen.web.api import LONGEST_CAMERA, LONGEST_ID, LONGEST_MODEL, MOST_AT_ONCE
 from reseen.web.lookup import Found, Looked, Lookup, labelled
 from reseen.web.rendering import address, render
-from reseen.web.uploads import MOST_PICTURES, Sent, is_form
 
 ON_A_PAGE = 50
 MOST_PAGES = 100_000
@@ -132,7 +130,7 @@ def tracklet(lookup: Looked, asked: AskedFor, id: Id) -> Response:
         query=query,
         found=found,
         labels=(labels := _labels(lookup, query.id)),
-        groups=_groups(found, labels, asked.at_least),
+        groups=groups(found, labels, asked.at_least),
         at_least=AT_LEAST,
     )
 
@@ -206,37 +204,10 @@ def labels(lookup: Looked) -> Response:
     return render("labels.html", labelled=pairs, total=len(every))
 
 
-@router.get("/pictures")
-def pictures(lookup: Looked) -> Response:
-    """A form to search by pictures."""
-    return _pictures_page(lookup, None)
-
-
-@router.post("/pictures", dependencies=[Depends(is_form)])
-async def search_by_pictures(
-    lookup: Looked,
-    pictures: Sent,
-    model: Annotated[str, Form(max_length=LONGEST_MODEL)],
-    k: Annotated[int, Form(ge=1, le=MOST_AT_ONCE)] = FEW,
-) -> Response:
-    """Matches of a person in pictures, which are not kept."""
-    found = await lookup.matches_of(pictures, model, EVERYTHING, k)
-    return await to_thread.run_sync(_pictures_page, lookup, found)
-
-
 @router.get("/about")
 def about(lookup: Looked) -> Response:
     """What the gallery holds, and what it may be used for."""
     return render("about.html", stats=lookup.stats())
-
-
-def _pictures_page(lookup: Lookup, found: Found | None) -> Response:
-    return render(
-        "pictures.html",
-        models=lookup.embeddable(),
-        found=found,
-        most=MOST_PICTURES,
-    )
 
 
 def _frame(lookup: Lookup, asked: Asked) -> dict[str, Any]:
@@ -263,7 +234,7 @@ def _search(lookup: Lookup, asked: Asked, id: str) -> tuple[Entry, Found]:
     )
 
 
-def _groups(
+def groups(
     found: Found, labels: Mapping[str, bool], at_least: float
 ) -> dict[str, list[tuple[int, Match]]]:
     """The ranked matches that are likely, unlikely, and not the person as a human said."""

@@ -13,6 +13,9 @@ MOST_PICTURES = 64
 MOST_PIXELS = 4_000_000
 """In one picture: far more than a person cut out of a video has, and 12 MB when decoded."""
 
+MOST_PIXELS_OF_PHOTO = 25_000_000
+"""In a photo, of which only one is decoded at a time."""
+
 MOST_BYTES = 16 * 2**20
 """In one request with pictures."""
 
@@ -48,7 +51,7 @@ async def read_pictures(
     return Pictures(tuple(packed))
 
 
-def check_header(content: bytes, name: str) -> None:
+def check_header(content: bytes, name: str, most: int = MOST_PIXELS) -> None:
     """Refuse what is no picture, or would be huge when decoded, without decoding it.
 
     Raises:
@@ -58,13 +61,12 @@ def check_header(content: bytes, name: str) -> None:
         with Image.open(BytesIO(content), formats=FORMATS) as picture:
             pixels = picture.width * picture.height
     except Image.DecompressionBombError:
-        pixels = MOST_PIXELS + 1
+        pixels = most + 1
     except (OSError, ValueError, SyntaxError) as error:
         raise HTTPException(415, f"{name} is neither a JPEG nor a PNG picture.") from error
-    if pixels > MOST_PIXELS:
-        raise HTTPException(
-            413, f"{name} has more than {MOST_PIXELS:,} pixels; cut the person out."
-        )
+    if pixels > most:
+        what = "cut the person out" if most == MOST_PIXELS else "make it smaller"
+        raise HTTPException(413, f"{name} has more than {most:,} pixels; {what}.")
 
 
 Sent = Annotated[Pictures, Depends(read_pictures)]
