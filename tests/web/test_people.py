@@ -164,6 +164,33 @@ def test_people_are_listed_by_when_they_were_last_seen(client, put_together):
     assert [each["entry"]["id"] for each in listed[1]["appearances"]] == ["north/ada", "south/ada"]
 
 
+def test_people_are_found_by_a_part_of_their_name(client, put_together):
+    post(client, put_together, "/name", "north/ada", name="Ada Lovelace")
+    post(client, put_together, "/name", "north/ben", name="100 % <Ada>")
+    for asked, found in (
+        ("aDA", ["100 % <Ada>", "Ada Lovelace"]),
+        ("% <", ["100 % <Ada>"]),
+        ("A.a", []),
+    ):
+        listed = client.get("/api/people", params={"name": asked}).json()
+        assert [person["identity"] for person in listed] == found
+        text = words(client.get("/people", params={"name": asked}))
+        assert [name for name in ("100 % <Ada>", "Ada Lovelace") if f" {name} " in text] == found
+    assert "Nobody has this in their name." in text
+
+
+def test_somebody_is_picked_to_be_merged_with(client, put_together):
+    ada, ben = home(put_together, "north/ada"), home(put_together, "north/ben")
+    answer = client.get("/person/merge", params={"identity": ada})
+    choices = re.findall(r'name="other" value="([^"]+)"', answer.text)
+    assert choices == [home(put_together, f"south/{who}") for who in ("eve", "ben")]
+    answer = client.get("/person/merge", params={"identity": ada, "name": ben})
+    assert re.findall(r'name="other" value="([^"]+)"', answer.text) == [ben]
+    assert client.get("/person/merge", params={"identity": "nobody"}).status_code == 404
+    assert client.post("/person/merge", params={"identity": ada}, data={"other": ben}).is_redirect
+    assert "north/ada north/ben south/ada south/ben" in people(put_together)
+
+
 def test_people_are_put_together_and_joined_on_the_page(
     client, gallery, make_calibration, embed_people, put
 ):

@@ -614,6 +614,10 @@ class Gallery:
         found = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
         return [] if found is None else found.read(names, where).to_pylist()
 
+    def last_seen(self) -> pyarrow.Table:
+        """Each tracklet's id and end as two columns, for looking over all of them."""
+        return self._database.existing(TRACKLETS).read(["id", "end_time"])
+
     def ids(self, model: str) -> set[str]:
         """The tracklets that have an embedding by a model."""
         return set(self._database.existing(EMBEDDINGS + model).read(["id"])["id"].to_pylist())

@@ -49,6 +49,20 @@ class Members:
         """Every tracklet that was looked at."""
         return self._read(None)
 
+    def homes(self) -> pyarrow.Table:
+        """Each tracklet's id and identity as two columns, which is less than a list of members."""
+        columns = ["id", "identity"]
+        table = self._database.find(NAME)
+        if table is None:
+            return pyarrow.table([[], []], pyarrow.schema([(c, pyarrow.string()) for c in columns]))
+        return table.read(columns)
+
+    @property
+    def version(self) -> int:
+        """Another number after every change."""
+        table = self._database.find(NAME)
+        return 0 if table is None else table.version
+
     def of(self, ids: Iterable[str]) -> list[Member]:
         """Those of these tracklets that were looked at."""
         return self._read(col("id").isin(sorted(ids)))

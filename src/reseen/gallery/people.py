@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow
+from pyarrow.compute import match_substring
 
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import Identities
 from reseen.gallery.members import Member
-from reseen.gallery.records import EVERYTHING, Entry, Filter
+from reseen.gallery.records import Entry, Filter
 from reseen.gallery.review import Question, questions
 
 NEAR = 20
@@ -57,10 +59,44 @@ class Person:
         return max(others, key=lambda entry: entry.frames).id if others else None
 
 
-def everybody(gallery: Gallery) -> list[Person]:
-    """All people, those seen last first."""
-    found = _people(gallery, gallery.members.all(), EVERYTHING)
-    return sorted(found, key=lambda person: (-(person.end or -np.inf), person.identity))
+class Directory:
+    """Names of all people, those seen last first; made anew when the gallery has changed.
+
+    Of a large gallery it holds the names alone: whoever is shown is read when shown.
+
+    Args:
+        gallery: the gallery.
+    """
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery = gallery
+        self._known: tuple[tuple[int, ...], pyarrow.Array] | None = None
+
+    def called(self, part: str = "") -> pyarrow.Array:
+        """The names with this in them, in large letters or small."""
+        version = (self._gallery.members.version, *self._gallery.version)
+        if self._known is None or self._known[0] != version:
+            self._known = version, self._names()
+        names = self._known[1]
+        found = match_substring(names, part, ignore_case=True) if part else None
+        return names if found is None else names.filter(found)
+
+    def people(self, names: pyarrow.Array, limit: int, offset: int = 0) -> list[Person]:
+        """Some of these people, with all appearances, in the order of their names."""
+        wanted = names.slice(offset, limit).to_pylist()
+        members = self._gallery.members.belonging_to(wanted)
+        where = Filter(ids=tuple(member.id for member in members))
+        found = {person.identity: person for person in _people(self._gallery, members, where)}
+        return [found[name] for name in wanted if name in found]
+
+    def _names(self) -> pyarrow.Array:
+        homes = self._gallery.members.homes()
+        if not len(homes):
+            return pyarrow.array([], pyarrow.string())
+        seen = homes.join(self._gallery.last_seen(), "id", join_type="inner")
+        last = seen.group_by("identity").aggregate([("end_time", "max")])
+        order = [("end_time_max", "descending"), ("identity", "ascending")]
+        return last.sort_by(order)["identity"].combine_chunks()
 
 
 def person(gallery: Gallery, identity: str) -> Person | None:

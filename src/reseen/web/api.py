@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from reseen.gallery.people import Person, everybody
+from reseen.gallery.people import Person
 from reseen.gallery.records import Entry, Filter, Stats
 from reseen.gallery.review import Question
 from reseen.gallery.thumbnail import still_of
@@ -208,6 +208,7 @@ def people(
     lookup: Looked,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
     offset: Annotated[int, Query(ge=0, le=FARTHEST_PAGE)] = 0,
+    name: Annotated[str, Query(max_length=LONGEST_ID, description="Part of the name.")] = "",
 ) -> list[Person]:
     """Who was seen, those seen last first, with all appearances."""
-    return everybody(lookup.gallery)[offset : offset + limit]
+    return lookup.directory.people(lookup.directory.called(name), limit, offset)

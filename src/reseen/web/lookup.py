@@ -18,7 +18,7 @@ from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import SETTING, Identities
 from reseen.gallery.labels import Label
-from reseen.gallery.people import Person, person
+from reseen.gallery.people import Directory, Person, person
 from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
 from reseen.gallery.review import Review
@@ -59,6 +59,7 @@ class Lookup:
         self, gallery: Gallery, extractors: Sequence[Extractor], detector: Detector
     ) -> None:
         self.gallery, self.review, self.detector = gallery, Review(gallery), detector
+        self.directory = Directory(gallery)
         self._extractors = {extractor.model_id: extractor for extractor in extractors}
         self._embedding = CapacityLimiter(1)  # decoded pictures are large
         self._counted: tuple[tuple[int, ...], Stats] | None = None

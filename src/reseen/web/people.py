@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from reseen.data.pictures import data_uri
 from reseen.gallery.identities import Identities
-from reseen.gallery.people import Person, everybody, perhaps_the_same
+from reseen.gallery.people import Person, perhaps_the_same
 from reseen.gallery.records import Filter
 from reseen.gallery.review import A_ROUND
 from reseen.times import is_dated
 from reseen.web.api import LONGEST_ID, MOST_AT_ONCE
-from reseen.web.lookup import Looked
+from reseen.web.lookup import Looked, Lookup
 from reseen.web.pages import MOST_PAGES, ON_A_PAGE
 from reseen.web.rendering import address, render
 
@@ -34,6 +34,9 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 Skipped = Annotated[int, Query(ge=0, le=MOST_AT_ONCE)]
 FormId = Annotated[str, Form(max_length=LONGEST_ID)]
 Name = Annotated[str, Query(max_length=LONGEST_ID)]
+Page = Annotated[int, Query(ge=1, le=MOST_PAGES)]
+Sought = Annotated[str, Query(max_length=LONGEST_ID)]
+"""A part of the names looked for."""
 
 
 @router.get("/review")
@@ -73,18 +76,32 @@ def undo(lookup: Looked, skipped: Skipped = 0) -> Response:
 
 
 @router.get("/people")
-def people(lookup: Looked, page: Annotated[int, Query(ge=1, le=MOST_PAGES)] = 1) -> Response:
+def people(lookup: Looked, page: Page = 1, name: Sought = "") -> Response:
     """People by when they were last seen, 50 on a page."""
-    found = everybody(lookup.gallery)
-    known = sum(len(person.appearances) for person in found)
     model = Identities(lookup.gallery).model  # says why nobody can be told from anybody
+    waiting = lookup.gallery.count(model=model) - len(lookup.gallery.members.homes())
+    return _listed(lookup, page, name, waiting=max(waiting, 0))
+
+
+@router.get("/person/merge")
+def whom_to_merge(lookup: Looked, identity: Name, page: Page = 1, name: Sought = "") -> Response:
+    """The same list, to pick who is the same person as somebody."""
+    return _listed(lookup, page, name, merging=lookup.person(identity))
+
+
+def _listed(
+    lookup: Lookup, page: int, name: str, waiting: int = 0, merging: Person | None = None
+) -> Response:
+    names = lookup.directory.called(name)
     return render(
         "people.html",
-        people=found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE],
-        total=len(found),
-        waiting=max(lookup.gallery.count(model=model) - known, 0),
+        people=lookup.directory.people(names, ON_A_PAGE, (page - 1) * ON_A_PAGE),
+        total=len(names),
+        waiting=waiting,
+        merging=merging,
+        state={"identity": merging.identity if merging else "", "name": name},
         page=page,
-        pages=max(1, -(-len(found) // ON_A_PAGE)),
+        pages=max(1, -(-len(names) // ON_A_PAGE)),
     )
 
 
