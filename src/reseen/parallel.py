@@ -83,7 +83,7 @@ def unordered(
     waiting: set[Future[Result]] = set()
     try:
         for task in tasks:
-            with _script_hidden() if work.__module__ != "__main__" else nullcontext():
+            with script_hidden() if work.__module__ != "__main__" else nullcontext():
                 waiting.add(pool.submit(_do, work, task))
             if len(waiting) >= TASKS_PER_PROCESS * processes:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -102,7 +102,7 @@ def unordered(
 
 
 @contextmanager
-def _script_hidden() -> Iterator[None]:
+def script_hidden() -> Iterator[None]:
     """Start processes without the script that runs, which they would run again, up to this call.
 
     What they work on is imported by its name, so that scripts need no `if __name__` of their own.

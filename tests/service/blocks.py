@@ -12,10 +12,10 @@ RED, GREEN = (220, 30, 30), (30, 200, 30)
 FRAMES = 40
 
 
-def film(path: Path, shift: int = 0) -> Path:
-    """10 frames a second: red is there all the time, green from frame 10 to 29."""
+def film(path: Path, shift: int = 0, rate: float = 10) -> Path:
+    """As many frames a second as are said: red is there all the time, green from frame 10 to 29."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 240))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), rate, (320, 240))
     for index in range(FRAMES):
         picture = np.full((240, 320, 3), 128, np.uint8)
         picture[20 + shift : 100 + shift, 10 + 4 * index : 40 + 4 * index] = RED

@@ -24,7 +24,7 @@ from reseen.cli.gallery import gallery_app, search
 from reseen.cli.identities import calibrate, identify
 from reseen.cli.models import models_app
 from reseen.cli.network import embed, export, train
-from reseen.cli.service import ingest
+from reseen.cli.service import ingest, watch
 from reseen.cli.tracking import track
 from reseen.cli.web import serve
 from reseen.errors import ReseenError
@@ -202,6 +202,7 @@ for command in (
     export,
     track,
     ingest,
+    watch,
     models_app,
     gallery_app,
     search,

@@ -57,6 +57,7 @@ def add(
 
     from reseen.data.colour_histogram import ColourHistogram
     from reseen.data.tracked import tracklets_in
+    from reseen.gallery.upkeep import caught_up
 
     tracklets = [replace(each, id=prefix + each.id) for each in tracklets_in(folder, camera)]
     keep_until = None if keep_days is None else time.time() + keep_days * 86_400
@@ -132,34 +133,6 @@ def adapt(
         f"{gallery}: {opened.count(model=made.model):,} embeddings adapted, {made.model}; {learned}"
     )
     print_notes(*filter(None, [adapting.calibrate_anew(opened, made)]))
-
-
-def caught_up(
-    gallery: "Gallery", extractor: "extractors.Extractor", *, adapt: bool = True
-) -> list[str]:
-    """Adapt what was added, and let it join the people; what to say about it."""
-    from reseen.gallery.adapting import calibrate_anew, keep_up
-    from reseen.gallery.extractors import NetworkExtractor
-    from reseen.gallery.identities import Identities
-
-    notes = []
-    if adapt and isinstance(extractor, NetworkExtractor):
-        try:
-            adaptation = keep_up(gallery, extractor)
-            if adaptation:
-                notes.append(f"searches take the adapted {adaptation.model}")
-                notes += filter(None, [calibrate_anew(gallery, adaptation)])
-        except ReseenError as error:
-            notes.append(f"not adapted: {error}")
-    if not gallery.members.all():
-        return notes
-    try:
-        joined = Identities(gallery).catch_up()
-    except ReseenError as error:
-        return [*notes, f"the new tracklets belong to nobody yet: {error}"]
-    alone = sum(member.probability is None for member in joined)
-    looked = f"looked at {len(joined):,} tracklets to see who is new: {alone:,} of them are alone"
-    return [*notes, looked]
 
 
 @gallery_app.command(name="list")
@@ -428,22 +401,15 @@ def chosen_extractor(
     newest version is, or as the one whose id is named; the network's own id takes none.
     """
     from reseen.gallery.adapting import Adaptation, AdaptedExtractor, latest
-    from reseen.gallery.extractors import NetworkExtractor, open_extractor
-    from reseen.gallery.settings import base_of
-    from reseen.models.catalogue import best_trunk
+    from reseen.gallery.extractors import NetworkExtractor
+    from reseen.gallery.upkeep import extractor_of
 
-    own = gallery.model() if model is None and gallery.models() else None
-    chosen = model or own or best_trunk()
-    try:
-        extractor = open_extractor(base_of(chosen), style)
-    except ReseenError as error:
-        if own is None:
-            raise
-        raise ReseenError(f"name what made the gallery's embeddings, --model: {error}") from error
+    extractor = extractor_of(gallery, model, style)
     if extractor.note:
         print_notes(extractor.note)
     if not adapted or not isinstance(extractor, NetworkExtractor):
         return extractor
+    chosen = model or (gallery.model() if gallery.models() else "")
     by_id = chosen in gallery.models()
     adaptation = Adaptation.load(gallery, chosen) if by_id else latest(gallery, extractor.model_id)
     return extractor if adaptation is None else AdaptedExtractor(extractor, adaptation)

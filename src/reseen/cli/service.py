@@ -1,4 +1,4 @@
-"""The command from video files into a gallery."""
+"""The commands from video files and live cameras into a gallery."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from reseen.cli.gallery import caught_up, chosen_extractor, open_gallery
+from reseen.cli.gallery import chosen_extractor, open_gallery
 from reseen.cli.options import Extractor, Json, Style, save_result, time_option, within
 from reseen.cli.tracking import DetectorInput, Start
 from reseen.errors import ReseenError
@@ -71,6 +71,7 @@ def ingest(
         workers: So many processes share the videos among them.
     """
     from reseen.data.colour_histogram import STRIPES, ColourHistogram
+    from reseen.gallery.upkeep import caught_up
     from reseen.parallel import unordered
     from reseen.service.ingest import Settings, ingest, ingest_shared
 
@@ -168,3 +169,18 @@ def _recordings(
         *([f"{len(strange):,} do not fit {pattern} and are left out: {some}"] if some else []),
     )
     return found
+
+
+def watch(cameras: Path) -> None:
+    """Take the people of live cameras into a gallery, until Ctrl-C or SIGTERM.
+
+    Each camera is watched by a process of its own, which is started again should it die. Somebody
+    can be searched for within seconds of leaving the picture, and every 30 seconds while staying.
+
+    Args:
+        cameras: TOML file that names the gallery and the cameras.
+    """
+    from reseen.service.cameras import Cameras
+    from reseen.service.watch import watch
+
+    watch(Cameras.read(cameras))

@@ -21,7 +21,7 @@ from reseen.parallel import Spread
 from reseen.progress import log, print_notes, progress
 from reseen.service.names import Video
 from reseen.times import is_dated, show
-from reseen.tracking.cutting import MIN_LENGTH, Cutter, Growing
+from reseen.tracking.cutting import MIN_LENGTH, Crop, Cutter, Growing
 from reseen.tracking.detections import Detector, checked
 from reseen.tracking.detectors import best_detector, open_detector
 from reseen.tracking.track import Recording, TrackletFolder, TrackReport, counted, followed
@@ -383,25 +383,42 @@ class _Intake:
 
     def _kept(self, gone: Growing, prefix: str, folder: TrackletFolder | None) -> Tracklet:
         """Somebody who has left, with the crops in memory, or on disk where these are kept."""
-        begun, cut = self.video.start or 0.0, set(gone.cut)
-        crops = bodies(gone.waiting, lambda crop: crop.frame + 1 in cut)
-        tracklet = Tracklet(
-            id=gone.name(prefix),
-            camera=self.video.camera,
-            start=begun + gone.start_seconds,
-            end=begun + gone.end_seconds,
-            source=str(self.video.path),
-            paths=(),
-            contents=tuple(crop.jpeg for crop in crops),
-        )
+        begun, source = self.video.start or 0.0, str(self.video.path)
+        tracklet = in_memory(gone, prefix, self.video.camera, begun, source)
         self._ended.append(gone)
         # What was forgotten before this was killed must not come back to the disk.
         if folder is None or self._gallery.is_forgotten([content_digest(tracklet)]):
             gone.give()
             return tracklet
-        frames = {crop.frame + 1 for crop in crops}
+        frames = {crop.frame + 1 for crop in _bodies_of(gone)}
         paths = tuple(path for path in folder.write(gone) if int(path.stem) in frames)
         return replace(tracklet, paths=paths, contents=())
+
+
+def in_memory(gone: Growing, prefix: str, camera: str, begun: float, source: str) -> Tracklet:
+    """The tracklet of somebody who has left, with the crops in memory.
+
+    Args:
+        gone: whoever has left.
+        prefix: what the tracklet's name begins with.
+        camera: the camera's name.
+        begun: when the recording began, in seconds since 1970; 0 where that is not known.
+        source: the recording.
+    """
+    return Tracklet(
+        id=gone.name(prefix),
+        camera=camera,
+        start=begun + gone.start_seconds,
+        end=begun + gone.end_seconds,
+        source=source,
+        paths=(),
+        contents=tuple(crop.jpeg for crop in _bodies_of(gone)),
+    )
+
+
+def _bodies_of(gone: Growing) -> list[Crop]:
+    cut = set(gone.cut)
+    return bodies(gone.waiting, lambda crop: crop.frame + 1 in cut)
 
 
 def _begun_anew(out: Path, prefix: str, cutter: Cutter) -> TrackletFolder:

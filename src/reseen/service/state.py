@@ -11,14 +11,18 @@ FOLDER = "cameras"
 """Lies in a gallery's folder: a file NAME.json and a picture NAME.jpg for each camera."""
 
 
+Word = Literal["connecting", "running", "stalled", "failed", "ended"]
+"""It is asked for a first picture, sends pictures, has sent none for a while, cannot be read or its
+people not be added, is not watched any more."""
+
+
 class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     """How a live camera is doing.
 
     Attributes:
         name: the camera's name.
         source: its address without passwords.
-        state: whether it is asked for a first picture, sends pictures, has sent none for a while,
-            cannot be read, or is not watched any more.
+        state: what it is doing.
         since: when this state began, in seconds since 1970, as all times here.
         last_frame: when its last picture came.
         frames: pictures in which people were looked for.
@@ -33,7 +37,7 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     source: str
-    state: Literal["connecting", "running", "stalled", "failed", "ended"]
+    state: Word
     since: float
     last_frame: float | None = None
     frames: int = 0
@@ -45,17 +49,17 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
-def write_state(gallery: Path, state: CameraState, picture: bytes | None = None) -> None:
+def write_state(gallery: Path, state: CameraState, picture: bytes = b"") -> None:
     """Write how a camera is doing, whole or not at all.
 
     Args:
         gallery: the gallery's folder on this machine.
         state: how it is doing.
-        picture: its last picture as a JPEG on which nobody can be recognised; None leaves the one
-            before.
+        picture: its last picture as a JPEG on which nobody can be recognised; where there is
+            none, the one before stays.
     """
     file = state_file(gallery, state.name)
-    if picture is not None:
+    if picture:
         with written_aside(file.with_suffix(".jpg")) as temporary:
             temporary.write_bytes(picture)
     write_text(file, msgspec.json.encode(state).decode())

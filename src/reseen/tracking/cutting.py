@@ -46,6 +46,7 @@ class Growing:
     Attributes:
         first_frame, last_frame: indices of the frames between which the person was seen.
         start_seconds, end_seconds: their times in the video.
+        person: the follower's number for the person.
         number: the tracklet's number; None until the person was seen often enough.
         seen: in how many frames the person was seen.
         waiting: the crops that are in memory.
@@ -60,6 +61,7 @@ class Growing:
     last_frame: int
     start_seconds: float
     end_seconds: float
+    person: int
     number: int | None = None
     seen: int = 0
     waiting: list[Crop] = field(default_factory=list)
@@ -146,8 +148,8 @@ class Cutter:
                 continue
             tracklet = self._open.get(seen.person)
             if tracklet is None:
-                tracklet = Growing(frame.index, frame.index, frame.seconds, frame.seconds)
-                self._open[seen.person] = tracklet
+                times = frame.index, frame.index, frame.seconds, frame.seconds
+                tracklet = self._open[seen.person] = Growing(*times, seen.person)
             tracklet.take(frame, box, seen.score)
             if self._most is not None and len(tracklet.waiting) > self._most:
                 tracklet.thin_out()
@@ -157,6 +159,10 @@ class Cutter:
             if tracklet.number is not None:
                 long_enough.append(tracklet)
         return long_enough
+
+    def begun_before(self, seconds: float) -> set[int]:
+        """Those whose tracklets began before a time, by the follower's numbers."""
+        return {one for one, each in self._open.items() if each.start_seconds < seconds}
 
     def end_all_but(self, people: Set[int]) -> tuple[list[Growing], list[Growing]]:
         """End the tracklets of everybody else.

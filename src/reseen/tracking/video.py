@@ -34,6 +34,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 CAMERA_TIMEOUT = 10_000
 """Milliseconds that a camera may take to answer."""
 
+NO_ANSWER = "does not answer; check the address and the net"
+
 SECRET = re.compile(
     r"([^/?#&;=]*(?:pas|pwd|psw|pw|user|usr|login|auth|token|key|secret|sig)[^/?#&;=]*=)[^/?#&;]*",
     re.IGNORECASE,
@@ -112,6 +114,23 @@ def expected_frames(source: str | Path) -> int | None:
         return _frame_count(capture)
     finally:
         capture.release()
+
+
+def opened(source: str) -> tuple[Any, bool]:
+    """Open a camera, a device such as /dev/video0, or a recording.
+
+    Returns:
+        An OpenCV capture, and whether this is a recording, which ends.
+
+    Raises:
+        ReseenError: it cannot be opened.
+    """
+    if not is_url(source) and not Path(source).is_char_device():
+        return _open_file(Path(source)), True
+    capture = _open_url(source) if is_url(source) else cv2.VideoCapture(source, cv2.CAP_V4L2)
+    if not capture.isOpened():
+        raise ReseenError(f"{without_password(source)} {NO_ANSWER}")
+    return capture, _frame_count(capture) is not None
 
 
 def frames_from(
@@ -288,7 +307,7 @@ def _camera(
     """Read a live camera without end; a URL that says how many frames it has is a recording."""
     capture = _open_url(url)
     if not capture.isOpened():
-        raise ReseenError(f"{without_password(url)} does not answer; check the address and the net")
+        raise ReseenError(f"{without_password(url)} {NO_ANSWER}")
     if _frame_count(capture) is not None:
         yield from _recording(capture, counts, fps)
         return

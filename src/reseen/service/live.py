@@ -1,0 +1,105 @@
+"""The people of one live camera on their way into a gallery."""
+
+import time
+from collections.abc import Sequence, Set
+from datetime import UTC, datetime
+
+import cv2
+import numpy as np
+
+from reseen.data.pictures import Picture, encode_jpeg
+from reseen.data.tracklet import Tracklet
+from reseen.gallery.extractors import Extractor
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.thumbnail import head_bottom, pixelate
+from reseen.service.ingest import MOST_CROPS, in_memory
+from reseen.tracking.cutting import Cutter
+from reseen.tracking.detections import Detections, Detector, checked
+from reseen.tracking.tracker import Tracker
+from reseen.tracking.video import Frame
+
+LONGEST_STAY = 30.0
+"""Seconds after which the tracklet of somebody who stays ends, and another one begins."""
+
+SHOWN_WIDTH, QUALITY = 320, 80
+"""Pixels of the width of a camera's last picture, too few to know a face by that no detector found;
+and its JPEG quality."""
+
+
+class Live:
+    """Follows the people of a live camera, and adds those who have left it, or stay for long.
+
+    Attributes:
+        waiting: tracklets that are to be added.
+        people: how many were added; who stays counts once.
+        frames: in how many people were looked for.
+    """
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        camera: str,
+        source: str,
+        detector: Detector,
+        extractors: Sequence[Extractor],
+        *,
+        min_length: int,
+        pixelate_heads: bool = True,
+    ) -> None:
+        """Begin with nobody; arguments as for `ingest`."""
+        self.waiting = list[Tracklet]()
+        self.people = self.frames = 0
+        self._gallery, self._camera, self._source = gallery, camera, source
+        self._detector, self._extractors, self._heads = detector, extractors, pixelate_heads
+        self._tracker, self._cutter = Tracker(), Cutter(min_length, most=MOST_CROPS)
+        self._prefix = f"{camera}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        self._new, self._counted = 0, set[int]()
+        self._last: tuple[Picture, Detections] | None = None
+
+    def see(self, frame: Frame) -> None:
+        """Follow people into the next picture, whose time is that of the monotonic clock."""
+        found = checked(self._detector(frame.picture))
+        people = self._tracker.update(frame.seconds, found, frame.picture)
+        self._cutter.add(frame, people)
+        stay = self._cutter.begun_before(frame.seconds - LONGEST_STAY)
+        self._end_all_but(self._tracker.people - stay)
+        self.frames += 1
+        self._last = frame.picture, found
+
+    def end_all(self) -> None:
+        """Take it that nobody is in the picture any more."""
+        self._end_all_but(set())
+
+    def add(self) -> None:
+        """Add those who wait to the gallery; where that fails, they wait on."""
+        if self.waiting:
+            heads = self._heads
+            self._gallery.add(self.waiting, self._extractors, pixelate_heads=heads, optimise=False)
+            self.waiting, self.people, self._new = [], self.people + self._new, 0
+
+    def picture(self) -> bytes | None:
+        """The last picture as a JPEG, small and with heads hidden; None before there was one."""
+        return None if self._last is None else encode_jpeg(hidden(*self._last), QUALITY)
+
+    def _end_all_but(self, people: Set[int]) -> None:
+        gone, _ = self._cutter.end_all_but(people)
+        # Frames have monotonic times; the clock that people read may have been set meanwhile.
+        offset = time.time() - time.monotonic()
+        place = self._prefix, self._camera, offset, self._source
+        self.waiting += [in_memory(each, *place) for each in gone]
+        numbers = {each.person for each in gone}
+        self._new += len(numbers - self._counted)
+        self._counted = (self._counted | numbers) & self._tracker.people
+
+
+def hidden(picture: Picture, found: Detections) -> Picture:
+    """A picture (H, W, 3), 320 pixels wide, with the heads of those who were found hidden."""
+    height, width = picture.shape[:2]
+    scale = SHOWN_WIDTH / width
+    small = np.array(cv2.resize(picture, (SHOWN_WIDTH, max(round(height * scale), 1))), np.uint8)
+    for box in found.boxes * scale:
+        left, top, right, bottom = np.maximum(box.round().astype(int), 0).tolist()
+        body = small[top:bottom, left:right]
+        if body.size:
+            small[top:bottom, left:right] = pixelate(body, head_bottom(body))
+    return small

@@ -1,0 +1,77 @@
+"""What a cameras.toml may say."""
+
+import pytest
+
+from reseen.errors import ReseenError
+from reseen.service.cameras import Cameras
+
+TWO = """
+gallery = "people"
+min_length = 5
+
+[[camera]]
+name = "hall"
+source = "rtsp://eye:${HALL_PASSWORD}@10.0.0.7/live?profile=1"
+
+[[camera]]
+name = "door.2"
+source = "/dev/video0"
+fps = 12.5
+"""
+
+
+@pytest.fixture
+def read(tmp_path, monkeypatch):
+    monkeypatch.setenv("HALL_PASSWORD", "a/b@c:ü")
+
+    def read(text: str | bytes) -> Cameras:
+        file = tmp_path / "cameras.toml"
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return Cameras.read(file)
+
+    return read
+
+
+def test_all_is_read_and_paths_begin_where_the_file_lies(read, tmp_path):
+    found = read(TWO)
+    assert found.gallery == str(tmp_path / "people")
+    assert (found.min_length, found.detector, found.heads) == (5, None, False)
+    assert [(each.name, each.fps) for each in found.each] == [("hall", 5.0), ("door.2", 12.5)]
+
+
+def test_a_password_comes_from_the_environment_as_an_address_wants_it(read):
+    hall, door = read(TWO).each
+    # RFC 3986: / @ : and what is not ASCII are percent-encoded within user information.
+    assert hall.address == "rtsp://eye:a%2Fb%40c%3A%C3%BC@10.0.0.7/live?profile=1"
+    assert door.address == "/dev/video0"
+    assert "a/b" not in repr(hall)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "missing required field `gallery`"),
+        ('gallery = "g"', "missing required field `camera`"),
+        ('gallery = "g"\ncamera = []', "length >= 1"),
+        (TWO.replace("source", "sorce", 1), r"unknown field `sorce` - at `\$\.camera\[0\]`"),
+        (TWO.replace("min_length", "minlength"), "unknown field `minlength`"),
+        (TWO.replace("door.2", "hall"), "2 cameras are called hall"),
+        (TWO.replace("door.2", "../hall"), "cannot name a camera"),
+        (TWO.replace("door.2", "x" * 101), "length <= 100"),
+        (TWO.replace("12.5", "0"), "> 0"),
+        (TWO.replace("12.5", '"many"'), "Expected `float`"),
+        (TWO.replace("HALL_PASSWORD", "NOBODY_SET_IT"), "environment's NOBODY_SET_IT"),
+        (TWO[:40], "is not TOML"),
+        (b"\xff\xfe\x00", "is not TOML"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_the_file(read, text, message):
+    with pytest.raises(ReseenError, match=message) as told:
+        read(text)
+    assert "\n" not in str(told.value)
+    assert "cameras.toml" in str(told.value) or "camera" in message or "environment" in message
+
+
+def test_no_file_is_one_line(tmp_path):
+    with pytest.raises(ReseenError, match="No such file"):
+        Cameras.read(tmp_path / "cameras.toml")

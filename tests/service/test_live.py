@@ -1,0 +1,126 @@
+"""The people of a live camera: when they are added, and what becomes of those who stay."""
+
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from reseen.data.colour_histogram import ColourHistogram
+from reseen.errors import ReseenError
+from reseen.gallery.gallery import Gallery
+from reseen.service import live as module
+from reseen.service.live import Live, hidden
+from reseen.tracking.detections import Detections
+from reseen.tracking.video import Frame
+from tests.service.blocks import GREEN, RED, find
+
+FPS = 5
+
+
+def scene(*blocks: tuple[tuple[int, int, int], int]) -> np.ndarray:
+    """A picture with blocks of a colour at a place from the left."""
+    picture = np.full((240, 320, 3), 128, np.uint8)
+    for colour, left in blocks:
+        top = 20 if colour == RED else 130
+        picture[top : top + 80, left : left + 30] = colour
+    return picture
+
+
+@pytest.fixture
+def gallery(tmp_path) -> Gallery:
+    return Gallery.open(tmp_path / "gallery", create=True)
+
+
+@pytest.fixture
+def live(gallery) -> Live:
+    return Live(gallery, "hall", "rtsp://hall", find, [ColourHistogram()], min_length=4)
+
+
+def show(live: Live, pictures: list[np.ndarray], begun: float) -> float:
+    """Let a camera see pictures; returns when the next one would come."""
+    for index, picture in enumerate(pictures):
+        live.see(Frame(index, begun + index / FPS, picture))
+        live.add()
+    return begun + len(pictures) / FPS
+
+
+def to_and_fro(index: int) -> int:
+    """A place that changes by a few pixels from picture to picture."""
+    return 20 + 4 * abs(index % 20 - 10)
+
+
+def test_who_has_left_is_searchable_two_seconds_later(gallery, live):
+    """The tracker waits 2 s for somebody to come back; then there is nothing to wait for."""
+    now = time.monotonic()
+    walk = [scene((RED, 10 + 10 * index)) for index in range(10)]
+    now = show(live, walk + [scene()] * 10, now)
+    assert gallery.count() == 0
+    show(live, [scene(), scene()], now)
+    (entry,) = gallery.entries()
+    assert (entry.camera, entry.source, entry.frames) == ("hall", "rtsp://hall", 10)
+    assert entry.end - entry.start == pytest.approx(9 / FPS)
+    assert abs(entry.start - time.time()) < 60
+    assert gallery.models() == ["stripes"]
+    assert live.people == 1
+
+
+def test_who_stays_is_added_again_and_again_and_counts_once(gallery, live, monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_STAY", 2.0)
+    stay = [scene((RED, to_and_fro(index))) for index in range(6 * FPS)]
+    now = show(live, stay, time.monotonic())
+    spans = [entry.end - entry.start for entry in gallery.entries()]
+    assert spans == pytest.approx([2, 2], abs=2 / FPS)
+    live.end_all()
+    live.add()
+    first, second, third = gallery.entries()
+    assert first.end < second.start < second.end < third.start
+    assert sum(entry.frames for entry in (first, second, third)) == len(stay)
+    assert live.people == 1
+    show(live, [scene((GREEN, 10 + 10 * index)) for index in range(10)], now + 5)
+    live.end_all()
+    live.add()
+    assert live.people == 2
+
+
+def test_who_cannot_be_added_waits(gallery, live, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Gallery, "add", lambda *_, **__: (_ for _ in ()).throw(ReseenError("full")))
+        walk = [scene((RED, 10 + 10 * index)) for index in range(10)]
+        for index, picture in enumerate(walk):
+            live.see(Frame(index, index / FPS, picture))
+        live.end_all()
+        for _ in range(2):
+            with pytest.raises(ReseenError, match="full"):
+                live.add()
+    assert (gallery.count(), live.people) == (0, 0)
+    live.add()
+    live.add()
+    assert (gallery.count(), live.people) == (1, 1)
+
+
+def test_a_clock_that_is_set_back_changes_no_length(gallery, live, monkeypatch):
+    """The clock of the wall jumps an hour back while somebody is in the picture."""
+    begun, wall = time.monotonic(), time.time()
+    walk = [scene((RED, 10 + 10 * index)) for index in range(10)]
+    show(live, walk, begun)
+    monkeypatch.setattr(time, "time", lambda: wall - 3600)
+    live.end_all()
+    live.add()
+    (entry,) = gallery.entries()
+    assert entry.end - entry.start == pytest.approx(9 / FPS)
+    assert entry.start == pytest.approx(wall - 3600, abs=60)
+
+
+def test_the_last_picture_is_small_and_heads_are_mosaics():
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    body = (200, 100, 300, 400)
+    shown = hidden(noise, Detections.of([body], [0.9]))
+    small = cv2.resize(noise, (320, 240))
+    assert shown.shape == (240, 320, 3)
+    changed = (shown != small).any(axis=2)
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    assert (columns[0], columns[-1], rows[0]) == (100, 149, 50)
+    assert 0.1 * 150 < rows[-1] - 50 < 0.7 * 150
+    head = shown[50 : rows[-1] + 1, 100:150]
+    assert len(np.unique(head.reshape(-1, 3), axis=0)) <= 4 * 20  # of some thousand colours

@@ -1,0 +1,142 @@
+"""Whoever sees to it that cameras are watched: what it does with processes that end."""
+
+import os
+import signal
+from multiprocessing.connection import Connection
+
+import pytest
+
+from reseen.cli import run
+from reseen.gallery.gallery import Gallery
+from reseen.service import watch as module
+from reseen.service.cameras import Camera, Cameras
+from reseen.service.state import last_picture, read_state
+from reseen.service.watch import Watched, with_more
+from reseen.service.watching import Report
+from tests.service import blocks
+
+CAMERA = Camera("hall", "rtsp://eye:secret@10.0.0.7/live")
+
+
+class Process:
+    """A process that ends when it is told how."""
+
+    def __init__(self, reports: Connection) -> None:
+        self.exitcode, self.reports = None, Connection(os.dup(reports.fileno()))
+
+    def end(self, code: int) -> None:
+        self.exitcode = code
+        self.reports.close()
+
+    def join(self, _: float = 0) -> None: ...
+
+    def kill(self) -> None:
+        self.end(-signal.SIGKILL)
+
+
+@pytest.fixture
+def processes(monkeypatch) -> list[Process]:
+    """All that were started, one after the other."""
+    begun: list[Process] = []
+
+    def started(_work, reports, *_given):
+        begun.append(Process(reports))
+        return begun[-1]
+
+    monkeypatch.setattr(module, "started", started)
+    return begun
+
+
+@pytest.fixture
+def hall(tmp_path) -> Watched:
+    return Watched(CAMERA, Cameras(str(tmp_path), (CAMERA,)), tmp_path)
+
+
+def test_counts_go_on_over_processes_and_secrets_are_shown_to_nobody(hall, processes, tmp_path):
+    hall.tend(100.0)
+    processes[0].reports.send(Report("running", None, 5.0, 10, 1, 0, 2, b"jpeg"))
+    hall.tend(101.0)
+    processes[0].end(-signal.SIGSEGV)
+    hall.tend(102.0)
+    assert (hall.state.state, hall.state.restarts) == ("failed", 1)
+    assert hall.state.error == "its process was ended by signal 11"
+    assert last_picture(tmp_path, "hall") == b"jpeg"
+    hall.tend(102.5)
+    assert len(processes) == 1
+    hall.tend(104.0)
+    processes[1].reports.send(Report("running", None, 6.0, 7, 0, 3, 1))
+    hall.tend(105.0)
+    state = hall.state
+    assert (state.state, state.error, state.last_frame) == ("running", None, 6.0)
+    assert (state.frames, state.skipped, state.reconnects, state.people) == (17, 1, 3, 3)
+    assert sum(people for _, people in state.people_per_hour) == 3
+    hall.write()
+    assert read_state(tmp_path, "hall") == state
+    assert "secret" not in (tmp_path / "cameras" / "hall.json").read_text()
+    hall.end()
+    assert last_picture(tmp_path, "hall") is None
+
+
+def test_pauses_between_restarts_double_up_to_a_minute_and_begin_anew_after_a_good_run(
+    hall, processes
+):
+    now, pauses = 1000.0, []
+    for lasted in (0.5,) * 8 + (61.0, 0.5):
+        hall.tend(now)
+        now += lasted
+        processes[-1].end(1)
+        hall.tend(now)
+        before, count = now, len(processes)
+        while len(processes) == count:
+            now += 0.5
+            hall.tend(now)
+        pauses.append(now - before)
+    assert pauses == [2, 4, 8, 16, 32, 60, 60, 60, 1, 2]
+
+
+def test_a_process_that_reports_nothing_is_killed_and_started_again(hall, processes):
+    hall.tend(0.0)
+    hall.tend(299.0)
+    assert processes[0].exitcode is None
+    hall.tend(301.0)
+    hall.tend(302.0)
+    assert hall.state.error == "its process was ended by signal 9"
+
+
+def test_a_recording_that_is_over_is_not_started_again(hall, processes):
+    hall.tend(0.0)
+    processes[0].reports.send(Report("ended"))
+    processes[0].end(0)
+    hall.tend(1.0)
+    hall.tend(100.0)
+    assert (len(processes), hall.wanted, hall.state.state) == (1, False, "ended")
+
+
+def test_people_are_counted_by_the_hour_for_a_day():
+    hours = with_more((), 2, 3600.0 * 10 + 5)
+    hours = with_more(hours, 1, 3600.0 * 10 + 50)
+    hours = with_more(hours, 4, 3600.0 * 12)
+    assert hours == ((36_000.0, 3), (43_200.0, 4))
+    assert with_more(hours, 0, 3600.0 * 34 + 1) == ((43_200.0, 4),)
+
+
+def test_cameras_are_watched_from_the_command_line(tmp_path, quick_workers, capsys):
+    blocks.film(tmp_path / "door.avi", rate=100)
+    (tmp_path / "cameras.toml").write_text(
+        f"""
+gallery = "people"
+detector = "tests.service.blocks:find"
+model = "stripes"
+min_length = 4
+[[camera]]
+name = "door"
+source = "{tmp_path}/door.avi"
+fps = 100
+"""
+    )
+    assert run(["watch", str(tmp_path / "cameras.toml")]) == 0
+    gallery = Gallery.open(tmp_path / "people")
+    assert [entry.camera for entry in gallery.entries()] == ["door", "door"]
+    state = read_state(tmp_path / "people", "door")
+    assert (state.state, state.people, state.restarts) == ("ended", 2, 0)
+    assert "camera door: ended" in capsys.readouterr().err
