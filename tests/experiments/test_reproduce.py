@@ -12,9 +12,11 @@ from safetensors.numpy import load_file
 from reseen.data.embeddings import Embeddings
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
+from reseen.evaluation.evaluate import evaluate
 from reseen.evaluation.metric_learning import LEARNED_METRICS, Metric
 from reseen.evaluation.report import FeatureScores, Report
 from reseen.evaluation.scoring import score_features
+from reseen.experiments.modern import train_modern
 from reseen.experiments.plan import (
     VARIANTS,
     _train_stacked,
@@ -211,6 +213,27 @@ def test_methods_that_are_networks_of_their_own_are_scored_by_their_metric(
     assert shown["RCN + KISSME"][1]["temporal"] == FeatureScores.of(found)
     whole = Report.load(runs[0, "ide"].path / "report.json").trials[0].features["spatial"]
     assert shown["IDE + Euclidean"][1]["spatial"] == whole
+
+
+def test_the_modern_preset_is_trained_and_scored_on_the_trunks_vectors(make_store, tmp_path):
+    vectors = make_store(PEOPLE, trained={1, 2, 3, 4, 5, 6}, name="vectors", vectors=(6, 40))
+    (run,) = train_modern(vectors, tmp_path / "out", 1, 0, "report.json")
+    modern = Config.preset("modern")
+    assert run.config == replace(modern, train=replace(modern.train, people=4))
+    assert run.facts.store == vectors.fingerprint
+    shown = Report.load(run.path / "report.json").trials[0].features
+    assert shown["fused"] == evaluate(run, vectors).trial.features["fused"]
+    before = (run.path / "report.json").stat().st_mtime_ns
+    assert train_modern(vectors, tmp_path / "out", 1, 0, "report.json") == [run]
+    assert (run.path / "report.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("other", [{}, {"vectors": (6, 40), "trained": {1, 2, 3, 4, 5, 7}}])
+def test_vectors_of_other_data_are_refused(store, make_store, tmp_path, other):
+    vectors = make_store(PEOPLE, **{"trained": {1, 2, 3, 4, 5, 6}, "name": "vectors", **other})
+    with pytest.raises(ReseenError, match="must hold a trunk's vectors of the tracklets"):
+        reproduce(store, tmp_path / "out", SMALL, trials=1, vectors=vectors)
+    assert not (tmp_path / "out").exists()
 
 
 def test_another_stores_folder_is_left_alone(store, make_store, tmp_path):

@@ -1,5 +1,7 @@
 """What the tables of `reproduce` say of given scores, worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from reseen.evaluation.intervals import wilson_interval
@@ -117,11 +119,20 @@ def test_table_1_says_how_far_ours_is_from_the_baseline_on_the_same_people(sever
     ]
 
 
+def test_the_modern_row_shows_what_its_trunk_gives_without_a_head_too(several):
+    shares = [{"fused": share, "trunk-lda": 0.5} for share in (0.6, 0.7, 0.8)]
+    (table,) = section(replace(several, modern=report_of(*shares)), "Table 1").tables
+    assert [row[:2] for row in table.rows][-2:] == [
+        ("the preset modern, on a pretrained trunk, trained here", "70.0 ± 10.0"),
+        ("LDA of the same trunk's vectors, here", "50.0 ± 0.0"),
+    ]
+
+
 def test_methods_that_are_not_measured_are_named_with_the_reason(several, one):
     words = section(several, "Table 1").paragraphs
     assert "SRID is left out: nobody is there." in words
     assert any(
-        text.startswith("Not measured here: DVR (it") and "K. Liu et al. (its" in text
+        text.startswith("Not measured here: DVR (it") and "STFV3D of K. Liu et al. (its" in text
         for text in words
     )
     assert not any("Not measured" in text for text in section(one, "Table 1").paragraphs)

@@ -93,6 +93,7 @@ def reproduce(
     config: options.ConfigFile = None,  # noqa: ARG001 _fill_settings
     updates: options.Updates = None,
     table1: Annotated[bool, Parameter(negative="")] = False,
+    vectors: Path | None = None,
     seed: options.Seed = 0,
     json: options.Json = None,
     settings: options.Settings = None,
@@ -110,6 +111,7 @@ def reproduce(
         part: full: without the body parts, whose three networks take most of the time.
         table1: Also score other methods of the paper's Table 1: TDL and SRID on our features; IDE
             with Euclidean distance and XQDA, and RCN + KISSME, which are networks and trained.
+        vectors: A store of the same data by prepare --trunk: adds the preset modern to Table 1.
         settings: Single settings, over preset and file.
     """
     from reseen.data.store import FrameStore
@@ -128,6 +130,7 @@ def reproduce(
         variants=names,
         parts=PartFusion.PARTS if part == "all" else ("full",),
         table1=table1,
+        vectors=FrameStore.open(vectors) if vectors else None,
         seed=seed,
     )
     save_result(json, read_json(out / REPORT_FILE))

@@ -162,6 +162,6 @@ TRAINED = {
 
 NOT_REBUILT = {
     "DVR": "it chooses fragments of raw video by HOG3D, which stored frames of 64×48 do not give",
-    "K. Liu et al.": "its body-action units need Fisher vectors of whole walking cycles",
+    "STFV3D of K. Liu et al.": "its body-action units need Fisher vectors of whole walking cycles",
 }
 """Methods of Table 1 without a row of ours, and why."""

@@ -15,6 +15,7 @@ from reseen.evaluation.evaluate import Evaluation, evaluate
 from reseen.evaluation.metric_learning import LEARNED_METRICS
 from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.report import FeatureScores, Report, Trial, markdown_table
+from reseen.experiments.modern import require_same_data, train_modern
 from reseen.experiments.plan import FEATURE_OF, known_variants, plan_runs, snapshots, train_runs
 from reseen.experiments.rebuilt import REBUILT, TRAINED
 from reseen.experiments.tables import Results, sections
@@ -43,6 +44,7 @@ def reproduce(
     variants: Sequence[str] = (),
     parts: tuple[BodyPart, ...] = PartFusion.PARTS,
     table1: bool = False,
+    vectors: FrameStore | None = None,
     seed: int = 0,
 ) -> Results:
     """Train and score the paper's network, its baseline and its variants over several trials.
@@ -59,6 +61,7 @@ def reproduce(
         parts: body parts of the paper's network; ("full",) saves two of its three trainings.
         table1: score the other methods of Table 1 as well: `REBUILT` on our features, and those
             that are networks of their own, which are trained.
+        vectors: the same data as a pretrained trunk sees it, for the rows of the preset `modern`.
         seed: every random number follows from it.
 
     Raises:
@@ -68,6 +71,8 @@ def reproduce(
     methods = (*LEARNED_METRICS, *((*REBUILT, *TRAINED) if table1 else ()))
     names = known_variants((*variants, *(_origin(name)[0] for name in methods)))
     plan = {"store": store.fingerprint, "seed": seed, "settings": config.to_toml()}
+    if vectors:
+        require_same_data(vectors, store)
     with locked(out):
         if not claim(out, PLAN_FILE, plan):
             write_json(out / PLAN_FILE, plan)
@@ -75,6 +80,9 @@ def reproduce(
         train_runs(store, runs, out)
         _score_runs(store, runs, methods)
         results = _gather(runs, methods)
+        if vectors:
+            modern = train_modern(vectors, out, trials, seed, REPORT_FILE)
+            results = replace(results, modern=_merged(modern, REPORT_FILE))
         _write(out, store, runs, results, time.monotonic() - started)
     return results
 

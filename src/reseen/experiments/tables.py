@@ -11,6 +11,7 @@ from reseen.data.datasets.common import Printed, Published
 from reseen.evaluation.intervals import half_t_interval
 from reseen.evaluation.metric_learning import LEARNED_METRICS
 from reseen.evaluation.report import FEATURES, RANKS, FeatureScores, Report, sample_deviation
+from reseen.experiments.modern import MODERN
 from reseen.experiments.plan import FEATURE_OF, VARIANTS
 from reseen.experiments.rebuilt import NOT_REBUILT, TRAINED
 from reseen.report.page import PageTable, Section, headline_kind
@@ -29,6 +30,7 @@ class Results:
         rebuilt: other methods of Table 1, where asked for, with one feature each.
         left_out: metrics and methods that could not learn in some trial, and why.
         updates, pairs, clips: the budget of one network; pairs and clips are those of an update.
+        modern: the preset `modern` on a pretrained trunk, where asked for.
     """
 
     variants: Mapping[str, Report]
@@ -39,6 +41,7 @@ class Results:
     updates: int
     pairs: int
     clips: int
+    modern: Report | None = None
 
     def document(self) -> dict[str, Any]:
         """All reports as JSON; the paper's own network's is the document's top level."""
@@ -55,6 +58,7 @@ class Results:
             "metrics": {name: report.document() for name, report in self.metrics.items()},
             "rebuilt": {name: report.document() for name, report in self.rebuilt.items()},
             "left_out": dict(self.left_out),
+            "modern": self.modern.document() if self.modern else None,
         }
 
 
@@ -107,6 +111,12 @@ def _table1(results: Results, published: Published | None) -> Section:
         else _row(f"{name} on our fused feature, here", rebuilt, "fused")
         for name, rebuilt in results.rebuilt.items()
     ]
+    if results.modern:
+        rows += [
+            _row(label, results.modern, kind)
+            for kind, label in MODERN.items()
+            if kind in results.modern.kinds
+        ]
     absent = "; ".join(f"{name} ({why})" for name, why in NOT_REBUILT.items())
     printed = published.table1 if published else {}
     return Section(
