@@ -31,6 +31,17 @@ def shared_data() -> Path:
     return path
 
 
+@pytest.fixture
+def traces() -> Callable[[Path, list[bytes]], list[str]]:
+    """The function that names the files, and secrets, of which any holds a secret's bytes."""
+
+    def find(folder: Path, secrets: list[bytes]) -> list[str]:
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        return [path.name for path in files if any(each in path.read_bytes() for each in secrets)]
+
+    return find
+
+
 HOLDER = """
 import sys
 from pathlib import Path

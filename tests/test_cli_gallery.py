@@ -142,3 +142,30 @@ def test_a_network_that_was_loaded_is_taken_and_named(
     assert run(["gallery", "add", str(tmp_path / "g"), str(tracked / "hall")]) == 0
     assert "embedding with osnet-x0-25, which was loaded" in capsys.readouterr().err
     assert Gallery.open(tmp_path / "g").model() == "osnet-x0-25-imagenet-dddd73c80b78"
+
+
+def test_tokens_are_told_once_and_listed_without_their_secret(tmp_path, capsys):
+    place = str(tmp_path / "gallery")
+    Gallery.open(place, create=True).videos.fail("a.mp4", "hall", "damaged")
+    tokens, told = ["gallery", "tokens", place], tmp_path / "tokens.json"
+    assert run([*tokens, "--new", "anna", "--role", "manage"]) == 0
+    token, listed = capsys.readouterr().out.split("\n", 1)
+    assert len(token) == 32
+    assert "anna" in listed
+    assert run([*tokens, "--revoke", "anna", "--json", str(told)]) == 0
+    assert token not in capsys.readouterr().out + told.read_text()
+    (kept,) = json.loads(told.read_text())
+    assert (kept["name"], kept["role"]) == ("anna", "manage")
+    assert kept["made"] <= kept["revoked"]
+    assert run([*tokens, "--revoke", "anna"]) == 2
+
+
+def test_the_log_is_kept_for_as_long_as_was_said(tmp_path, capsys):
+    place = str(tmp_path / "gallery")
+    Gallery.open(place, create=True).videos.fail("a.mp4", "hall", "damaged")
+    assert run(["gallery", "keep-log", place, "30"]) == 0
+    assert Gallery.open(place).settings.log_days == 30
+    assert run(["gallery", "keep-log", place]) == 0
+    assert Gallery.open(place).settings.log_days is None
+    assert "kept for 30 days" in capsys.readouterr().out
+    assert run(["gallery", "keep-log", place, "0"]) == 2

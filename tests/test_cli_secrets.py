@@ -16,8 +16,8 @@ TOKEN = "Zx8-hQ_2mVb7Kd0w"
 def served(tmp_path, monkeypatch, capsys):
     """Give `reseen serve` options; returns exit code, token and what was printed."""
 
-    def serve(gallery, host, port, token, *, extractors, ready):
-        app.checked_token(token, host)
+    def serve(gallery, host, port, token, *, allow_hosts, extractors, ready):
+        app.checked_token(token)
         tokens.append(token)
         ready(f"http://{host}:{port}/" + (f"?token={token}" if token else ""))
 

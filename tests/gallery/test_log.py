@@ -5,7 +5,8 @@ import time
 import pytest
 
 from reseen.errors import ReseenError
-from reseen.gallery.log import append_line, read_lines
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.log import append_line, drop_lines, read_lines
 
 
 def test_lines_are_appended_with_their_time(tmp_path):
@@ -57,6 +58,43 @@ def test_a_damaged_line_harms_no_other(tmp_path, damage):
     path.write_bytes(path.read_bytes() + damage + b"\n")
     append_line(path, {"what": "last"})
     assert [line["what"] for line in read_lines(path)] == ["first", "last"]
+
+
+def test_lines_go_when_their_time_is_over(tmp_path):
+    path = tmp_path / "log.jsonl"
+    for number in range(4):
+        append_line(path, {"time": 100.0 + number})
+    assert drop_lines(path, 100.0) == 0
+    path.write_bytes(path.read_bytes() + b"damaged\n")
+    assert drop_lines(path, 102.5) == 4
+    assert [line["time"] for line in read_lines(path)] == [103.0]
+    assert b"damaged" not in path.read_bytes()
+    assert path.stat().st_mode & 0o077 == 0
+    assert drop_lines(tmp_path / "nowhere.jsonl", 1.0) == 0
+
+
+def test_no_line_is_lost_while_others_are_dropped(tmp_path):
+    """Those who write have the file open that is being replaced."""
+    path, dropped = tmp_path / "log.jsonl", []
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=append_many, args=(path, who)) for who in range(2)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        dropped.append(drop_lines(path, time.time()))
+    assert len([count for count in dropped if count]) > 1
+    assert sum(dropped) + len(list(read_lines(path))) == 2 * 200
+
+
+@pytest.mark.parametrize("days", [2.0, None])
+def test_a_gallerys_log_is_kept_for_as_long_as_was_said(tmp_path, days):
+    gallery = Gallery.open(tmp_path, create=True)
+    gallery.logged("search", k=1)
+    gallery.set_log_days(days)
+    now = time.time()
+    for passed, kept in ((1.9, 2), (2.1, 0 if days else 2)):
+        gallery.expire(now + 86_400 * passed)
+        assert len(list(read_lines(tmp_path / "log.jsonl"))) == kept
 
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path):

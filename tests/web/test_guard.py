@@ -1,11 +1,16 @@
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from reseen.data.pictures import encode_jpeg
 from reseen.errors import ReseenError
-from reseen.web import guard
+from reseen.gallery.log import LOG_FILE, read_lines
+from reseen.gallery.tokens import Tokens
+from reseen.web import access, guard
+from reseen.web.access import Access
 from reseen.web.app import create_app
 from reseen.web.uploads import MOST_BYTES
 
@@ -142,7 +147,8 @@ def test_a_token_without_a_pattern_is_taken(gallery, token):
 def guarded(gallery):
     """Ask with a token from somewhere, after so many seconds."""
     now = [0.0]
-    app = guard.Guard(create_app(gallery), "127.0.0.1", TOKEN, clock=lambda: now[0])
+    access = Access(Tokens(gallery), TOKEN, clock=lambda: now[0])
+    app = guard.Guard(create_app(gallery), "127.0.0.1", access)
 
     def ask(token, seconds=0.0, client="10.0.0.1", how="header"):
         now[0] += seconds
@@ -174,7 +180,8 @@ def test_nobody_waits_for_another_clients_wrong_tokens(guarded, other, status):
 
 
 def test_whoever_is_in_stays_in_while_others_guess_from_the_same_place(gallery):
-    client = TestClient(guard.Guard(create_app(gallery), "127.0.0.1", TOKEN, lambda: 0.0), HERE)
+    access = Access(Tokens(gallery), TOKEN, clock=lambda: 0.0)
+    client = TestClient(guard.Guard(create_app(gallery), "127.0.0.1", access), HERE)
     assert client.get("/about", params={"token": TOKEN}).status_code == 200
     for guess in range(10):
         client.get("/about", headers={"authorization": f"Bearer {guess}", "cookie": "x=y"})
@@ -243,6 +250,130 @@ def test_the_way_on_never_leads_to_another_site(make_client, path):
 
 def test_whoever_lacks_the_token_is_asked_for_it(make_client):
     assert 'name="token"' in make_client(token=TOKEN).get("/tracklets").text
+
+
+# Tokens of the gallery
+
+
+def bearing(token):
+    return {"authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def tokens(gallery, monkeypatch):
+    monkeypatch.setattr(access, "READ_AGAIN", 0.0)
+    return Tokens(gallery)
+
+
+def test_a_gallerys_tokens_are_asked_for_from_the_first_one_on(client, tokens):
+    assert client.get("/about").status_code == 200
+    token = tokens.new("anna", "look")
+    assert client.get("/about").status_code == 401
+    assert client.get("/about", headers=bearing(token)).status_code == 200
+    tokens.revoke("anna")
+    assert client.get("/about", headers=bearing(token)).status_code == 401
+    assert client.get("/about").status_code == 401  # not open again
+
+
+def test_a_revoked_token_lets_in_no_more_by_its_cookie_either(client, tokens):
+    token = tokens.new("anna", "manage")
+    tokens.new("berta", "manage")
+    assert client.get("/about", params={"token": token}).status_code == 200
+    assert client.get("/about").status_code == 200
+    tokens.revoke("anna")
+    assert client.get("/about").status_code == 401
+
+
+def test_who_may_only_look_changes_nothing_by_any_route(gallery, client, tokens, draw_pictures):
+    """Every route there is but the two searches is refused, before its parameters are looked at."""
+    headers = bearing(tokens.new("anna", "look"))
+    before = gallery.version, gallery.labels.all(), gallery.settings.all("")
+    routes = {
+        (method, route.path)
+        for router in client.app.routes
+        for route in getattr(router, "original_router", client.app.router).routes
+        for method in getattr(route, "methods", set()) - {"GET", "HEAD", "OPTIONS"}
+    }
+    assert {("POST", "/forget"), ("DELETE", "/api/labels"), ("POST", "/person/name")} <= routes
+    for method, path in sorted(routes - {("POST", "/pictures"), ("POST", "/api/search")}):
+        answer = client.request(method, path, headers=headers)
+        assert (path, answer.status_code) == (path, 403)
+        assert "The token of anna lets look, not change anything" in answer.text
+    assert (gallery.version, gallery.labels.all(), gallery.settings.all("")) == before
+    jpeg = encode_jpeg(draw_pictures("ada")[0], 95)
+    answer = client.post("/api/search", files={"pictures": jpeg}, headers=headers)
+    assert answer.status_code == 200
+
+
+def test_the_log_says_by_whose_token(gallery, client, tokens):
+    headers = bearing(tokens.new("anna", "manage"))
+    assert client.request(*POST[:2], data=POST[2], headers=headers).status_code == 303
+    gallery.search(gallery.query("north/ada", "stripes"))
+    *_, label, search = read_lines(Path(gallery.uri) / LOG_FILE)
+    assert (label["what"], label["same"], label["by"]) == ("label", True, "anna")
+    assert "by" not in search
+
+
+def test_tokens_are_kept_as_digests_only(gallery, traces):
+    tokens = Tokens(gallery)
+    secrets = [tokens.new("anna", "look"), tokens.new("berta", "manage")]
+    assert len({*secrets}) == 2
+    assert traces(Path(gallery.uri), [each.encode() for each in secrets]) == []
+    assert [(each.name, each.role) for each in tokens.all()] == [
+        ("anna", "look"),
+        ("berta", "manage"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 101])
+def test_a_token_needs_a_name(gallery, name):
+    with pytest.raises(ReseenError, match="cannot be a token's name"):
+        Tokens(gallery).new(name, "look")
+
+
+def test_a_tokens_name_is_used_once_and_known_ones_only_are_revoked(gallery):
+    tokens = Tokens(gallery)
+    tokens.new("anna", "look")
+    tokens.revoke("anna")
+    with pytest.raises(ReseenError, match="there is or was a token called anna"):
+        tokens.new("anna", "manage")
+    for name in ("anna", "berta"):
+        with pytest.raises(ReseenError, match=f"no token called {name} is valid here; valid: none"):
+            tokens.revoke(name)
+
+
+# Behind a proxy
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("seen.example", 200), ("SEEN.example:443", 200), ("evil.example", 400)]
+)
+def test_a_proxy_may_call_it_by_the_name_that_is_allowed(make_client, name, status):
+    client = make_client(token=TOKEN, allow_hosts=["Seen.example"])
+    headers = bearing(TOKEN) | {"host": name}
+    assert client.get("/about", headers=headers).status_code == status
+
+
+def test_a_form_comes_home_through_a_proxy_that_speaks_https(make_client, gallery):
+    client = make_client(token=TOKEN, allow_hosts=["seen.example"])
+    method, path, form = POST
+    for origin, status in (("https://seen.example", 303), ("https://evil.example", 403)):
+        headers = bearing(TOKEN) | {"host": "seen.example", "origin": origin}
+        assert client.request(method, path, data=form, headers=headers).status_code == status
+    assert len(gallery.labels.all()) == 1
+
+
+def test_a_name_for_others_needs_a_token(gallery):
+    with pytest.raises(ReseenError, match=r"others can reach seen\.example, so the gallery needs"):
+        create_app(gallery, allow_hosts=["seen.example"])
+    Tokens(gallery).new("anna", "look")
+    assert create_app(gallery, allow_hosts=["seen.example"])
+
+
+@pytest.mark.parametrize("name", ["https://seen.example", "seen.example:80", "a b", ""])
+def test_a_name_for_others_is_a_name_only(gallery, name):
+    with pytest.raises(ReseenError, match="is no name of a host"):
+        create_app(gallery, token=TOKEN, allow_hosts=[name])
 
 
 # Sizes

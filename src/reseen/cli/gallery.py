@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -279,8 +279,59 @@ def keep(gallery: options.GalleryPlace, days: Days = None) -> None:
     opened = open_gallery(gallery)
     opened.set_retention_days(days)
     gone = opened.expire()
-    kept = "for ever" if days is None else f"for {days:g} days"
-    print(f"{gallery}: tracklets are kept {kept}; {len(gone):,} forgotten now")
+    print(f"{gallery}: tracklets are kept {_for_days(days)}; {len(gone):,} forgotten now")
+
+
+@gallery_app.command
+def keep_log(gallery: options.GalleryPlace, days: Days = None) -> None:
+    """Set for how many days the log keeps what was done; without a number, for ever.
+
+    Args:
+        days: Days after which a line is dropped.
+    """
+    opened = open_gallery(gallery)
+    opened.set_log_days(days)
+    opened.expire()
+    print(f"{gallery}: lines of the log are kept {_for_days(days)}")
+
+
+@gallery_app.command
+def tokens(
+    gallery: options.GalleryPlace,
+    *,
+    new: str | None = None,
+    role: Literal["look", "manage"] = "look",
+    revoke: str | None = None,
+    json: options.Json = None,
+) -> None:
+    """Make, list and revoke the tokens that let people in where the gallery is served.
+
+    Args:
+        new: Make a token and print it, this once; its name, such as whose it is.
+        role: What the new token lets do: look at everything and change nothing, or manage.
+        revoke: Let nobody in by the token of this name, from a second later on.
+    """
+    from reseen.gallery.tokens import Tokens
+
+    found = Tokens(open_gallery(gallery))
+    if revoke is not None:
+        found.revoke(revoke)
+    if new is not None:
+        print(found.new(new, role))
+        print_notes("this is the token; nothing here can tell it again")
+    kept = found.all()
+    columns = ("name", "role", "made", "revoked")
+    shown = [{name: getattr(token, name) for name in columns} for token in kept]
+    save_result(json, shown)
+    rows = [
+        (each.name, each.role, show(each.made), show(each.revoked) if each.revoked else "")
+        for each in kept
+    ]
+    print_table(make_table(f"tokens: {len(rows):,}", columns, rows))
+
+
+def _for_days(days: float | None) -> str:
+    return "for ever" if days is None else f"for {days:g} days"
 
 
 @gallery_app.command

@@ -15,16 +15,19 @@ def serve(
     port: Annotated[int, within(0, 65_535)] = 8000,
     token: str | None = None,
     token_file: Path | None = None,
+    allow_host: list[str] | None = None,
     model: list[str] | None = None,
 ) -> None:
     """Show a gallery as a web page, until Ctrl-C.
 
     Args:
-        host: Address to listen on; any but this machine's own needs a token.
+        host: Address to listen on; any but this machine's own needs a token, this one or one of
+            `reseen gallery tokens`.
         port: Port to listen on; 0 takes a free one.
-        token: What visitors must know, 16 random characters or more; better in a file or in the
+        token: A token that lets manage, 16 random characters or more; better in a file or in the
             environment's RESEEN_TOKEN, where nobody else on this machine can read it.
         token_file: File whose first line is the token.
+        allow_host: A name by which it may be called, where a proxy stands before it.
         model: Run folders or ONNX files whose models may be searched with by sending pictures;
             stripes, and lite0 or another network of `reseen models list`, always may.
     """
@@ -46,6 +49,7 @@ def serve(
         host,
         port,
         token,
+        allow_hosts=allow_host or (),
         extractors=[open_extractor(name) for name in ("stripes", best_trunk(), *(model or []))],
         ready=ready,
     )

@@ -25,7 +25,7 @@ from reseen.gallery.extractors import Extractor
 from reseen.gallery.forgetting import Forgetting
 from reseen.gallery.integrity import check_database, keep_digests
 from reseen.gallery.labels import Labels
-from reseen.gallery.log import LOG_FILE, append_line
+from reseen.gallery.log import LOG_FILE, append_line, drop_lines
 from reseen.gallery.members import Members
 from reseen.gallery.records import (
     EVERYTHING,
@@ -547,8 +547,15 @@ class Gallery:
         self.settings.set_retention_days(days)
         self.logged("retention", days=days)
 
+    def set_log_days(self, days: float | None) -> None:
+        """Change for how long lines of the log are kept; None keeps them for ever."""
+        self.settings.set_log_days(days)
+        self.logged("log retention", days=days)
+
     def expire(self, now: float | None = None) -> list[str]:
         """Forget what is beyond its own date or the gallery's retention period.
+
+        Lines of the log go when their own period is over.
 
         The period counts from when the person was seen, where that is a date, else from when the
         tracklet was added.
@@ -560,6 +567,9 @@ class Gallery:
             Ids of the removed tracklets.
         """
         now = time.time() if now is None else now
+        log_days = self.settings.log_days
+        if log_days is not None:
+            drop_lines(self.notes / LOG_FILE, now - log_days * SECONDS_IN_DAY)
         over = col("keep_until") < now
         days = self.settings.retention_days
         if days is not None:

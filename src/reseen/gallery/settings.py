@@ -30,6 +30,17 @@ class Settings:
         rows = [] if table is None else table.read(["value"], col("name") == name).to_pylist()
         return json.loads(rows[0]["value"]) if rows else None
 
+    def all(self, prefix: str) -> dict[str, Any]:
+        """The values of all settings that are set and whose names begin so, by the rest."""
+        table = self._database.find(NAME)
+        rows = [] if table is None else table.read(["name", "value"]).to_pylist()
+        found = {row["name"]: json.loads(row["value"]) for row in rows}
+        return {
+            name.removeprefix(prefix): found[name]
+            for name in sorted(found)
+            if name.startswith(prefix) and found[name] is not None
+        }
+
     def set(self, name: str, value: Any) -> None:
         """Set it for everybody."""
         self._table().put([{"name": name, "value": json.dumps(value)}], replace=True)
@@ -45,9 +56,17 @@ class Settings:
 
     def set_retention_days(self, days: float | None) -> None:
         """Change the retention period; None keeps tracklets for ever."""
-        if days is not None and not 0 < days < 1e6:
-            raise ReseenError(f"a retention period must be more than 0 days, not {days}")
-        self.set("retention_days", days)
+        self.set("retention_days", _checked_days(days))
+
+    def set_log_days(self, days: float | None) -> None:
+        """Change for how long lines of the log are kept; None keeps them for ever."""
+        self.set("log_days", _checked_days(days))
+
+    @property
+    def log_days(self) -> float | None:
+        """How many days a line of the log is kept; None for ever."""
+        days = self.get("log_days")
+        return None if days is None else float(days)
 
     def calibration(self, model: str) -> Calibration | None:
         """The model's calibration; None where there is none: no probability may then be shown."""
@@ -60,13 +79,10 @@ class Settings:
 
     def calibrations(self) -> list[Calibration]:
         """Every model's calibration."""
-        table = self._database.find(NAME)
-        names = [] if table is None else table.read(["name"])["name"].to_pylist()
-        models = [
-            name.split(" ", 1)[1] for name in sorted(names) if name.startswith("calibration ")
+        return [
+            Calibration.from_document(found, f"the one of {model}")
+            for model, found in self.all("calibration ").items()
         ]
-        found = [self.calibration(model) for model in models]
-        return [calibration for calibration in found if calibration is not None]
 
     def drop_calibration(self, model: str) -> None:
         """Give this model's distances no probabilities any more."""
@@ -83,6 +99,12 @@ class Settings:
             self._table().put([{"name": "salt", "value": json.dumps(secrets.token_hex(16))}])
             self._salt = self.get("salt")
         return hashlib.sha256(f"{self._salt} {text}".encode()).hexdigest()
+
+
+def _checked_days(days: float | None) -> float | None:
+    if days is not None and not 0 < days < 1e6:
+        raise ReseenError(f"a retention period must be more than 0 days, not {days}")
+    return days
 
 
 def checked_model(model: str) -> str:

@@ -22,7 +22,7 @@ LATEST = 1e12
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The request makes no sense."},
     401: {"model": Problem, "description": "The token is missing or wrong."},
-    403: {"model": Problem, "description": "A page of another site asks."},
+    403: {"model": Problem, "description": "Another site asks, or the token may only look."},
     404: {"model": Problem, "description": "The gallery does not have it."},
     409: {"model": Problem, "description": "It contradicts what the gallery holds."},
     413: {"model": Problem, "description": "The request is too large."},

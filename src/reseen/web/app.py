@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import re
+import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from operator import attrgetter
@@ -18,11 +20,13 @@ from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
+from reseen.gallery.tokens import Tokens
 from reseen.tracking.detections import Detector
 from reseen.tracking.detectors import photo_detector
 from reseen.web import api, pages, people, photo
+from reseen.web.access import Access, checked_token
 from reseen.web.connections import BACKLOG, Connection, Seldom
-from reseen.web.guard import EVERYWHERE, Guard, checked_token
+from reseen.web.guard import EVERYWHERE, LOOPBACK, Guard
 from reseen.web.lookup import Lookup
 from reseen.web.rendering import on_bad_request, on_gallery_error, on_http_error
 
@@ -41,6 +45,7 @@ def create_app(
     *,
     host: str = "127.0.0.1",
     token: str | None = None,
+    allow_hosts: Collection[str] = (),
     extractors: Sequence[Extractor] = (ColourHistogram(),),
     detector: Detector | None = None,
 ) -> FastAPI:
@@ -49,11 +54,12 @@ def create_app(
     Args:
         gallery: what to show.
         host: the address that it will be served at.
-        token: what everybody who asks must know; at least 16 characters.
+        token: what lets in to manage, at least 16 characters, beside the gallery's own tokens.
+        allow_hosts: names by which it is called from elsewhere, where a proxy stands before it.
         extractors: for searches by pictures, one for each model that can be searched with.
         detector: finds people in photos; None takes the best that is here.
     """
-    token = checked_token(token, host)
+    access = _access(gallery, host, token, allow_hosts)
     app = FastAPI(
         title="reseen",
         summary="Find the same person again in another camera's video.",
@@ -76,8 +82,22 @@ def create_app(
     app.include_router(pages.router)
     app.include_router(photo.router)
     app.include_router(people.router)
-    app.add_middleware(Guard, host=host, token=token)
+    app.add_middleware(Guard, host=host, access=access, names=allow_hosts)
     return app
+
+
+def _access(gallery: Gallery, host: str, token: str | None, names: Collection[str]) -> Access:
+    """Who may come in; everybody only where nobody from elsewhere can."""
+    for name in names:
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise ReseenError(f"{name!r} is no name of a host; write such as cameras.example")
+    tokens, elsewhere = Tokens(gallery), [*({host} - {*LOOPBACK}), *names]
+    if elsewhere and token is None and not tokens.all():
+        raise ReseenError(
+            f"others can reach {elsewhere[0]}, so the gallery needs a token there, such as "
+            f"--token {secrets.token_urlsafe(24)}, or those of reseen gallery tokens"
+        )
+    return Access(tokens, checked_token(token), open=not elsewhere)
 
 
 def serve(
@@ -86,6 +106,7 @@ def serve(
     port: int = 8000,
     token: str | None = None,
     *,
+    allow_hosts: Collection[str] = (),
     extractors: Sequence[Extractor] = (ColourHistogram(),),
     ready: Callable[[str], object] = lambda _: None,
 ) -> None:
@@ -95,7 +116,8 @@ def serve(
         gallery: what to show.
         host: address to listen at; any but this machine's own needs a token.
         port: 0 takes a free one.
-        token: what everybody who asks must know; at least 16 characters.
+        token: what lets in to manage, at least 16 characters, beside the gallery's own tokens.
+        allow_hosts: names by which it is called from elsewhere, where a proxy stands before it.
         extractors: for searches by pictures, one for each model that can be searched with.
         ready: told the page's address, token included, when it can be opened.
 
@@ -103,7 +125,9 @@ def serve(
         ReseenError: there is no such address, the port is taken, or the token is missing or too
             short.
     """
-    app = create_app(gallery, host=host, token=token, extractors=extractors)
+    app = create_app(
+        gallery, host=host, token=token, allow_hosts=allow_hosts, extractors=extractors
+    )
     with _listening(host, port) as listener:
         ready(_address(host, listener.getsockname()[1], token))
         server = Server(

@@ -158,6 +158,7 @@ class Lookup:
         if self.identified:
             Identities(self.gallery).label(query, [match], same=same)
         else:
+            self.gallery.logged("label", Filter(ids=(query, match)), same=same)
             self.gallery.labels.add(query, match, same=same)
 
     def unlabel(self, query: str, match: str) -> None:
@@ -165,6 +166,7 @@ class Lookup:
         if self.identified:
             Identities(self.gallery).take_back(query, match)
         else:
+            self.gallery.logged("take label back", Filter(ids=(query, match)))
             self.gallery.labels.remove(query, match)
 
     def person(self, identity: str) -> Person:

@@ -24,7 +24,7 @@ from reseen.times import show, span
 TITLES = {
     400: "That did not make sense",
     401: "This gallery asks for a token",
-    403: "Not from there",
+    403: "Not allowed",
     404: "Not here",
     405: "Not this way",
     409: "That does not go together",
