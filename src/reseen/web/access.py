@@ -19,7 +19,7 @@ from reseen.web.connections import client_name
 from reseen.web.rendering import refusal, render
 
 READING = ("GET", "OPTIONS")
-SEARCHES = ("/pictures", "/api/search")
+SEARCHES = ("/pictures", "/photo", "/photo/person", "/api/search")
 """Where something is posted and nothing is changed."""
 
 COOKIE = "reseen_token"
