@@ -1,15 +1,15 @@
-"""Whether any reader answers a damaged file with anything but one clear line.
+"""Whether anything answers damaged files or odd values with anything but one clear line.
 
-Run as `python benchmarks/fuzz.py [--inputs N] [--seed S] [READER ...]`. Whole files are damaged by
-a seeded hand: bytes are changed, cut out and doubled, and values in JSON and TOML replaced by
-others of any type; digests are then written anew, so that what lies behind them is reached. Each
-reader works in a process of its own. It fails for any other exception than ReseenError, for more
-than 60 seconds over one input and for more than 2 GB of memory.
+Run as `python benchmarks/fuzz.py [--inputs N] [--seed S] [READER ...]`. Whole files, commands and
+requests are damaged by a seeded hand: bytes are changed, cut out, wiped and doubled, and values in
+JSON and TOML replaced by others of any type; digests are then written anew, so that what lies
+behind them is reached. Each reader works in a process of its own. It fails for any other exception
+than ReseenError, for a change that nobody tells of where there are digests, for more than 60
+seconds over one input and for more than 2 GB of memory.
 """
 
 import argparse
 import copy
-import hashlib
 import json
 import multiprocessing
 import os
@@ -22,60 +22,38 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-import torch
+from fuzz_programs import programs
+from fuzz_readers import Reader, readers
 
-from reseen import times
-from reseen.data import store as stores
-from reseen.data.datasets import load as load_dataset
-from reseen.data.embeddings import Embeddings
-from reseen.data.pictures import decode_picture
-from reseen.data.prepare import prepare
-from reseen.data.store import FrameStore, damaged_shards
-from reseen.data.tracked import load_tracks
 from reseen.errors import ReseenError
-from reseen.evaluation.report import Report
-from reseen.files import converted, read_json
-from reseen.gallery.calibration import Calibration
-from reseen.gallery.crops import delete_crops
-from reseen.gallery.log import read_lines
-from reseen.models.networks import style_beside
-from reseen.network import checkpoint
-from reseen.network.checkpoint import Run, RunFacts, read_tensors
-from reseen.network.config import Config
 from reseen.progress import plain
-from reseen.tracking.detections import Detections
-from reseen.tracking.detectors import journalled
-from reseen.tracking.mot import read_boxes
-from reseen.tracking.track import Recording, track
+
+KEPT = Path(tempfile.gettempdir()) / "fuzzed"
+"""What failed is kept here."""
 
 LONGEST, MOST_BYTES = 60, 2_000_000_000
 ODD = [None, True, [], {}, "", "x", "\x00", "../x", -1, 0, 10**30, 1.5, -1e308, [[1]], {"a": [1]}]
+ODD += [
+    "a\\') OR (1=1)) --",
+    "'",
+    '"',
+    "%",
+    "_",
+    "a\nb",
+    "\x1b[31m",
+    "\udcff",
+    "nan",
+    "inf",
+    "1e400",
+]
+ODD += ["9" * 400, "é" * 300, "-", "--", "{}", "2026-02-30", "0001-01-01", "9999-12-31 23:59:59"]
 CUTS = [b"[" * 20_000, b"\xff\xfe", b"\x00", b'"', b"{", b"nan", b"1e999", b"-", b"9" * 500, b"\n"]
 
 TOML = [b"[1]", b"{}", b'""', b"1e400", b"-inf", b"2026-05-01", b"true", b"-1", b"{a = 1}", b"0x10"]
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A reader, whole inputs for it, and what makes a damaged document pass for an undamaged one.
-
-    Attributes:
-        read: reads the file in the folder; its name is `name`.
-        content: whole files, one of which is damaged.
-        seal: writes digests anew into a JSON document; None where there are none.
-    """
-
-    name: str
-    content: tuple[bytes, ...]
-    read: Callable[[Path], object]
-    seal: Callable[[Any], Any] | None = None
 
 
 def damaged(content: bytes, random: random.Random, seal: Callable[[Any], Any] | None) -> bytes:
@@ -101,7 +79,7 @@ def _damaged_bytes(content: bytes, random: random.Random) -> bytes:
     changed = bytearray(content)
     for _ in range(random.choice([1, 1, 3, 20])):
         place = random.randrange(len(changed) + 1)
-        match random.randrange(5):
+        match random.randrange(7):
             case 0:
                 changed[place : place + 1] = bytes([random.randrange(256)])
             case 1:
@@ -112,6 +90,11 @@ def _damaged_bytes(content: bytes, random: random.Random) -> bytes:
                 changed[place:place] = random.choice(CUTS)
             case 4:
                 changed[place : place + 4] = random.choice([b"\xff" * 4, b"\x00" * 4, b"9999"])
+            case 5:
+                changed[place : place + 1] = bytes(b ^ 16 for b in changed[place : place + 1])
+            case 6:
+                wiped = changed[place : place + len(changed) // 4]
+                changed[place : place + len(wiped)] = bytes(len(wiped))
     return bytes(changed)
 
 
@@ -130,181 +113,6 @@ def _replaced(value: Any, random: random.Random) -> Any:
     return value
 
 
-def _sealed_index(document: Any) -> Any:
-    if isinstance(document, dict):
-        document.pop("digest", None)
-        document = {"digest": stores._text_digest(document), **document}
-    return document
-
-
-def _sealed_facts(document: Any) -> Any:
-    if isinstance(document, dict):
-        try:
-            facts = converted(
-                {name: document[name] for name in RunFacts.__annotations__}, RunFacts, "", ""
-            )
-            document["digest"] = checkpoint._digest(json.dumps(asdict(facts)))
-        except (KeyError, ReseenError):
-            pass
-    return document
-
-
-def _pictures() -> tuple[bytes, ...]:
-    picture = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
-    kinds = (".png", ".jpg", ".bmp", ".webp", ".tiff", ".ppm")
-    return tuple(cv2.imencode(kind, picture)[1].tobytes() for kind in kinds)
-
-
-def _tracked(place: Path) -> dict[str, bytes]:
-    """What `track` writes about a short film of noise."""
-    (place / "film").mkdir()
-    for frame in range(12):
-        (place / "film" / f"{frame:03}.jpg").write_bytes(_pictures()[1])
-    boxes = [f"{frame},{who},{10 + who},3,9,20,1" for frame in range(1, 13) for who in (1, 2)]
-    (place / "boxes.txt").write_text("\n".join(boxes))
-    track(place / "film", "door", place / "out", boxes=place / "boxes.txt", min_length=1)
-    return {path.name: path.read_bytes() for path in (place / "out").iterdir() if path.is_file()}
-
-
-def readers(place: Path) -> list[Reader]:  # noqa: C901, a list of small functions
-    """Every reader, with whole files made in the folder `place`."""
-    for person in range(8):
-        for camera in "ab":
-            folder = place / "people" / str(person) / camera
-            folder.mkdir(parents=True)
-            for frame in range(3):
-                (folder / f"{frame}.jpg").write_bytes(_pictures()[1])
-    store = prepare(load_dataset("folder", place / "people"), place / "store")
-    facts = RunFacts("d", "s", "dis", (5, 64, 48), 0, 0, ("full",), (1, 2), (3,), {"torch": "2"})
-    run = Run.create(place / "run", Config(), facts)
-    checkpoint.write_tensors(
-        run.path / "w.safetensors",
-        {"network.start": torch.zeros(3, 4)},
-        {"updates": "3"},
-    )
-    numbers = np.random.default_rng(0).normal(size=(6, 8)).astype(np.float32)
-    rows = np.arange(6)
-    Embeddings(numbers, rows, rows % 2, tuple("abcdef")).save(place / "e.parquet")
-    listed = _tracked(place)
-    score = {"curve": [0.5] * 20, "mAP": 0.5, "mINP": 0.5, "queries": 3, "unscored": 0}
-    score |= {"effective_queries": 3, "chance_level": [0.1] * 20}
-    report = {
-        "dataset": "d",
-        "protocol": "p",
-        "trials": [{"trial": 0, "features": {"fused": score}}],
-    }
-    calibration = {"model": "m", "intercept": 1, "slope": 2, "prior": 0.1, "people": 3}
-    calibration |= {
-        "same_pairs": 9,
-        "different_pairs": 9,
-        "equal_error_rate": 0.1,
-        "held_out": None,
-    }
-    calibration["rates"] = [
-        {"distance": 1, "probability": 0.5, "false_accept": 0.1, "false_reject": 0.1}
-    ]
-    boxes = "\n".join(f"{frame},1,10,20,30,60,0.9,1,1" for frame in range(1, 15)).encode()
-    box = {"frame": 1, "bbox": [1, 2, 30, 60], "score": 0.9, "track_id": 7}
-    images = [{"id": 4, "file_name": "a.jpg"}]
-    coco = {"images": images, "categories": [{"id": 1, "name": "person"}]}
-    coco["annotations"] = [{"image_id": 4, "id": 1, "category_id": 1, "bbox": [1, 2, 30, 60]}]
-    cvat = b"""<?xml version="1.0"?><annotations><track id="0" label="person"><box frame="0"
-        outside="0" xtl="1" ytl="2" xbr="30" ybr="60"/></track></annotations>"""
-    synthetic = {"people": 8, "cameras": 2, "seed": 0, "difficulty": {"twins": 0.2}}
-    journal = b"".join(
-        json.dumps(line).encode() + b"\n"
-        for line in ({"detector": "d"}, [0, [[1, 2, 30, 60]], [0.9]], [2, [], []])
-    )
-
-    def beside(path: Path) -> object:
-        return style_beside(path.parent / "net.onnx", "ab", (256, 128))
-
-    def in_tracks(use: Callable[[Path], object]) -> Callable[[Path], object]:
-        def read(path: Path) -> object:
-            for entry in (place / "out").iterdir():
-                if not entry.name.startswith(".") and not (path.parent / entry.name).exists():
-                    copy = shutil.copytree if entry.is_dir() else shutil.copy
-                    copy(entry, path.parent / entry.name)
-            return use(path.parent)
-
-        return read
-
-    live = json.loads(listed["tracklets.json"])
-    live |= {"source": "rtsp://a/b", "start": "2026-05-01T12:00:00+00:00"}
-    first = sorted(path.name for path in (place / "out").iterdir() if path.is_dir())[0]
-
-    def in_folder(whole: Path, read: Callable[[Path], object]) -> Callable[[Path], object]:
-        def linked(path: Path) -> object:
-            for other in whole.iterdir():
-                if not (path.parent / other.name).exists():
-                    (path.parent / other.name).symlink_to(other)
-            return read(path.parent)
-
-        return linked
-
-    def both(folder: Path) -> object:
-        return FrameStore.open(folder), list(damaged_shards(folder))
-
-    def config_sealed(path: Path) -> object:
-        text = path.read_bytes()
-        head = hashlib.blake2b(text, digest_size=16).hexdigest()
-        path.write_bytes(b"# digest " + head.encode() + b"\n" + text)
-        return in_folder(run.path, Run.open)(path)
-
-    def again(path: Path) -> object:
-        return journalled(lambda _: Detections.of([], []), path, {"detector": "d"})
-
-    def shard(path: Path) -> object:
-        return in_folder(store.path, both)(path)
-
-    toml = run.config.to_toml().encode()
-    sidecar = {"sha256": "ab", "img_size": [256, 128], "preprocess": "resize"}
-    own = {"input_size": [256, 128], "mean": [0.1] * 3, "std": [0.2] * 3, "to_rgb": True}
-
-    def encoded(*documents: Any) -> tuple[bytes, ...]:
-        return tuple(json.dumps(document).encode() for document in documents)
-
-    def file(path: Path) -> bytes:
-        return path.read_bytes()
-
-    return [
-        Reader("store.json", (file(store.path / "store.json"),),
-               in_folder(store.path, both), _sealed_index),
-        Reader("frames-0000.npy", (file(store.path / "frames-0000.npy")[:400],), shard),
-        Reader("run.json", (file(run.path / "run.json"),), in_folder(run.path, Run.open),
-               _sealed_facts),
-        Reader("config.toml", (toml,), config_sealed),
-        Reader("settings.toml", (toml, b"[train]\nupdates = 3\n"), Config.load),
-        Reader("parts.json", encoded({"full": 0.5, "upper": 0.3, "lower": 0.2}),
-               in_folder(run.path, lambda folder: Run.open(folder).part_fusion())),
-        Reader("w.safetensors", (file(run.path / "w.safetensors"),), read_tensors),
-        Reader("e.parquet", (file(place / "e.parquet"),), Embeddings.load),
-        Reader("tracklets.json", (listed["tracklets.json"],), in_tracks(load_tracks)),
-        Reader("tracklets.json to forget", (listed["tracklets.json"],),
-               in_tracks(lambda folder: delete_crops(folder / first))),
-        Reader("tracks.txt", (listed["tracks.txt"],),
-               in_tracks(lambda folder: delete_crops(folder / first))),
-        Reader("tracklets.json to go on", encoded(live),
-               in_tracks(lambda folder: Recording("rtsp://a/b", "door", folder, None))),
-        Reader("boxes.txt", (boxes, b"frame,id,x1,y1,x2,y2,conf\n1,2,3,4,50,60,.5\n"), read_boxes),
-        Reader("boxes.json", encoded([box, box | {"track_id": 8}], coco), read_boxes),
-        Reader("boxes.xml", (cvat,), read_boxes),
-        Reader("report.json", encoded(report), Report.load),
-        Reader("calibration.json", encoded(calibration),
-               lambda path: Calibration.from_document(read_json(path), "it")),
-        Reader("net.onnx.metadata.json", encoded(sidecar), beside),
-        Reader("reid_config.json", encoded(own), beside),
-        Reader("picture", _pictures(), lambda path: decode_picture(path.read_bytes(), "it")),
-        Reader("time", (b"2026-05-01 12:00:00+02:00", b"1:02:05.4", b"125"),
-               lambda path: times.show(times.read(path.read_bytes().decode(errors="replace")))),
-        Reader("log.jsonl", (b'{"time": 1, "what": "search"}\n' * 3,),
-               lambda path: list(read_lines(path))),
-        Reader("synthetic.json", encoded(synthetic),
-               in_folder(place / "people", lambda folder: load_dataset("folder", folder))),
-        Reader("journal.jsonl", (journal,), again),
-    ]  # fmt: skip
-
-
 class Hang(BaseException):
     """One input took longer than `LONGEST` seconds."""
 
@@ -316,14 +124,16 @@ def attack(reader: Reader, inputs: int, seed: int, place: Path, told: Connection
     def late(*_: object) -> None:
         raise Hang
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders are talkative
+    for stream in (1, 2):  # decoders are talkative, commands print
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     signal.signal(signal.SIGALRM, late)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(inputs):
         folder = place / f"{number}"
-        folder.mkdir()
-        path = folder / reader.name.partition(" to ")[0]
-        path.write_bytes(damaged(chance.choice(reader.content), chance, reader.seal))
+        which = chance.randrange(len(reader.content))
+        path = folder / (reader.paths[which] if reader.paths else reader.name.partition(" to ")[0])
+        path.parent.mkdir(parents=True)
+        path.write_bytes(damaged(reader.content[which], chance, reader.seal))
         signal.alarm(LONGEST)
         try:
             reader.read(path)
@@ -336,7 +146,8 @@ def attack(reader: Reader, inputs: int, seed: int, place: Path, told: Connection
                 for one in traceback.extract_tb(error.__traceback__)
                 if "reseen" in one.filename
             ]
-            ends[f"{type(error).__name__} at {ours[-1:]}"] += 1
+            ends[f"{type(error).__name__} at {ours[-1:]}, such as {number}: {error}"[:300]] += 1
+            shutil.copytree(folder, KEPT / f"{reader.name} {number}", dirs_exist_ok=True)
         finally:
             signal.alarm(0)
         shutil.rmtree(folder)
@@ -354,7 +165,7 @@ def main() -> None:
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "whole").mkdir()
-        every = readers(Path(folder) / "whole")
+        every = readers(Path(folder) / "whole") + programs(Path(folder) / "whole")
         chosen = [one for one in every if not options.readers or one.name in options.readers]
         for number, reader in enumerate(chosen):
             place = Path(folder) / f"{number}"
@@ -369,7 +180,8 @@ def main() -> None:
             try:
                 ends, memory = ours.recv()
             except EOFError:
-                ends, memory = Counter({"the process died": 1}), 0
+                last = max(int(path.name) for path in place.iterdir())
+                ends, memory = Counter({f"the process died of input {last}": 1}), 0
             child.join()
             faults = {end: count for end, count in ends.items() if end not in ("read", "refused")}
             failed += sum(faults.values()) + (memory > MOST_BYTES)

@@ -37,8 +37,8 @@ LOADED = ["reseen.experiments.reproduce", "reseen.service.ingest", "reseen.netwo
 LOADED += ["reseen.gallery.adapting", "reseen.gallery.identities", "onnxscript", "onnxruntime"]
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
-ENDS = {0, 2, 130, 143, 129, -signal.SIGKILL}
-"""Done, refused because another one writes, or stopped."""
+ENDS = {0, 2, 143, 129, *(-number for number in SIGNALS)}
+"""Done, refused because another one writes, or stopped, maybe before the command began."""
 
 LONGEST = 300.0
 STARTS = 4
@@ -74,6 +74,7 @@ def command(words: Sequence[str], said: Path) -> None:
 
 def start(words: Sequence[object], place: Path) -> BaseProcess:
     told = [str(word).replace("PLACE", str(place)) for word in words]
+    said(place).touch()
     process = CONTEXT.Process(target=command, args=(told, said(place)))
     process.start()
     return process

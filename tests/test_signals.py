@@ -218,3 +218,15 @@ def test_a_signal_counts_where_interrupts_are_ignored(number, code):
         [sys.executable, "-c", program, "presets", "--verbose"], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (code, "reseen: stopped.\n")
+
+
+def test_a_signal_before_the_command_is_understood_is_one_line():
+    program = (
+        "import os, reseen.cli\n"
+        f"reseen.cli.require_unicode = lambda *_: os.kill(os.getpid(), {int(signal.SIGTERM)})\n"
+        "reseen.cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "presets"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (143, "reseen: stopped.\n")

@@ -147,6 +147,13 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def require_unicode(*texts: str) -> None:
+    """Refuse names that are not UTF-8: no database, list or page could hold them."""
+    for text in texts:
+        if not text.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in text):
+            raise ReseenError(f"{text}: this name is not UTF-8; rename it")
+
+
 def digest_of(path: Path) -> str:
     """A text that changes whenever a byte of the file does."""
     with path.open("rb") as file:

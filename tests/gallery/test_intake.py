@@ -1,5 +1,6 @@
 """Who is new and who was there before: told by content and place, never by a name."""
 
+import os
 import shutil
 from dataclasses import replace
 
@@ -121,3 +122,12 @@ def test_a_broken_picture_leaves_out_its_tracklet_by_name(make_tracklet, gallery
     assert len(added.left_out) == 1
     assert added.left_out[0].startswith("broken left out: ")
     assert str(broken.paths[1]) in added.left_out[0]
+
+
+@pytest.mark.parametrize("field", ["id", "camera", "source"])
+def test_a_name_that_is_no_text_leaves_out_its_tracklet(make_tracklet, gallery, field):
+    latin = os.fsdecode("café".encode("latin-1"))  # as Python tells names that are not UTF-8
+    odd = replace(make_tracklet("odd", 1), **{field: latin})
+    added = gallery.add([odd, make_tracklet("good", 2)], [ColourHistogram()])
+    assert [entry.id for entry in gallery.entries()] == ["good"]
+    assert "this name is not UTF-8" in added.left_out[0]

@@ -28,7 +28,7 @@ from reseen.cli.service import ingest, watch
 from reseen.cli.tracking import track
 from reseen.cli.web import serve
 from reseen.errors import ReseenError
-from reseen.files import writing
+from reseen.files import require_unicode, writing
 from reseen.network.config import Config
 from reseen.progress import PlainFormatter, log, plain, progress_log
 
@@ -89,10 +89,14 @@ def run(arguments: Sequence[str]) -> int:
         The exit code: 0 well, 1 a check found problems, 2 a mistake or bad input, 130 Ctrl-C.
     """
     try:
+        require_unicode(*arguments)
         code = app.meta(arguments, **AS_VALUE)
     except (CycloptsError, ReseenError) as error:  # in the options of `launch`
         print(plain(f"reseen: {error}"), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before `launch` has begun, or after it
+        print("reseen: stopped.", file=sys.stderr)
+        return 130
     return code if isinstance(code, int) else 0
 
 

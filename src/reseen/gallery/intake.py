@@ -13,6 +13,7 @@ from lancedb.expr import col
 
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
+from reseen.files import require_unicode
 from reseen.gallery.extractors import Extractor, Matrix
 from reseen.gallery.records import Added, NewTracklets
 from reseen.gallery.thumbnail import make_thumbnail
@@ -105,6 +106,7 @@ def _digests(batch: Sequence[Tracklet]) -> tuple[dict[Tracklet, str], list[str]]
     unreadable = []
     for tracklet in batch:
         try:
+            require_unicode(tracklet.id, tracklet.camera, tracklet.source)
             digests[tracklet] = content_digest(tracklet)
         except ReseenError as error:
             unreadable.append(f"{tracklet.id} left out: {error}")
