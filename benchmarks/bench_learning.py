@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from reseen.data.embeddings import Embeddings
 from reseen.data.store import FrameStore
@@ -35,7 +34,7 @@ from reseen.network.config import Config
 from reseen.network.embed import embed
 from reseen.network.model import PartFusion
 from reseen.network.training import make_fabric, plan_run, train_part
-from reseen.report.plots import INK, save
+from reseen.report.plots import learning_figure, save
 
 FIRST = 1_000
 TIMES_FILE = "times.json"
@@ -47,7 +46,6 @@ class Method:
 
     preset: str
     sampler: str
-    colour: str
     negatives: str = "all"
     feature: str = "fused"
     variant: str = "paper"
@@ -55,19 +53,19 @@ class Method:
 
 
 METHODS = {
-    "paper-pairs": Method("quick", "pairs", "#e08a4b"),
-    "paper-pk": Method("quick", "pk", "#c8550a"),
-    "mclaughlin-pairs": Method("mclaughlin", "pairs", "#5bb89a", feature="temporal"),
-    "mclaughlin-pk": Method("mclaughlin", "pk", "#008a66", feature="temporal"),
-    "tuned-pairs": Method("tuned", "pairs", "#6ba6d8"),
-    "tuned-pk": Method("tuned", "pk", "#0068b3"),
-    "tuned-pk-hardest": Method("tuned", "pk", "#1b1e24", "hardest"),
-    "paper-pk-hardest": Method("quick", "pk", "#b0508f", "hardest"),
-    "mclaughlin-pk-hardest": Method("mclaughlin", "pk", "#8a6d1d", "hardest", "temporal"),
-    "tuned-pk-tied": Method("tuned", "pk", "#7d8597", variant="tied"),
-    "tuned-pk-no-dropout": Method("tuned", "pk", "#b23a48", variant="no-dropout"),
-    "tuned-pk-strong-flow": Method("tuned", "pk", "#6a4c93", variant="strong-flow"),
-    "tuned-pk-no-flow": Method("tuned", "pk", "#4f772d", variant="no-flow"),
+    "paper-pairs": Method("quick", "pairs"),
+    "paper-pk": Method("quick", "pk"),
+    "mclaughlin-pairs": Method("mclaughlin", "pairs", feature="temporal"),
+    "mclaughlin-pk": Method("mclaughlin", "pk", feature="temporal"),
+    "tuned-pairs": Method("tuned", "pairs"),
+    "tuned-pk": Method("tuned", "pk"),
+    "tuned-pk-hardest": Method("tuned", "pk", "hardest"),
+    "paper-pk-hardest": Method("quick", "pk", "hardest"),
+    "mclaughlin-pk-hardest": Method("mclaughlin", "pk", "hardest", "temporal"),
+    "tuned-pk-tied": Method("tuned", "pk", variant="tied"),
+    "tuned-pk-no-dropout": Method("tuned", "pk", variant="no-dropout"),
+    "tuned-pk-strong-flow": Method("tuned", "pk", variant="strong-flow"),
+    "tuned-pk-no-flow": Method("tuned", "pk", variant="no-flow"),
 }
 BASELINE = "mclaughlin-pk"
 
@@ -100,7 +98,7 @@ def main() -> None:
                 points += curve(store, path, name, arguments.length)
     differences = [row for name in arguments.methods for row in compare(points, name)]
     write_json(arguments.out / "learning.json", {"points": points, "differences": differences})
-    save(figure(points), arguments.out / "learning.png")
+    save(learning_figure(curves(points)), arguments.out / "learning.png")
 
 
 def settings(method: Method, arguments: argparse.Namespace) -> Config:
@@ -285,34 +283,22 @@ def around(values: np.ndarray) -> tuple[float, float]:
 LENGTHS = {"own": replace, "unit": unit}
 
 
-def figure(points: list[dict]) -> Figure:
-    """All methods in one picture; bands over repeats, or over queries where there is one."""
-    drawn = Figure(figsize=(7.2, 4.4), layout="constrained")
-    axes = drawn.add_subplot()
-    for name, method in METHODS.items():
-        own = [point for point in points if point["method"] == name]
-        if not own:
-            continue
-        clips = sorted({point["clips"] for point in own})
-        groups = [[point for point in own if point["clips"] == count] for count in clips]
-        shares = [
-            np.array([each["scores"][method.feature]["ranks"][0] for each in g]) for g in groups
+def curves(points: list[dict]) -> dict[str, dict[int, tuple[float, float, float]]]:
+    """Rank 1 and its interval: over repeats, or over queries where there is one."""
+    drawn = dict[str, dict[int, tuple[float, float, float]]]()
+    for name, clips in dict.fromkeys((each["method"], each["clips"]) for each in points):
+        feature = METHODS[name].feature
+        chosen = [
+            each["scores"][feature]
+            for each in points
+            if (each["method"], each["clips"]) == (name, clips)
         ]
-        bands = [
-            t_interval(share)
-            if len(share) > 1
-            else wilson_interval(share[0], group[0]["scores"][method.feature]["queries"])
-            for share, group in zip(shares, groups, strict=True)
-        ]
-        means = [float(share.mean()) for share in shares]
-        axes.plot(clips, means, color=method.colour, label=f"{name}, {method.feature}")
-        axes.fill_between(clips, *np.array(bands).T, color=method.colour, alpha=0.1, linewidth=0)
-    axes.set_xscale("log", base=2)
-    doublings = FIRST * 2 ** np.arange(np.log2(max(point["clips"] for point in points) / FIRST) + 1)
-    axes.set_xticks(doublings, [f"{clips:,.0f}" for clips in doublings])
-    axes.set(xlabel="clips seen", ylabel="rank 1", ylim=(0, 1))
-    axes.grid(color=INK["grid"])
-    axes.legend(frameon=False, fontsize=8)
+        shares = np.array([each["ranks"][0] for each in chosen])
+        several = len(shares) > 1
+        interval = (
+            t_interval(shares) if several else wilson_interval(shares[0], chosen[0]["queries"])
+        )
+        drawn.setdefault(f"{name}, {feature}", {})[clips] = (float(shares.mean()), *interval)
     return drawn
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from reseen.evaluation.intervals import wilson_interval
 from reseen.evaluation.report import FeatureScores, Report, Trial
-from reseen.experiments.tables import Results, sections
+from reseen.experiments.tables import Results, learning_curves, sections
 
 PEOPLE = 40
 
@@ -126,6 +126,17 @@ def test_the_modern_row_shows_what_its_trunk_gives_without_a_head_too(several):
         ("the preset modern, on a pretrained trunk, trained here", "70.0 ± 10.0"),
         ("LDA of the same trunk's vectors, here", "50.0 ± 0.0"),
     ]
+
+
+def test_curves_of_learning_have_each_budget_and_the_features_meant_to_be_used(several):
+    """Of 20, 30, 40 %: 30 ± 4.303 · 10 / √3, cut at 0 and 1; 16 clips an update."""
+    curves = learning_curves(several)
+    assert {name: sorted(points) for name, points in curves.items()} == {
+        "paper, fused": [32, 80, 160],
+        "mclaughlin, temporal": [32, 80, 160],
+    }
+    assert curves["paper, fused"][80] == pytest.approx((0.3, 0.0516, 0.5484), abs=1e-4)
+    assert curves["mclaughlin, temporal"][160] == pytest.approx((0.5, 0.5, 0.5))
 
 
 def test_methods_that_are_not_measured_are_named_with_the_reason(several, one):

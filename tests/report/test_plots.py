@@ -20,6 +20,7 @@ from reseen.report.plots import (
     LAST_RANK,
     STROKES,
     cmc_figure,
+    learning_figure,
     png,
     save,
     spread_out,
@@ -94,6 +95,34 @@ def test_labels_of_close_curves_do_not_cover_each_other():
     extents = [Text.get_window_extent(label) for label in figure.axes[0].texts]  # without lines
     boxes = sorted(extents, key=lambda box: box.y0)
     assert all(below.y1 <= above.y0 for below, above in pairwise(boxes))
+
+
+CURVES = {
+    "one": {100: (0.2, 0.1, 0.3), 200: (0.5, 0.4, 0.7)},
+    "two": {100: (0.3, 0.2, 0.35), 200: (0.51, 0.45, 0.6), 400: (0.6, 0.5, 0.8)},
+}
+
+
+def test_each_network_has_a_curve_of_learning_with_its_band_and_name_where_it_ends():
+    (axes,) = learning_figure(CURVES).axes
+    for place, points in enumerate(CURVES.values()):
+        dots, line = axes.lines[2 * place : 2 * place + 2]
+        assert dots.get_color() == line.get_color()
+        for drawn in (dots, line):
+            assert list(zip(*drawn.get_data(), strict=True)) == [
+                (clips, mean) for clips, (mean, _, _) in points.items()
+            ]
+        band = axes.collections[place].get_paths()[0].vertices
+        for clips, (_, low, high) in points.items():
+            ends = band[band[:, 0] == clips][:, 1]
+            assert (ends.min(), ends.max()) == (low, high)
+    assert [label.get_text() for label in axes.texts] == ["one  50.0 %", "two  60.0 %"]
+    assert [label.xy for label in axes.texts] == [(200, 0.5), (400, 0.6)]
+
+
+def test_clips_too_close_to_be_told_apart_below_the_axis_are_not_named():
+    (axes,) = learning_figure({"one": {clips: (0.5, 0.4, 0.6) for clips in (100, 190, 200)}}).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "190"]
 
 
 def test_the_figure_is_written_as_png(tmp_path):

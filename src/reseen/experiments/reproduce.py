@@ -18,7 +18,7 @@ from reseen.evaluation.report import FeatureScores, Report, Trial, markdown_tabl
 from reseen.experiments.modern import require_same_data, train_modern
 from reseen.experiments.plan import FEATURE_OF, known_variants, plan_runs, snapshots, train_runs
 from reseen.experiments.rebuilt import REBUILT, TRAINED
-from reseen.experiments.tables import Results, sections
+from reseen.experiments.tables import Results, learning_curves, sections
 from reseen.files import claim, locked, read_json, write_json, write_text
 from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file
 from reseen.network.config import Config
@@ -29,6 +29,7 @@ from reseen.network.part_fusion import learn_part_fusion
 from reseen.parallel import unordered
 from reseen.progress import progress
 from reseen.report.page import facts, write_pages
+from reseen.report.plots import learning_figure, save
 
 PLAN_FILE, REPORT_FILE = "plan.json", "report.json"
 LEFT_OUT = "-left-out.json"
@@ -49,8 +50,8 @@ def reproduce(
 ) -> Results:
     """Train and score the paper's network, its baseline and its variants over several trials.
 
-    Writes `report.html`, `report.md`, `report.json`, `cmc.png` and `ranked.png`. Stopped at any
-    point and started again, it goes on with what is finished.
+    Writes `report.html`, `report.md`, `report.json`, `cmc.png`, `learning.png` and `ranked.png`.
+    Stopped at any point and started again, it goes on with what is finished.
 
     Args:
         store: the frames and splits.
@@ -248,6 +249,7 @@ def _write(
     report, parts = results.variants["paper"], sections(results, store.dataset)
     write_json(out / REPORT_FILE, results.document())
     write_pages(out, report, evaluate(first, store), first, store, title, known, parts)
+    save(learning_figure(learning_curves(results)), out / "learning.png")
     blocks = [f"# {title}", report.markdown()]
     for section in parts:
         blocks += [f"## {section.heading}", *section.paragraphs]

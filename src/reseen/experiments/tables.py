@@ -208,6 +208,22 @@ def _budgets(results: Results) -> Section:
     )
 
 
+def learning_curves(results: Results) -> dict[str, dict[int, tuple[float, float, float]]]:
+    """Rank 1 and its 95 % interval of every variant by clips seen, for `learning_figure`."""
+    drawn = {}
+    for name, budgets in results.budgets.items():
+        kind = FEATURE_OF.get(name, "fused")
+        reports = {**budgets, results.updates: results.variants[name]}
+        drawn[f"{name}, {kind}"] = {
+            updates * results.clips: (
+                float(np.mean([each.curve[0] for each in report.scores(kind)])),
+                *report.intervals(kind)[0],
+            )
+            for updates, report in reports.items()
+        }
+    return drawn
+
+
 def _table(rows: Sequence[tuple[str, ...]], printed: Mapping[str, Printed]) -> PageTable:
     """Measured rows, then printed ones, which are marked as published."""
     theirs = [

@@ -1,8 +1,9 @@
-"""Figures of numbers: CMC curves and a map of features; and figures as PNG files and as SVG."""
+"""Figures of numbers, CMC curves, curves of learning, a map of features: as PNG and as SVG."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +53,9 @@ STROKES = {
     "parts": Stroke("black", "#1b1e24", width=2.2),
 }
 
+DASHES = ("-", (0, (5, 1.4)), (0, (2.4, 1.2)), (0, (1, 1.2)))
+"""One after the other for curves of learning, of which there may be any number."""
+
 MARKERS = "os^Dv<>P"
 """One for each camera of the map, over again where there are more cameras."""
 
@@ -89,7 +93,8 @@ def cmc_figure(report: Report) -> Figure:
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=INK["grid"], linewidth=0.8)
     axes.spines[:].set_visible(False)
-    _label_curves(axes, {kind: float(curve[:, 0].mean()) for kind, curve in curves.items()})
+    starts = {kind: (1.0, float(curve[:, 0].mean())) for kind, curve in curves.items()}
+    _label_curves(axes, starts, [STROKES[kind].colour for kind in starts], -0.047)
     return figure
 
 
@@ -109,18 +114,53 @@ def _draw_curve(axes: Axes, stroke: Stroke, curves: Numbers) -> float:
     return float(low.min())
 
 
-def _label_curves(axes: Axes, starts: dict[str, float]) -> None:
-    """Name each curve and its rank-1 share left of where it starts."""
+def learning_figure(curves: Mapping[str, Mapping[int, tuple[float, float, float]]]) -> Figure:
+    """Rank 1 against clips seen: a curve and its band for each network, labelled where it ends.
+
+    Args:
+        curves: by name and clips seen, on as many clips each: the share found at rank 1, and its
+            95 % interval's ends.
+    """
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    inks = [tuple(map(float, colour)) for colour in colours(len(curves))]
+    for points, colour, dashes in zip(curves.values(), inks, cycle(DASHES), strict=False):
+        clips = sorted(points)
+        means, low, high = np.array([points[count] for count in clips]).T
+        axes.plot(clips, means, "o", color=colour, markersize=3, clip_on=False)
+        axes.plot(clips, means, color=colour, linestyle=dashes, linewidth=1.8, clip_on=False)
+        axes.fill_between(clips, low, high, color=colour, alpha=0.1, linewidth=0)
+    every = sorted({count for points in curves.values() for count in points})
+    ticks = [count for count in every if not any(0.8 * count < other < count for other in every)]
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{count:,}" for count in ticks])
+    axes.minorticks_off()
+    axes.set(xlim=(every[0] * 0.97, every[-1] * 1.03), ylim=(0, 1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.set_xlabel("clips that a network has seen", fontsize=9, color=INK["muted"])
+    axes.set_title("found at rank 1, and 95 % interval", loc="left", fontsize=9, color=INK["muted"])
+    axes.tick_params(length=0, pad=6, labelsize=9, labelcolor=INK["muted"])
+    axes.grid(axis="y", color=INK["grid"], linewidth=0.8)
+    axes.spines[:].set_visible(False)
+    ends = {name: (max(points), points[max(points)][0]) for name, points in curves.items()}
+    _label_curves(axes, ends, inks, 1.04)
+    return figure
+
+
+def _label_curves(
+    axes: Axes, starts: Mapping[str, tuple[float, float]], inks: Sequence[Any], aside: float
+) -> None:
+    """Name each curve and its rank-1 share beside the plot; `aside` is a share of its width."""
     low, high = axes.get_ylim()
-    places = spread_out(list(starts.values()), 0.062 * (high - low))
-    for (kind, start), place in zip(starts.items(), places, strict=True):
-        colour = STROKES[kind].colour
+    places = spread_out([share for _, share in starts.values()], 0.062 * (high - low))
+    for (kind, start), colour, place in zip(starts.items(), inks, places, strict=True):
         line = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 2}
         axes.annotate(
-            f"{kind}  {100 * start:.1f} %",
-            xy=(1, start),
-            xytext=(0.1, place),
-            ha="right",
+            f"{kind}  {100 * start[1]:.1f} %",
+            xy=start,
+            xytext=(aside, place),
+            textcoords=("axes fraction", "data"),
+            ha="right" if aside < 0 else "left",
             va="center",
             fontsize=9.5,
             fontweight="bold",
