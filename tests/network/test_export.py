@@ -9,6 +9,8 @@ import torch
 
 from reseen.data.coding import FRAME_SHAPE
 from reseen.errors import ReseenError
+from reseen.gallery.extractors import open_extractor
+from reseen.models import lite0
 from reseen.network import export
 from reseen.network.checkpoint import Run, RunFacts, versions, write_tensors
 from reseen.network.config import Config
@@ -55,4 +57,42 @@ def test_an_export_that_differs_is_not_written(tmp_path, monkeypatch):
     with pytest.raises(ReseenError, match="differs from PyTorch"):
         export_onnx(run, tmp_path / "run.onnx")
 
+    assert not (tmp_path / "run.onnx").exists()
+
+
+def make_trunk_run(path: Path, parts=("full",)) -> Run:
+    """A run with random weights on what lite0 stores."""
+    shape = (6, lite0.DIMENSIONS)
+    config = Config.from_mapping({"clips": {"frames": 2}}, "test", Config.preset("modern"))
+    facts = RunFacts("folder", "", "none", shape, 0, 0, parts, (1, 2), (), versions(), lite0.NAME)
+    run = Run.create(path, config, facts)
+    weights = dict(Learner(config, 2, 0, shape).named_parameters())
+    write_tensors(path / "full" / "weights.safetensors", weights, {})
+    return run
+
+
+def test_a_run_on_a_trunk_becomes_one_file_over_crops(tmp_path):
+    """The run itself keeps vectors as float16: each number of them is off by 2^-11 of itself."""
+    run, path = make_trunk_run(tmp_path / "run"), tmp_path / "run.onnx"
+    assert export_onnx(run, path) < TOLERANCE
+    assert f"`{run.identity}`" in (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+    crops = list(np.random.default_rng(1).integers(0, 256, (3, 256, 128, 3), np.uint8))
+    session = onnxruntime.InferenceSession(path)
+    pixels = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32)
+    (found,) = session.run(["feature"], {"crops": pixels})
+    expected = run.embed([[crop] for crop in crops])
+    assert found.shape == (3, 128)
+    assert np.linalg.norm(found - expected, axis=1).max() < 2**-11
+    assert np.linalg.norm(expected[0] - expected[1]) > 0.03
+
+    added = open_extractor(str(path)).embed([[crop] for crop in crops])
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    np.testing.assert_allclose(added, found / lengths, atol=1e-5)
+
+
+def test_what_cannot_be_joined_is_said(tmp_path):
+    run = make_trunk_run(tmp_path / "run", PartFusion.PARTS)
+    with pytest.raises(ReseenError, match="halves of a crop cannot be cut"):
+        export_onnx(run, tmp_path / "run.onnx")
     assert not (tmp_path / "run.onnx").exists()

@@ -79,8 +79,9 @@ def export(run: options.RunFolder, *, out: Path, json: options.Json = None) -> N
     """Write a run as ONNX, normalisation inside, and check it against PyTorch.
 
     Args:
-        out: The ONNX file: frames (batch, 16, 5, 64, 48) uint8 in, feature (batch, 128) out. Beside
-            it, the run's MODEL_CARD.md.
+        out: The ONNX file: frames (batch, 16, 5, 64, 48) uint8 in, feature (batch, 128) out; of a
+            run on a trunk's vectors crops (batch, 3, height, width) from 0 to 255 in, the trunk
+            inside. Beside it, the run's MODEL_CARD.md.
     """
     from reseen.network.checkpoint import Run
     from reseen.network.export import export_onnx

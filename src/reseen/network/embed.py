@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -30,6 +31,9 @@ from reseen.network.checkpoint import WEIGHTS_FILE, Run
 from reseen.network.config import Config
 from reseen.network.model import FEATURE, Features, PartFusion, SpatialTemporalFusion
 from reseen.progress import progress
+
+if TYPE_CHECKING:
+    from reseen.data.frame_vectors import FrameNetwork
 
 AugmentedEmbeddings = tuple[Embeddings, ...]
 """The same tracklets once for each test-time augmentation."""
@@ -276,11 +280,22 @@ def _frame_maker(run: Run) -> Callable[[Sequence[Picture]], NDArray[np.generic]]
     """What makes of pictures the frames that a run was trained on."""
     if run.facts.frame_shape == FRAME_SHAPE:
         return partial(pack_frames, flow=run.facts.flow)
-    from reseen.data.frame_vectors import VIEWS, open_network, views_of  # loads ONNX
+    from reseen.data.frame_vectors import VIEWS, views_of  # loads ONNX
 
-    try:
-        trunk = open_network(run.facts.trunk)
-    except ReseenError as error:
-        raise ReseenError(f"{run.path} needs the trunk that it was trained on: {error}") from error
+    trunk = open_trunk(run)
     count = 2 if run.facts.parts == ("full",) else VIEWS
     return lambda pictures: np.stack(list(views_of(trunk, pictures, count)))
+
+
+def open_trunk(run: Run) -> "FrameNetwork":
+    """The network whose vectors a run was trained on.
+
+    Raises:
+        ReseenError: it is not here.
+    """
+    from reseen.data.frame_vectors import open_network  # loads ONNX
+
+    try:
+        return open_network(run.facts.trunk)
+    except ReseenError as error:
+        raise ReseenError(f"{run.path} needs the trunk that it was trained on: {error}") from error

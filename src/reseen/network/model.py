@@ -75,7 +75,10 @@ class SpatialTemporalFusion(nn.Module):
         Returns:
             x_C, x_R and x_F, (B, 128) each.
         """
-        flattened = self.trunk(clips)  # (B, T, 2560 or D)
+        return self.fuse(self.trunk(clips), masks)
+
+    def fuse(self, flattened: Tensor, masks: DropoutMasks | None = None) -> Features:
+        """The head: all three features from what the trunk makes of clips, (B, T, 2560 or D)."""
         if masks is not None:
             flattened = flattened * masks.flattened
         f = self.projection(flattened)  # (B, T, 128), eq. (1)
