@@ -134,6 +134,10 @@ def test_a_membership_is_the_mean_probability_over_the_others():
     assert np.isnan(found[3])
 
 
+def test_who_is_alone_in_all_the_evidence_has_no_membership():
+    assert np.isnan(memberships(evidence(1, {}), np.array([0]))).all()
+
+
 @pytest.mark.parametrize("count", [1, 5, 700])
 def test_nearest_pairs_are_those_of_a_full_comparison(count):
     vectors = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)

@@ -252,6 +252,71 @@ def test_an_appearance_is_confirmed_split_off_and_taken_back_in(client, put_toge
     assert shown.text.count('class="match right"') == 2
 
 
+def test_who_is_no_person_leaves_people_and_searches_until_that_is_taken_back(client, put_together):
+    post(client, put_together, "/name", "north/ada", name="Ada")
+    answer = post(client, put_together, "/reject", "north/ada")
+    assert answer.status_code == 303
+    assert people(put_together) == TOGETHER - {"north/ada south/ada"}
+    listed = client.get(answer.headers["location"])
+    assert "2 appearances labelled as not a person" in words(listed)
+    assert "not among them yet" not in words(listed)
+    found = client.get("/api/matches", params={"id": "north/ben", "k": 9}).json()["matches"]
+    assert {match["entry"]["id"] for match in found} == ALONE - {
+        "north/ada",
+        "south/ada",
+        "north/ben",
+    }
+    Identities(put_together).identify()
+    assert people(put_together) == TOGETHER - {"north/ada south/ada"}
+    time = re.search(r'name="time" value="([^"]+)"', listed.text)[1]
+    assert client.post("/people/restore", data={"time": time}).headers["location"] == "/people"
+    assert people(put_together) == TOGETHER
+    assert home(put_together, "south/ada") == "Ada"
+    assert client.get("/api/rejected").json() == []
+
+
+def test_one_appearance_is_no_person(client, put_together):
+    asked = {"id": "south/ada"}
+    assert client.post("/tracklet/reject", data=asked).headers["location"] == (
+        "/tracklet?id=south%2Fada"
+    )
+    assert people(put_together) == TOGETHER - {"north/ada south/ada"} | {"north/ada"}
+    assert "Labelled as not a person." in words(client.get("/tracklet", params=asked))
+    assert "not a person" in words(client.get("/tracklets"))
+    assert "1 appearance labelled so" in words(client.get("/labels"))
+    pair = {"id": "north/ada", "match": "south/ada"}
+    answer = client.post("/compare", params=pair, data={"same": "yes"})
+    assert answer.status_code == 409
+    assert "south/ada is labelled as not a person; take that label back first" in words(answer)
+    client.post("/tracklet/restore", data=asked)
+    assert people(put_together) == TOGETHER
+    assert client.post("/tracklet/reject", data={"id": "nobody"}).status_code == 404
+
+
+def test_programs_reject_without_identities_too(client, gallery):
+    asked = {"id": "south/ada"}
+    assert client.post("/api/rejected", params=asked).status_code == 201
+    assert [each["id"] for each in client.get("/api/rejected").json()] == ["south/ada"]
+    found = client.get("/api/matches", params={"id": "north/ada"}).json()["matches"]
+    assert len(found) == 4
+    assert client.delete("/api/rejected", params=asked).status_code == 204
+    assert len(client.get("/api/matches", params={"id": "north/ada"}).json()["matches"]) == 5
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_nothing_stays_of_the_forgotten_that_were_rejected(client, put_together, taken_back):
+    post(client, put_together, "/name", "north/ada", name="Ada Lovelace")
+    ids = ("north/ada", "south/ada")
+    for id in ids:
+        client.post("/tracklet/reject", data={"id": id})
+        if taken_back:
+            client.post("/tracklet/restore", data={"id": id})
+    put_together.forget(Filter(ids=ids), at_once=True)
+    files = [path for path in Path(put_together.uri).rglob("*") if path.is_file()]
+    for secret in (*ids, "Ada Lovelace"):
+        assert not [path for path in files if secret.encode() in path.read_bytes()]
+
+
 def test_two_people_are_merged_under_the_name_that_one_has(client, put_together):
     post(client, put_together, "/name", "north/ada", name="Ada")
     answer = post(client, put_together, "/merge", "north/ben", other="Ada")

@@ -16,13 +16,14 @@ from reseen.gallery.exports import Exports
 from reseen.gallery.labels import NAME as LABELS
 from reseen.gallery.members import NAME as MEMBERS
 from reseen.gallery.records import Waiting
+from reseen.gallery.rejected import NAME as REJECTED
 from reseen.gallery.settings import Settings
 from reseen.gallery.table import EMBEDDINGS, TRACKLETS, Database, Table, schema_of
 
 WIPE_WITHIN = 600.0
 """Seconds after which the bytes of what was forgotten are wiped."""
 
-REPLACED = {MEMBERS, LABELS, EXPORTS}
+REPLACED = {MEMBERS, LABELS, EXPORTS, REJECTED}
 """Tables whose rows come and go: older versions may tell of tracklets that this one omits."""
 
 FORGOTTEN, WAITING = "forgotten", "waiting"
@@ -141,7 +142,7 @@ class Forgetting:
             *(
                 name
                 for name in self._database.names()
-                if name.startswith(EMBEDDINGS) or name in (MEMBERS, EXPORTS)
+                if name.startswith(EMBEDDINGS) or name in (MEMBERS, EXPORTS, REJECTED)
             ),
         ]
         found = [(name, self._database.existing(name), which) for name in every]

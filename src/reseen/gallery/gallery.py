@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from reseen.gallery.records import (
     Stats,
     Waiting,
 )
+from reseen.gallery.rejected import Rejected
 from reseen.gallery.settings import Settings, base_of, checked_model, version_of
 from reseen.gallery.table import (
     EMBEDDINGS,
@@ -86,6 +87,7 @@ class Gallery:
         labels: what people said about pairs.
         members: which tracklet belongs to which identity.
         videos: which videos are in it, and which could not be taken in.
+        rejected: which tracklets show no person, as a human said; no search finds them.
         exports: which files were written about its tracklets.
         writable: whether more than reading is possible; where not, nothing is logged either.
     """
@@ -95,7 +97,7 @@ class Gallery:
         self._database = Database(uri, notes)
         self.settings, self.labels = Settings(self._database), Labels(self._database)
         self._forgetting = Forgetting(self._database, self.settings)
-        self.members = Members(self._database)
+        self.members, self.rejected = Members(self._database), Rejected(self._database)
         self.videos = Videos(self._database)
         self.exports = Exports(self._database)
         self.writable = self._database.writable
@@ -459,7 +461,9 @@ class Gallery:
         if k < 1:
             raise ReseenError(f"k must be 1 or more, not {k}")
         # One more than asked for leaves room for the query itself: to filter it out is slower.
-        rows = self._comparable(query).nearest(query.embedding, CANDIDATES * (k + 1), where)
+        rows = self._comparable(query).nearest(
+            query.embedding, CANDIDATES * (k + 1), self._of_people(where)
+        )
         if not len(rows):
             self.model(query.model)  # all of its tracklets may be forgotten
         found = self._matches(query, rows, k + 1)
@@ -470,7 +474,9 @@ class Gallery:
         self.logged("alike", where, query, distance=distance)
         near = [
             batch.filter(pyarrow.array(_distances(query.embedding, batch) <= distance))
-            for batch in self._comparable(query).batches(["id", VECTOR], conditions(where))
+            for batch in self._comparable(query).batches(
+                ["id", VECTOR], conditions(self._of_people(where))
+            )
         ]
         return self._matches(query, pyarrow.Table.from_batches(near)) if near else []
 
@@ -629,13 +635,20 @@ class Gallery:
         return self._database.existing(TRACKLETS).read(["id", "end_time"])
 
     def ids(self, model: str) -> set[str]:
-        """The tracklets that have an embedding by a model."""
-        return set(self._database.existing(EMBEDDINGS + model).read(["id"])["id"].to_pylist())
+        """The tracklets that have an embedding by a model and are not rejected."""
+        where = conditions(self._of_people(EVERYTHING))
+        return set(
+            self._database.existing(EMBEDDINGS + model).read(["id"], where)["id"].to_pylist()
+        )
 
     def embeddings(self, model: str, where: Filter = EVERYTHING) -> Iterator[pyarrow.RecordBatch]:
-        """Ids, cameras, times and vectors by a model, batch after batch."""
+        """Ids, cameras, times and vectors by a model, batch after batch; without the rejected."""
         found = self._database.existing(EMBEDDINGS + self.model(model))
-        yield from found.batches(["id", *PLACED, VECTOR], conditions(where))
+        yield from found.batches(["id", *PLACED, VECTOR], conditions(self._of_people(where)))
+
+    def _of_people(self, where: Filter) -> Filter:
+        """The same without what was rejected, unless it names its tracklets."""
+        return where if where.ids else replace(where, not_ids=self.rejected.ids())
 
     def labelled_pairs(self, model: str) -> Pairs:
         """Distances of the pairs that people have labelled, where both have an embedding."""

@@ -183,7 +183,9 @@ def memberships(evidence: Evidence, identities: NDArray[np.int64]) -> Numbers:
         sums[[one, other]] += 1 - expit(evidence.unlisted)
     labelled = {frozenset(pair) for pair in evidence.same}
     inside = identities[evidence.pairs[:, 0]] == identities[evidence.pairs[:, 1]]
-    fresh = inside & [frozenset(pair) not in labelled for pair in evidence.pairs.tolist()]
+    fresh = inside & np.array(
+        [frozenset(pair) not in labelled for pair in evidence.pairs.tolist()], np.bool_
+    )
     gains = expit(evidence.log_odds[fresh]) - expit(evidence.unlisted)
     for side in evidence.pairs[fresh].T:
         sums += np.bincount(side, gains, len(sums))

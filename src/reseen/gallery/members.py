@@ -41,9 +41,14 @@ class Members:
 
     def keep_only(self, ids: Iterable[str]) -> None:
         """Drop what is known of all other tracklets."""
-        table, gone = self._database.find(NAME), {member.id for member in self.all()} - {*ids}
-        if table is not None and gone:
-            table.delete(col("id").isin(sorted(gone)))
+        if gone := {member.id for member in self.all()} - {*ids}:
+            self.drop(gone)
+
+    def drop(self, ids: Iterable[str]) -> None:
+        """Drop what is known of these tracklets."""
+        table = self._database.find(NAME)
+        if table is not None:
+            table.delete(col("id").isin(sorted(ids)))
 
     def all(self) -> list[Member]:
         """Every tracklet that was looked at."""

@@ -20,6 +20,7 @@ class Filter:
         start, end: only tracklets of which a part lies in this time, in seconds. Tracklets of
             unknown time are left out as soon as one of the two is set; a date leaves out those of
             recordings without one, a time in a recording those with one.
+        not_ids: all but these.
     """
 
     ids: tuple[str, ...] = ()
@@ -27,6 +28,7 @@ class Filter:
     not_camera: str | None = None
     start: float | None = None
     end: float | None = None
+    not_ids: tuple[str, ...] = ()
 
 
 EVERYTHING = Filter()

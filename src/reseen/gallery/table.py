@@ -74,6 +74,8 @@ def conditions(where: Filter) -> Expr | None:
     found: list[Expr] = []
     if where.ids:
         found.append(col("id").isin(list(where.ids)))
+    if where.not_ids:
+        found.append(~col("id").isin(list(where.not_ids)))
     if where.camera is not None:
         found.append(col("camera") == where.camera)
     if where.not_camera is not None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reseen.gallery.people import Person
 from reseen.gallery.records import Entry, Filter, Stats
+from reseen.gallery.rejected import Rejection
 from reseen.gallery.review import Question
 from reseen.gallery.thumbnail import still_of
 from reseen.web.lookup import Found, Looked, TrainingPair, as_csv, training_pairs
@@ -191,6 +192,24 @@ def label(lookup: Looked, said: Labelled) -> Labelled:
 def unlabel(lookup: Looked, query: Id, match: Id) -> None:
     """Take the label on two tracklets back."""
     lookup.unlabel(query, match)
+
+
+@router.get("/rejected")
+def rejected(lookup: Looked) -> list[Rejection]:
+    """Tracklets that are labelled as not a person, which no search finds."""
+    return lookup.gallery.rejected.all()
+
+
+@router.post("/rejected", status_code=201)
+def reject(lookup: Looked, id: Id) -> None:
+    """Label a tracklet as not a person."""
+    lookup.reject([id])
+
+
+@router.delete("/rejected", status_code=204)
+def restore(lookup: Looked, id: Id) -> None:
+    """Take that label back."""
+    lookup.restore([id])
 
 
 @router.get("/review")

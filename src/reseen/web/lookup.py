@@ -18,6 +18,7 @@ from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import SETTING, Identities
 from reseen.gallery.labels import Label
+from reseen.gallery.members import Member
 from reseen.gallery.people import Directory, Person, person
 from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
@@ -169,6 +170,35 @@ class Lookup:
             self.gallery.logged("take label back", Filter(ids=(query, match)))
             self.gallery.labels.remove(query, match)
 
+    def reject(self, ids: Sequence[str]) -> float:
+        """Label tracklets as no person: no search finds them, and they belong to nobody.
+
+        Returns:
+            The time this was said, which takes all of them back together.
+
+        Raises:
+            HTTPException: 404, one is not in the gallery.
+        """
+        self._require(ids)
+        self.gallery.logged("reject", Filter(ids=tuple(ids)))
+        homes = {member.id: member.identity for member in self.gallery.members.of(ids)}
+        said = self.gallery.rejected.add(ids, homes)
+        self.gallery.members.drop(ids)
+        left = self.gallery.members.belonging_to(set(homes.values()))
+        if left and self.identified:
+            Identities(self.gallery).regroup(member.id for member in left)
+        return said
+
+    def restore(self, ids: Sequence[str]) -> None:
+        """Take back that they are no people: they go where they belonged."""
+        self.gallery.logged("take rejection back", Filter(ids=tuple(ids)))
+        back = self.gallery.rejected.take_back(ids)
+        members = [Member(each.id, each.identity, None) for each in back if each.identity]
+        if members:
+            self.gallery.members.put(members)
+        if members and self.identified:
+            Identities(self.gallery).regroup(member.id for member in members)
+
     def person(self, identity: str) -> Person:
         """Somebody with all appearances.
 
@@ -199,8 +229,15 @@ class Lookup:
     def _require_two(self, query: str, match: str) -> None:
         if query == match:
             raise HTTPException(400, "A tracklet cannot be labelled against itself.")
-        present = self.gallery.find([query, match])
-        for id in (query, match):
+        self._require([query, match])
+        for each in self.gallery.rejected.of([query, match]):
+            raise HTTPException(
+                409, f"{each.id} is labelled as not a person; take that label back first."
+            )
+
+    def _require(self, ids: Sequence[str]) -> None:
+        present = self.gallery.find(ids)
+        for id in ids:
             if id not in present:
                 raise HTTPException(404, f"The gallery has no tracklet {id}.")
 

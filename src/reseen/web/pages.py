@@ -114,6 +114,7 @@ def tracklets(
         **_frame(lookup, asked),
         days=[(date, list(seen)) for date, seen in groupby(entries, lambda one: day(one.start))],
         total=total,
+        rejected={each.id for each in lookup.gallery.rejected.of([one.id for one in entries])},
         page=page,
         pages=max(1, -(-total // ON_A_PAGE)),
         forgotten=forgotten,
@@ -132,6 +133,7 @@ def tracklet(lookup: Looked, asked: AskedFor, id: Id) -> Response:
         labels=(labels := _labels(lookup, query.id)),
         groups=groups(found, labels, asked.at_least),
         at_least=AT_LEAST,
+        rejected=bool(lookup.gallery.rejected.of([id])),
     )
 
 
@@ -201,7 +203,15 @@ def labels(lookup: Looked) -> Response:
     """What was said about matches."""
     every = lookup.gallery.labels.all()
     pairs = labelled(lookup, every[-ON_A_PAGE:])[::-1]
-    return render("labels.html", labelled=pairs, total=len(every))
+    rejected = lookup.gallery.rejected.all()
+    latest = lookup.gallery.find([each.id for each in rejected[: -ON_A_PAGE - 1 : -1]])
+    return render(
+        "labels.html",
+        labelled=pairs,
+        total=len(every),
+        rejected=list(latest.values()),
+        total_rejected=len(rejected),
+    )
 
 
 @router.get("/about")

@@ -1,6 +1,7 @@
 """Pages about who is who: the questions of the review, and the people."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from reseen.data.pictures import data_uri
 from reseen.gallery.identities import Identities
 from reseen.gallery.people import Person, perhaps_the_same
 from reseen.gallery.records import Filter
+from reseen.gallery.rejected import Rejection
 from reseen.gallery.review import A_ROUND
 from reseen.times import is_dated
 from reseen.web.api import LONGEST_ID, MOST_AT_ONCE
@@ -76,11 +78,24 @@ def undo(lookup: Looked, skipped: Skipped = 0) -> Response:
 
 
 @router.get("/people")
-def people(lookup: Looked, page: Page = 1, name: Sought = "") -> Response:
+def people(
+    lookup: Looked,
+    page: Page = 1,
+    name: Sought = "",
+    rejected: Annotated[float | None, Query(allow_inf_nan=False)] = None,
+) -> Response:
     """People by when they were last seen, 50 on a page."""
-    model = Identities(lookup.gallery).model  # says why nobody can be told from anybody
-    waiting = lookup.gallery.count(model=model) - len(lookup.gallery.members.homes())
-    return _listed(lookup, page, name, waiting=max(waiting, 0))
+    gallery = lookup.gallery
+    model = Identities(gallery).model  # says why nobody can be told from anybody
+    without = Filter(not_ids=gallery.rejected.ids())
+    waiting = gallery.count(without, model) - len(gallery.members.homes())
+    return _listed(
+        lookup,
+        page,
+        name,
+        waiting=max(waiting, 0),
+        rejected=gallery.rejected.at(rejected) if rejected is not None else [],
+    )
 
 
 @router.get("/person/merge")
@@ -90,7 +105,12 @@ def whom_to_merge(lookup: Looked, identity: Name, page: Page = 1, name: Sought =
 
 
 def _listed(
-    lookup: Lookup, page: int, name: str, waiting: int = 0, merging: Person | None = None
+    lookup: Lookup,
+    page: int,
+    name: str,
+    waiting: int = 0,
+    merging: Person | None = None,
+    rejected: Sequence[Rejection] = (),
 ) -> Response:
     names = lookup.directory.called(name)
     return render(
@@ -99,6 +119,7 @@ def _listed(
         total=len(names),
         waiting=waiting,
         merging=merging,
+        rejected=rejected,
         state={"identity": merging.identity if merging else "", "name": name},
         page=page,
         pages=max(1, -(-len(names) // ON_A_PAGE)),
@@ -145,6 +166,34 @@ def confirm(lookup: Looked, identity: Name) -> Response:
     every = [each.entry.id for each in found.appearances]
     Identities(lookup.gallery).label(found.best.id, every, same=True)
     return RedirectResponse(address("/person", identity=identity), 303)
+
+
+@router.post("/person/reject")
+def reject_person(lookup: Looked, identity: Name) -> Response:
+    """Label all appearances as not a person."""
+    ids = [each.entry.id for each in lookup.person(identity).appearances]
+    return RedirectResponse(address("/people", rejected=repr(lookup.reject(ids))), 303)
+
+
+@router.post("/people/restore")
+def restore_people(lookup: Looked, time: Annotated[float, Form()]) -> Response:
+    """Take back what was rejected at one time."""
+    lookup.restore([each.id for each in lookup.gallery.rejected.at(time)])
+    return RedirectResponse("/people", 303)
+
+
+@router.post("/tracklet/reject")
+def reject(lookup: Looked, id: FormId) -> Response:
+    """Label an appearance as not a person."""
+    lookup.reject([id])
+    return RedirectResponse(address("/tracklet", id=id), 303)
+
+
+@router.post("/tracklet/restore")
+def restore(lookup: Looked, id: FormId) -> Response:
+    """Take that label back."""
+    lookup.restore([id])
+    return RedirectResponse(address("/tracklet", id=id), 303)
 
 
 @router.post("/person/merge")
