@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import cv2
 import numpy as np
 import pytest
+from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
@@ -42,6 +43,8 @@ PAGES = (
     "/about",
     "/people",
     "/person?identity=Ada",
+    "/person/merge?identity=Ada",
+    "/tracklet?id=south/ben",
     "/review",
     "/nowhere",
 )
@@ -136,6 +139,15 @@ class User:
 
     def sees(self, css):
         return self.run(f"return document.querySelector('{css}').checkVisibility()")
+
+    def findings(self):
+        """What axe-core holds to be serious or critical: its rules, each with the elements."""
+        found = Axe().run(self.browser, options={"resultTypes": ["violations"]})["violations"]
+        return [
+            (each["id"], [node["html"] for node in each["nodes"]])
+            for each in found
+            if each["impact"] in ("serious", "critical")
+        ]
 
     def press(self, *keys):
         ActionChains(self.browser).send_keys(*keys).perform()
@@ -248,6 +260,26 @@ def test_people_are_merged_named_split_and_exported(user, gallery):
     assert len({member.identity for member in gallery.members.all()}) == 6
 
 
+def test_somebody_is_found_by_name_to_be_merged_with_and_rejected_by_mistake(user, gallery):
+    user.open("/people")
+    user.find("[name=name]").send_keys("ADA", Keys.ENTER)
+    WebDriverWait(user.browser, 20).until(lambda _: user.asked == {"name": "ADA"})
+    user.find(".card").click()
+    user.find(".rename")
+    user.follow("Merge with somebody…")
+    (ben,) = gallery.members.of(["south/ben"])
+    user.find("[name=name]").send_keys(ben.identity)
+    user.press_and_wait(Keys.ENTER)
+    user.follow("Merge")
+    assert user.asked == {"identity": "Ada"}
+    assert len(gallery.members.belonging_to(["Ada"])) == 2
+    user.follow("Not a person")
+    assert "2 appearances labelled as not a person" in user.text
+    assert gallery.members.belonging_to(["Ada"]) == []
+    user.follow("Undo")
+    assert len(gallery.members.belonging_to(["Ada"])) == 2
+
+
 def test_a_person_in_a_photo_is_picked_by_key_and_click_or_drawn(user, tmp_path, draw_pictures):
     street = np.full((180, 320, 3), 120, np.uint8)
     for person, left in (("ben", 60), ("eve", 200)):
@@ -258,6 +290,7 @@ def test_a_person_in_a_photo_is_picked_by_key_and_click_or_drawn(user, tmp_path,
     user.follow("Find the people in it")
     user.press_and_wait("1")
     assert user.find(".match a").get_attribute("href").split("%2F")[1].startswith("ben")
+    assert user.findings() == []
     user.find("a[href='#who']").click()
     here, scene = user.find("html"), user.find(".scene svg")
     ActionChains(user.browser).move_to_element_with_offset(scene, -80, 0).click().perform()
@@ -321,12 +354,15 @@ def test_filters_fold_away_on_a_phone_only(user):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_texts_stand_out_from_what_is_behind_them(user, gallery, scheme):
+def test_pages_shut_nobody_out(user, gallery, scheme):
+    """By axe-core, and by the contrast of every text with what is behind it."""
     gallery.labels.add("north/ada", "south/ada", same=True)
     gallery.labels.add("north/ada", "south/eve", same=False)
+    gallery.rejected.add(["south/ben"], {})
     user.look_through(DESKTOP, prefers_color_scheme=scheme)
     for path in PAGES:
         user.open(path)
+        assert user.findings() == [], path
         for text, ink, paper in user.run(COLOURS):
             assert contrast(ink, paper) >= 4.5, (path, text, ink, paper)
 
@@ -362,6 +398,11 @@ def luminance(colour):
         share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_axe_finds_what_shuts_people_out(user):
+    user.run("document.querySelector('main').innerHTML = '<input><img src=/api/thumbnail>'")
+    assert [rule for rule, _ in user.findings()] == ["image-alt", "label"]
 
 
 def test_large_pictures_move_unless_held_still(user):
