@@ -171,7 +171,7 @@ def _recordings(
     return found
 
 
-def watch(cameras: Path) -> None:
+def watch(cameras: Path, *, health: str | None = None) -> None:
     """Take the people of live cameras into a gallery, until Ctrl-C or SIGTERM.
 
     Each camera is watched by a process of its own, which is started again should it die. Somebody
@@ -179,8 +179,10 @@ def watch(cameras: Path) -> None:
 
     Args:
         cameras: TOML file that names the gallery and the cameras.
+        health: HOST:PORT at which /healthz and Prometheus' /metrics are answered, to anybody who
+            can reach it; 127.0.0.1:9100 is reached from this machine only.
     """
     from reseen.service.cameras import Cameras
     from reseen.service.watch import watch
 
-    watch(Cameras.read(cameras))
+    watch(Cameras.read(cameras), health)

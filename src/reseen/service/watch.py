@@ -19,6 +19,7 @@ from reseen.gallery.upkeep import extractor_of, tend
 from reseen.parallel import script_hidden
 from reseen.progress import log
 from reseen.service.cameras import Camera, Cameras
+from reseen.service.health import answering
 from reseen.service.state import FOLDER, CameraState, Word, read_state, state_file, write_state
 from reseen.service.watching import Report, watch_camera
 from reseen.tracking.detectors import best_detector, open_detector
@@ -37,11 +38,15 @@ HOUR, HOURS = 3600.0, 24
 Hours = tuple[tuple[float, int], ...]
 
 
-def watch(cameras: Cameras) -> None:
+def watch(cameras: Cameras, health: str | None = None) -> None:
     """Watch cameras until interrupted; of recordings, until all are over.
 
     Each camera has a process, which adds to the gallery by itself. Here is only seen to it that
     they live, and told how they are. What was added stays, whichever of them is killed.
+
+    Args:
+        cameras: what to watch.
+        health: HOST:PORT at which /healthz and /metrics are answered; None for nowhere.
 
     Raises:
         ReseenError: the gallery, the detector or the model cannot be opened, or something else
@@ -53,14 +58,15 @@ def watch(cameras: Cameras) -> None:
     with locked(gallery.notes / FOLDER):
         watched = [Watched(camera, cameras, gallery.notes) for camera in cameras.each]
         upkeep = Upkeep(cameras)
-        try:
-            while any(each.wanted for each in watched):
-                wait_for([each.reports for each in watched if each.reports is not None], TURN)
-                for each in watched:
-                    each.tend(time.monotonic())
-                upkeep.tend(time.monotonic())
-        finally:
-            end(watched, upkeep)
+        with answering(health, lambda: [each.state for each in watched]):
+            try:
+                while any(each.wanted for each in watched):
+                    wait_for([each.reports for each in watched if each.reports is not None], TURN)
+                    for each in watched:
+                        each.tend(time.monotonic())
+                    upkeep.tend(time.monotonic())
+            finally:
+                end(watched, upkeep)
 
 
 class Watched:
