@@ -8,6 +8,8 @@ import pytest
 
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
+from reseen.evaluation.adaptation import CameraMeans
+from reseen.gallery.adapting import Adaptation, convert
 from reseen.gallery.gallery import Gallery
 from reseen.service import live as module
 from reseen.service.live import Live, hidden
@@ -97,6 +99,22 @@ def test_who_cannot_be_added_waits(gallery, live, monkeypatch):
     live.add()
     live.add()
     assert (gallery.count(), live.people) == (1, 1)
+
+
+def test_searches_by_adapted_embeddings_find_who_has_just_left(gallery, live):
+    now = show(live, [scene((RED, 10 + 10 * index)) for index in range(10)], time.monotonic())
+    live.end_all()
+    live.add()
+    nothing = CameraMeans(np.zeros(ColourHistogram().dimensions), {})
+    adaptation = Adaptation("stripes.adapted-1", nothing, None, 1)
+    adaptation.save(gallery)
+    assert convert(gallery, adaptation) == 1
+    show(live, [scene((GREEN, 10 + 10 * index)) for index in range(10)], now + 5)
+    live.end_all()
+    live.add()
+    first, second = gallery.entries(model="stripes.adapted-1")
+    query = gallery.query(first.id, "stripes.adapted-1")
+    assert [match.entry.id for match in gallery.search(query)] == [second.id]
 
 
 def test_a_clock_that_is_set_back_changes_no_length(gallery, live, monkeypatch):

@@ -32,7 +32,7 @@ from reseen.evaluation.adaptation import (
 from reseen.gallery.calibration import calibrate_on_labels
 from reseen.gallery.extractors import Matrix, NetworkExtractor, embed_benchmark
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.records import Entry
+from reseen.gallery.records import EVERYTHING, Entry, Filter
 from reseen.gallery.settings import base_of, version_of
 from reseen.gallery.table import VECTOR
 from reseen.models.lite0 import NAME as LITE0
@@ -201,20 +201,22 @@ def calibrate_anew(gallery: Gallery, adaptation: Adaptation) -> str:
     return f"{adaptation.model} was calibrated on the gallery's labels, as {before} was before"
 
 
-def convert(gallery: Gallery, adaptation: Adaptation) -> int:
-    """Adapt the embeddings that have come since; returns how many those are."""
+def convert(gallery: Gallery, adaptation: Adaptation, where: Filter = EVERYTHING) -> int:
+    """Adapt the embeddings that have come since, or some of them; returns how many those are."""
     base = base_of(adaptation.model)
-    done = {entry.id for entry in gallery.entries(model=adaptation.model)}
-    new = [entry for entry in gallery.entries(model=base) if entry.id not in done]
+    done = {entry.id for entry in gallery.entries(where, adaptation.model)}
+    new = [entry for entry in gallery.entries(where, base) if entry.id not in done]
     for some, vectors in _stored(gallery, base, new):
         adapted = adaptation.apply(vectors, [entry.camera for entry in some])
         gallery.add_embeddings(adaptation.model, some, adapted)
     return len(new)
 
 
-def latest(gallery: Gallery, base: str) -> Adaptation | None:
-    """The newest adaptation of a model."""
+def latest(gallery: Gallery, base: str, known: Adaptation | None = None) -> Adaptation | None:
+    """The newest adaptation of a model; it is not read again where it is the known one."""
     version = _latest_version(gallery, base)
+    if known is not None and known.model == f"{base}.adapted-{version}":
+        return known
     return Adaptation.load(gallery, f"{base}.adapted-{version}") if version else None
 
 

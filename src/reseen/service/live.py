@@ -9,8 +9,10 @@ import numpy as np
 
 from reseen.data.pictures import Picture, encode_jpeg
 from reseen.data.tracklet import Tracklet
+from reseen.gallery.adapting import Adaptation, convert, latest
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Filter
 from reseen.gallery.thumbnail import head_bottom, pixelate
 from reseen.service.ingest import MOST_CROPS, in_memory
 from reseen.tracking.cutting import Cutter
@@ -54,6 +56,7 @@ class Live:
         self._tracker, self._cutter = Tracker(), Cutter(min_length, most=MOST_CROPS)
         self._prefix = f"{camera}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         self._new, self._counted = 0, set[int]()
+        self._adapted: dict[str, Adaptation | None] = {}
         self._last: tuple[Picture, Detections] | None = None
 
     def see(self, frame: Frame) -> None:
@@ -72,10 +75,17 @@ class Live:
 
     def add(self) -> None:
         """Add those who wait to the gallery; where that fails, they wait on."""
-        if self.waiting:
-            heads = self._heads
-            self._gallery.add(self.waiting, self._extractors, pixelate_heads=heads, optimise=False)
-            self.waiting, self.people, self._new = [], self.people + self._new, 0
+        if not self.waiting:
+            return
+        gallery, heads = self._gallery, self._heads
+        gallery.add(self.waiting, self._extractors, pixelate_heads=heads, optimise=False)
+        first = min(each.start or 0.0 for each in self.waiting)
+        for model in {each.model_id for each in self._extractors}:
+            # Searches take the adapted embeddings, where there are some.
+            self._adapted[model] = latest(gallery, model, self._adapted.get(model))
+            if adaptation := self._adapted[model]:
+                convert(gallery, adaptation, Filter(camera=self._camera, start=first))
+        self.waiting, self.people, self._new = [], self.people + self._new, 0
 
     def picture(self) -> bytes | None:
         """The last picture as a JPEG, small and with heads hidden; None before there was one."""

@@ -130,7 +130,8 @@ def opened(source: str) -> tuple[Any, bool]:
     capture = _open_url(source) if is_url(source) else cv2.VideoCapture(source, cv2.CAP_V4L2)
     if not capture.isOpened():
         raise ReseenError(f"{without_password(source)} {NO_ANSWER}")
-    return capture, _frame_count(capture) is not None
+    live = source.lower().startswith("rtsp")  # though some servers say how long they send
+    return capture, not live and _frame_count(capture) is not None
 
 
 def frames_from(
