@@ -269,8 +269,8 @@ def lost_and_found(folder: Path, film: Path, host: str, count: int) -> None:
         restarted = seconds_until(lambda: sum(each.restarts for each in states(folder)) > 0, 30)
         row("seconds until a killed process is noticed", restarted, 10)
         row("seconds until all run again", seconds_until(all_are(folder, "running"), 60), 60)
-        watching.send_signal(signal.SIGINT)
-        row("exit code after SIGINT", watching.wait())
+        watching.send_signal(signal.SIGTERM)
+        row("exit code after SIGTERM", watching.wait())
 
 
 def cut(host: str, server: "subprocess.Popen[str]", away: bool) -> None:

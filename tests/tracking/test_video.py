@@ -352,6 +352,12 @@ def test_a_url_with_an_end_is_a_recording(camera):
     assert levels(camera.frames(Counts())) == [1, 2]
 
 
+@pytest.mark.parametrize(("url", "ends"), [("http://nas/v.mp4", True), ("rtsp://nas/live", False)])
+def test_a_stream_is_live_though_it_says_how_long_it_lasts(monkeypatch, url, ends):
+    monkeypatch.setattr(video, "_open_url", lambda _: FakeCapture([10, 20], count=2))
+    assert video.opened(url)[1] is ends
+
+
 def test_a_camera_that_never_answered_is_an_error_without_its_password(monkeypatch):
     monkeypatch.setattr(video, "_open_url", lambda url: FakeCapture([], opened=False))
     with pytest.raises(ReseenError, match=r"rtsp://10\.0\.0\.9/live does not answer") as error:
