@@ -2,7 +2,8 @@
 
 Run as `python benchmarks/bench_extractors.py ROOT... [--model NAME|FILE ...]`. A ROOT holds, in
 whatever folders, pictures that are named as MARS's (0001C1T0001F001.jpg) or as CUHK03's
-(PPPP_NN.jpg, NN below 5 from camera 1, the others from camera 2). Every tracklet is searched for
+(PPPP_NN.jpg, NN below 5 from camera 1, the others from camera 2), or what `reseen synthesize`
+made (PERSON/camera_N/FRAME.png). Every tracklet is searched for
 among those of the other cameras; with two cameras, those of camera 1 only. At most 16 pictures of
 a tracklet are taken. Intervals hold 95 % over people; adaptation learns from the very tracklets
 that are searched, without knowing whose they are.
@@ -55,8 +56,10 @@ def main() -> None:
 def tracklets_in(root: Path) -> dict[tuple[int, int, str], list[Path]]:
     """Pictures of each (person, camera, tracklet)."""
     found = defaultdict(list)
-    for path in sorted(root.rglob("*.jpg")):
-        if "_" in path.stem:
+    for path in sorted([*root.rglob("*.jpg"), *root.rglob("camera_*/*.png")]):
+        if path.suffix == ".png":
+            found[int(path.parts[-3]), int(path.parts[-2].removeprefix("camera_")), ""].append(path)
+        elif "_" in path.stem:
             person, number = path.stem.split("_")
             found[int(person), 1 if int(number) < 5 else 2, ""].append(path)
         else:

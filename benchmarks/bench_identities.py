@@ -5,8 +5,10 @@ both folders as bench_extractors reads them: tracklets of ROOT are grouped, with
 fitted on the people of CALIBRATION. Beside it stand two baselines at the same probability of one
 half: everybody who is linked through others (single linkage), and each tracklet with the first
 that is near enough (a threshold on distance). Labels are given as a human would who knows
-everybody, on the pairs of identities that are least sure. With `--size N`, made-up vectors are
-grouped instead and one more is added, for the time it takes.
+everybody, on the pairs of identities that are least sure. With `--crowd N`, meant for synthetic
+people, everybody walks past one camera after the other while N others do, and the same is grouped
+once more, knowing when each was seen: nobody is in two places at once. With `--size N`, made-up
+vectors are grouped instead and one more is added, for the time it takes.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import resource
 import tempfile
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +31,16 @@ from reseen.evaluation.adaptation import CameraMeans, tracklet_whitening
 from reseen.evaluation.clustering import score_clustering
 from reseen.evaluation.metrics import euclidean_distances
 from reseen.gallery.calibration import Calibration, calibrate
+from reseen.gallery.extractors import open_extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import Identities
 from reseen.gallery.records import NewTracklets
 
 LABELS = 20
+STAY = 12.0
+"""Seconds that somebody is seen by a camera."""
+WAY = (30.0, 90.0)
+"""Seconds from camera to camera, at least and at most."""
 
 
 def main() -> None:
@@ -41,6 +49,7 @@ def main() -> None:
     parser.add_argument("calibration", nargs="?", type=Path)
     parser.add_argument("--model", default="lite0")
     parser.add_argument("--adapted", action="store_true")
+    parser.add_argument("--crowd", type=int)
     parser.add_argument("--size", type=int)
     arguments = parser.parse_args()
     if arguments.size:
@@ -49,39 +58,66 @@ def main() -> None:
     learned = embedded(arguments.calibration, arguments.model, arguments.adapted)
     fitted = calibrate(learned, "model")
     print(f"calibrated on {fitted.people} people: {fitted.held_out}")
-    grouped(embedded(arguments.root, arguments.model, arguments.adapted), fitted)
+    found = embedded(arguments.root, arguments.model, arguments.adapted)
+    grouped(found, fitted, [None] * len(found))
+    if arguments.crowd:
+        grouped(found, fitted, walk_past(found.persons, arguments.crowd))
 
 
 def embedded(root: Path, model: str, adapted: bool) -> Embeddings:
     """A vector for each tracklet, with the camera's mean off and whitened where asked for."""
-    tracklets, network = tracklets_in(root), open_network(model)
-    paths = [evenly_paths(some) for some in tracklets.values()]
-    vectors = network.vectors(read_picture(path) for some in paths for path in some)
-    whose = np.repeat(np.arange(len(paths)), [len(some) for some in paths])
+    tracklets = tracklets_in(root)
     persons, cameras = (
         np.array(column) for column in zip(*[k[:2] for k in tracklets], strict=True)
     )
-    means = unit(np.stack([vectors[whose == number].mean(axis=0) for number in range(len(paths))]))
-    if adapted:
-        centred = CameraMeans.of(means, cameras)
-        whitening = tracklet_whitening(centred.remove(vectors, cameras[whose]), whose)
-        means = unit(whitening.apply(centred.remove(means, cameras)))
-    names = tuple(f"t{number:04d}" for number in range(len(paths)))
+    pictures = ([read_picture(path) for path in evenly_paths(some)] for some in tracklets.values())
+    means = (
+        whitened(model, list(pictures), cameras)
+        if adapted
+        else open_extractor(model).embed(pictures)
+    )
+    names = tuple(f"t{number:04d}" for number in range(len(tracklets)))
     return Embeddings(means.astype(np.float32), persons + 1, cameras, names)
+
+
+def whitened(
+    model: str, pictures: list[list[NDArray[np.uint8]]], cameras: NDArray[np.integer]
+) -> NDArray[np.floating]:
+    vectors = open_network(model).vectors(each for some in pictures for each in some)
+    whose = np.repeat(np.arange(len(pictures)), [len(some) for some in pictures])
+    means = unit(
+        np.stack([vectors[whose == number].mean(axis=0) for number in range(len(pictures))])
+    )
+    centred = CameraMeans.of(means, cameras)
+    whitening = tracklet_whitening(centred.remove(vectors, cameras[whose]), whose)
+    return unit(whitening.apply(centred.remove(means, cameras)))
 
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def grouped(found: Embeddings, fitted: Calibration) -> None:
+def walk_past(persons: NDArray[np.integer], crowd: int) -> list[float]:
+    """When each tracklet starts, so that a camera sees about so many people at once."""
+    random = np.random.default_rng(0)
+    people = np.unique(persons)
+    starts = np.zeros(len(persons))
+    for person in people:
+        mine = np.flatnonzero(persons == person)
+        first = random.uniform(0, STAY * len(people) / crowd)
+        starts[mine] = first + np.cumsum(random.uniform(*WAY, len(mine)))
+    print(f"walking past, {crowd} people in a camera at once:")
+    return starts.tolist()
+
+
+def grouped(found: Embeddings, fitted: Calibration, starts: Sequence[float | None]) -> None:
     distances = euclidean_distances(found.features, found.features)
     near = fitted.log_odds(distances) > 0
     show("single linkage", connected_components(near)[1], found)
     first = np.array([np.flatnonzero(row)[0] for row in near | np.eye(len(near), dtype=bool)])
     show("threshold on distance", first, found)
     with tempfile.TemporaryDirectory() as folder:
-        gallery = filled(Path(folder) / "gallery", found, fitted)
+        gallery = filled(Path(folder) / "gallery", found, fitted, starts)
         identities = Identities(gallery, "model")
         members = {each.id: each.identity for each in identities.identify()}
         show("identify", [members[name] for name in found.names], found)
@@ -120,14 +156,16 @@ def least_sure(
     return groups[best[1]][row], groups[best[2]][column]
 
 
-def filled(place: Path, found: Embeddings, fitted: Calibration) -> Gallery:
+def filled(
+    place: Path, found: Embeddings, fitted: Calibration, starts: Sequence[float | None]
+) -> Gallery:
     gallery, count = Gallery.open(place, create=True), len(found)
     tracklets = NewTracklets(
         ids=found.names,
         cameras=[f"camera {number}" for number in found.cameras],
         sources=["sample"] * count,
-        starts=[None] * count,
-        ends=[None] * count,
+        starts=starts,
+        ends=[None if start is None else start + STAY for start in starts],
         frames=[1] * count,
     )
     gallery.add_embedded(tracklets, {"model": found.features})
@@ -156,7 +194,8 @@ def time_size(size: int) -> None:
     every = Embeddings(vectors.astype(np.float32), persons + 1, np.arange(size + 1) % 4, names)
     fitted = calibrate(every.take(np.arange(2000)), "model")
     with tempfile.TemporaryDirectory() as folder:
-        gallery = filled(Path(folder) / "gallery", every.take(np.arange(size)), fitted)
+        some = every.take(np.arange(size))
+        gallery = filled(Path(folder) / "gallery", some, fitted, [None] * size)
         gallery.optimise()
         identities = Identities(gallery, "model")
         started = time.monotonic(), time.process_time()
