@@ -20,6 +20,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from uvicorn import Config, Server
 
 from reseen.gallery.identities import Identities
+from reseen.service.state import CameraState, write_state
 from reseen.tracking.detections import Detections
 from reseen.web.app import create_app
 
@@ -46,6 +47,8 @@ PAGES = (
     "/person/merge?identity=Ada",
     "/tracklet?id=south/ben",
     "/review",
+    "/cameras",
+    "/settings",
     "/nowhere",
 )
 DESKTOP = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
@@ -75,6 +78,9 @@ def gallery(gallery, make_calibration):
     identities.identify()
     (ada,) = gallery.members.of(["north/ada"])
     identities.name(ada.identity, "Ada")
+    told = {"source": "rtsp://10.0.0.7/stream", "since": 1_718_006_400.0}
+    write_state(gallery.notes, CameraState(name="north", state="running", **told))
+    write_state(gallery.notes, CameraState(name="gate", state="failed", error="no answer", **told))
     return gallery
 
 

@@ -79,6 +79,7 @@ class Guard:
         if isinstance(holder, Response):
             return holder
         request.state.role = "manage" if holder is None else holder.role
+        request.state.open = holder is None
         BY.set(None if holder is None else holder.name)
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > most:
