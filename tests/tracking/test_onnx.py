@@ -469,6 +469,8 @@ REFUSED = {
     "widths for corners": ({**yolonas(), "boxes": cells_in_pixels(4)}, {}),
     "no batch": ({name: array[0] for name, array in dfine().items()}, {}),
     "one output too many": ({**rtmdet(), "masks": np.zeros((1, 20, 8, 8), np.float32)}, {}),
+    "scores up to 255": ({"o": yolox({10: [0.5, 0.5, 0, 0, 230, 240]})}, {}),
+    "a score that is no number": ({"o": yolox({10: [0.5, 0.5, 0, 0, 0.9, np.nan]})}, {}),
     "81 queries' classes": (queries(81, 0, "boxes", "logits"), {}),
 }
 

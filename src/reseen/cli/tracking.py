@@ -96,6 +96,7 @@ def track(
     if report.tracklets == report.too_short == report.still == 0:
         notes.append(
             "nobody was found: is anybody in sight, and as large as this detector needs "
-            "(hog: 64 pixels)? An ONNX detector may want other colours (--detector-input)"
+            "(hog: 64 pixels)? An ONNX detector may want other colours (--detector-input), or "
+            "count its classes in another way"
         )
     print_notes(*notes)

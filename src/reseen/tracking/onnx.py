@@ -85,7 +85,7 @@ class Outputs:
         """The arrays without the batch, if these are their shapes; None fits any number."""
         need(len(wanted) == len(self.arrays))
         for array, shape in zip(self.arrays, wanted, strict=True):
-            need(array.ndim == len(shape) + 1)
+            need(array.ndim == len(shape) + 1, not np.isnan(array).any())
             need(*(side in (None, of) for side, of in zip(shape, array.shape[1:], strict=True)))
         return [array[0] for array in self.arrays]
 
@@ -171,7 +171,7 @@ def yolox(outputs: Outputs) -> Found:
 def yolox_logits(outputs: Outputs) -> Found:
     """Objectness and classes as logits: the last sigmoid was left out of the file."""
     boxes, objectness, scores, sound = centred(outputs)
-    need(not sound)
+    need(not sound, np.median(objectness) < 0)  # most cells hold nothing
     return boxes, expit(objectness) * expit(scores)
 
 
