@@ -25,7 +25,7 @@ ROOMS = {
 }
 """Each room and those directly to its left, whose own left it may import from as well."""
 
-FREE = ("errors", "files", "parallel", "progress", "times")
+FREE = ("cluster", "errors", "files", "parallel", "progress", "times")
 """Modules beside the rooms that import no room, so that every room may use them."""
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext, suppress
@@ -21,7 +21,7 @@ from reseen.errors import ReseenError
 
 Result = TypeVar("Result")
 
-Spread = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterator[Any]]
+Spread = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
 """Calls a function that can be pickled for every task, wherever; gives results as they come."""
 
 TASKS_PER_PROCESS = 4
@@ -36,6 +36,22 @@ _reports: Connection | None = None
 
 _stopped = False
 """In a working process: whether it is to take no further tasks."""
+
+
+_one_core = False
+"""Whether this process is one of several that share the cores."""
+
+
+def take_one_core() -> None:
+    """Work in one thread: other processes have the other cores."""
+    global _one_core
+    _one_core = True
+    cv2.setNumThreads(1)
+
+
+def has_one_core() -> bool:
+    """Whether this process is one of several that share the cores."""
+    return _one_core or multiprocessing.parent_process() is not None
 
 
 def report(units: int) -> None:
@@ -125,7 +141,7 @@ def _listen(heard: Connection, advance: Callable[[int], object]) -> None:
 def _start_process(reports: Connection, stop: Connection) -> None:
     global _reports
     _reports = reports
-    cv2.setNumThreads(1)  # the processes share the cores already
+    take_one_core()
     signal.signal(signal.SIGINT, _take_no_more)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
     _keep_freed_memory()

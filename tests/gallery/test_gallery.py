@@ -10,7 +10,7 @@ import pytest
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
 from reseen.gallery import table
-from reseen.gallery.gallery import TRACKLET_SCHEMA, Gallery
+from reseen.gallery.gallery import TRACKLET_SCHEMA, Gallery, notes_of
 from reseen.gallery.records import Filter, NewTracklets, Query
 from reseen.gallery.thumbnail import head_bottom, pixelate, read_thumbnail
 
@@ -396,9 +396,25 @@ def test_a_gallery_that_is_not_there_is_not_made_by_reading(tmp_path):
     assert list(tmp_path.iterdir()) == [] or not (tmp_path / "nothing").exists()
 
 
-def test_a_gallery_in_an_object_store_needs_a_folder_for_its_notes():
-    with pytest.raises(ReseenError, match="s3://bucket/gallery is no folder; name one"):
-        Gallery.open("s3://bucket/gallery")
+def test_an_object_store_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT": "http://127.0.0.1:9",
+        "AWS_ALLOW_HTTP": "true",
+        "NO_PROXY": "127.0.0.1",
+        "OBJECT_STORE_CLIENT_MAX_RETRIES": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(
+        ReseenError, match=r"^the gallery s3://b/g cannot be \w+: the store does not"
+    ):
+        Gallery.open("s3://b/g")
+    notes = notes_of("s3://b/g")
+    assert notes.parent.parent.parent == tmp_path  # the log has one place on this machine
+    assert notes.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_url_works_like_a_folder(tmp_path):

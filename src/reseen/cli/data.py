@@ -90,6 +90,8 @@ def prepare(
     trunk: str = "",
     style: options.Style = None,
     layout: options.Layout = None,
+    ray: options.RayCluster = None,
+    gpus: options.Gpus = 0.0,
     json: options.Json = None,
 ) -> None:
     """Decode a data set, compute its optical flow and pack both for training.
@@ -106,7 +108,8 @@ def prepare(
     from reseen.data.prepare import prepare
 
     benchmark = load(dataset, root, layout)
-    store = prepare(benchmark, out, flow, trunk=trunk, style=style)
+    spread = options.spread(None, ray, gpus)
+    store = prepare(benchmark, out, flow, trunk=trunk, style=style, spread=spread)
     counts = {
         "frames": len(store.frames),
         "tracklets": len(store),

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
@@ -12,6 +13,9 @@ from reseen.errors import ReseenError
 from reseen.files import write_json
 from reseen.network.config import Config
 from reseen.times import read
+
+if TYPE_CHECKING:
+    from reseen.parallel import Spread
 
 
 def secret(file: Path | None, variable: str) -> str | None:
@@ -59,6 +63,16 @@ def time_option(help_: str) -> Parameter:
     return Parameter(converter=_time, help=help_, metavar="TIME")
 
 
+def spread(workers: int | None, ray: str | None, gpus: float) -> "Spread":
+    """What shares work out: among processes of this machine, or the machines of a Ray cluster."""
+    from reseen.cluster import unordered_on_ray
+    from reseen.parallel import unordered
+
+    if ray is None:
+        return partial(unordered, processes=workers)
+    return partial(unordered_on_ray, address=ray, gpus=gpus)
+
+
 def save_result(file: Path | None, result: Any) -> None:
     """Write what a command found as JSON, where a file for it is named."""
     if file is not None:
@@ -90,6 +104,18 @@ Style = Annotated[
     Parameter(help="How an ONNX file wants its crops, where that cannot be told: imagenet, raw, …"),
 ]
 Json = Annotated[Path | None, Parameter(help="JSON file for the result.")]
+
+RayCluster = Annotated[
+    str | None,
+    Parameter(
+        name="--ray",
+        help="Share the work among the machines of a Ray cluster: HOST:PORT, auto for this "
+        "machine's, local for one that ends with the work. All must see the same paths.",
+    ),
+]
+Gpus = Annotated[
+    float, within(0), Parameter(help="GPUs, or the share of one, that each task on Ray takes.")
+]
 
 Camera = Annotated[str | None, Parameter(help="Only this camera.")]
 Since = Annotated[

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from reseen.cli.gallery import chosen_extractor, open_gallery
-from reseen.cli.options import Extractor, Json, Style, save_result, time_option, within
+from reseen.cli.options import (
+    Extractor,
+    Gpus,
+    Json,
+    RayCluster,
+    Style,
+    save_result,
+    spread,
+    time_option,
+    within,
+)
 from reseen.cli.tracking import DetectorInput, Start
 from reseen.errors import ReseenError
 from reseen.progress import print_notes
@@ -46,6 +56,8 @@ def ingest(
     keep_crops: Path | None = None,
     heads: bool = False,
     workers: Annotated[int, within(1)] = 1,
+    ray: RayCluster = None,
+    gpus: Gpus = 0.0,
     json: Json = None,
 ) -> int:
     """Take the people of videos into a gallery in one pass.
@@ -68,11 +80,10 @@ def ingest(
         keep_crops: Folder for the crops, a folder for each video as `reseen track` writes them;
             without it no crop is written.
         heads: Store thumbnails with heads as they are; they are pixelated otherwise.
-        workers: So many processes share the videos among them.
+        workers: So many processes of this machine share the videos among them.
     """
     from reseen.data.colour_histogram import STRIPES, ColourHistogram
     from reseen.gallery.upkeep import caught_up
-    from reseen.parallel import unordered
     from reseen.service.ingest import Settings, ingest, ingest_shared
 
     if from_ is not None and to is not None and is_dated(from_) == is_dated(to) and to < from_:
@@ -89,10 +100,8 @@ def ingest(
     names = dict.fromkeys([(model or extractors[0].model_id, style), (STRIPES, None)])
     take_in = (
         partial(ingest, extractors=list(embedding.values()))
-        if workers == 1
-        else partial(
-            ingest_shared, models=list(names), spread=partial(unordered, processes=workers)
-        )
+        if workers == 1 and ray is None
+        else partial(ingest_shared, models=list(names), spread=spread(workers, ray, gpus))
     )
     done = take_in(
         opened, found, settings=settings, keep_crops=keep_crops, pixelate_heads=not heads

@@ -35,7 +35,7 @@ from reseen.data.store import (
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
 from reseen.files import claim, digest_of, locked, read_as, write_json, written_aside
-from reseen.parallel import unordered
+from reseen.parallel import Spread, unordered
 from reseen.progress import progress
 
 MOST_SHARDS = 128
@@ -103,6 +103,7 @@ def prepare(
     *,
     trunk: str = "",
     style: str | None = None,
+    spread: Spread | None = None,
 ) -> FrameStore:
     """Decode every picture of a benchmark, compute its flow and pack all into a FrameStore.
 
@@ -118,13 +119,16 @@ def prepare(
             instead: a frozen trunk, run once for each, on which a head trains in minutes. A name
             that `open_network` takes.
         style: how the trunk wants its crops, where that cannot be told.
+        spread: what calls a function for every shard, wherever; processes of this machine when
+            None.
 
     Raises:
         ReseenError: the trunk cannot be used, what lies at `path` is of another source or setting,
             nobody is left in a split, the disk is full, or a process was killed.
     """
     known_flow(flow)
-    path = Path(path)
+    path = Path(path).absolute()
+    spread = spread or (lambda work, tasks: unordered(work, tasks, processes))
     coding = Coding.by_trunk(trunk, style) if trunk else Coding(flow)
     recipe = _recipe(benchmark, coding)
     with locked(path):
@@ -136,7 +140,7 @@ def prepare(
                 _check_unchanged(path, read_as(path / PLAN_FILE, Recipe, _ANEW), recipe)
             else:
                 write_json(path / PLAN_FILE, asdict(recipe))
-            _pack_missing(shards, path, coding, processes)
+            _pack_missing(shards, path, coding, spread)
             files = (_note_file(path, number) for number in range(len(shards)))
             notes = [read_as(file, Packed, _ANEW) for file in files]
             _index(benchmark, recipe, coding, notes).write(path)
@@ -160,7 +164,7 @@ def _shards(tracklets: Sequence[BenchmarkTracklet]) -> list[list[BenchmarkTrackl
 
 
 def _pack_missing(
-    shards: list[list[BenchmarkTracklet]], path: Path, coding: Coding, processes: int | None
+    shards: list[list[BenchmarkTracklet]], path: Path, coding: Coding, spread: Spread
 ) -> None:
     """Pack those shards that have no note yet."""
     for left_by_a_kill in path.glob(".frames-*"):
@@ -170,7 +174,7 @@ def _pack_missing(
     done = sum(pictures) - sum(pictures[number] for number in missing)
     tasks = ((number, shards[number], path, coding) for number in missing)
     with progress("preparing", sum(pictures), "frames", done) as advance:
-        for number in unordered(_pack_shard, tasks, processes):
+        for number in spread(_pack_shard, tasks):
             advance(pictures[number])
 
 

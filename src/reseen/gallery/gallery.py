@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow
 from lancedb.expr import Expr, col
+from platformdirs import user_state_path
 
 from reseen.data.check import CheckResult
 from reseen.data.colour_histogram import STRIPES
@@ -111,17 +113,16 @@ class Gallery:
         Args:
             place: a folder, or an object store's URL such as s3://bucket/gallery.
             create: make it when it is not there.
-            notes: the folder for log and lock. None takes the gallery's own folder; an object
-                store needs one on this machine.
+            notes: the folder for log and lock. None takes the gallery's own folder, and for an
+                object store one of the user's on this machine, the same for every command.
 
         Raises:
             ReseenError: there is no gallery, it is damaged or of another format.
         """
         uri = str(place)
-        if notes is None and "://" in uri:
-            raise ReseenError(f"{uri} is no folder; name one for its log and lock")
-        folder = Path(uri) if notes is None else notes
-        if create:
+        stored = "://" in uri
+        folder = notes or (notes_of(uri) if stored else Path(uri))
+        if create or stored:
             _make_private(folder)
         elif not folder.is_dir():
             raise ReseenError(f"there is no gallery at {folder}; add tracklets to make one")
@@ -685,6 +686,11 @@ class Gallery:
             name = self.digest(query.name) if query.known else query.name
             facts = {"model": query.model, "query": name, **facts}
         append_line(self.notes / LOG_FILE, {"what": what, "where": chosen, **facts})
+
+
+def notes_of(uri: str) -> Path:
+    """Where this machine keeps log and lock of a gallery in an object store."""
+    return user_state_path("reseen") / "galleries" / quote(uri, safe="")
 
 
 def _make_private(folder: Path) -> None:

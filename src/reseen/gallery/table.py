@@ -51,6 +51,17 @@ FRAGMENT_BITS = 32
 OLD_VERSIONS_KEPT = timedelta(minutes=10)
 COMMIT_ATTEMPTS, READ_ATTEMPTS = 20, 5
 NO_SPACE = ("No space left", "os error 28", "os error 27")
+STORE_TROUBLES = (
+    ("NoSuchBucket", "there is no such bucket; make it first"),
+    ("AWS credentials", "there are no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ("AccessDenied", "the store refuses these keys"),
+    ("InvalidAccessKeyId", "the store does not know these keys"),
+    ("SignatureDoesNotMatch", "the secret key is wrong"),
+    ("HttpError", "the store does not answer; what was acknowledged is safe, start again later"),
+    ("Status { status: 5", "the store fails; what was acknowledged is safe, start again later"),
+)
+"""What may be wrong with an object store, by a sign in the error, and what to do."""
+
 CONFLICT = ("onflict", "oncurrent", "lease retry")
 
 Vector = NDArray[np.float32]
@@ -178,10 +189,12 @@ class Database:
                     f"no space left on the disk for the gallery {self.uri}; what was "
                     "acknowledged is safe; free some and start again"
                 ) from error
-            raise ReseenError(
-                f"the gallery {self.uri} cannot be {done}: {_first_line(text)}; if its files are "
-                "damaged, restore them from a copy or fill a new gallery"
-            ) from error
+            known = (what for sign, what in STORE_TROUBLES if sign in text and not self.on_disk)
+            what = next(known, None) or (
+                f"{_first_line(text)}; if its files are damaged, restore them from a copy or fill "
+                "a new gallery"
+            )
+            raise ReseenError(f"the gallery {self.uri} cannot be {done}: {what}") from error
 
 
 class Table:

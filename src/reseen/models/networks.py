@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import astuple, dataclass, replace
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,13 +18,15 @@ def open_session(path: Path) -> Any:
     """Open an ONNX file with onnxruntime, on the fastest device that it finds."""
     import onnxruntime
 
+    from reseen.parallel import has_one_core  # loads OpenCV
+
     if not path.is_file():
         raise ReseenError(f"the network {path} does not exist")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     # Threads that wait in a circle for the next picture take a core from whatever else is done.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if parent_process() is not None:  # one of several, each of which has a core
+    if has_one_core():
         options.intra_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(
