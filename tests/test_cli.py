@@ -393,3 +393,13 @@ def test_a_run_is_checked_whole(command, copied):
     code, out, _ = command("check", "run", folder)
     assert code == 1
     assert f"{weights} is not as it was written" in out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("redirection", ["", ">&-"])
+def test_no_kind_of_output_breaks_a_command(people, redirection):
+    (people / "1" / "a").rename(people / "1" / "tür")
+    command = f"{sys.executable} -m reseen check folder {people} {redirection}"
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, env=ascii_only)
+    assert done.returncode == 0, done.stderr
+    assert "cameras: a, b, t\\xfcr" in done.stderr

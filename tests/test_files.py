@@ -252,3 +252,13 @@ def test_what_is_wrong_in_a_document_is_named_with_its_place_and_a_remedy(
     write_json(tmp_path / "a.json", document)
     with pytest.raises(ReseenError, match=rf"a\.json is damaged: .*{place}.*; make it again$"):
         read_as(tmp_path / "a.json", Whole, "make it again")
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a device or a pipe"])
+def test_a_result_replaces_files_only(tmp_path, kind):
+    place = tmp_path / "out"
+    place.mkdir() if kind == "a folder" else os.mkfifo(place)
+    with pytest.raises(ReseenError, match=f"cannot write {place}: it is {kind}; name a file"):
+        write_text(place, "text")
+    assert not place.is_file()
+    assert list(tmp_path.iterdir()) == [place]

@@ -46,9 +46,13 @@ def written_aside(path: Path) -> Iterator[Path]:
     The folder is made when missing.
 
     Raises:
-        ReseenError: the disk is full or the folder cannot be written. The old file stays.
+        ReseenError: the disk is full or the folder cannot be written, or the path is no plain file,
+            such as /dev/stdout, which the new file would replace. The old file stays.
     """
     with writing(path):
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "a device or a pipe"
+            raise ReseenError(f"cannot write {path}: it is {kind}; name a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{uuid4().hex}{path.suffix}")
         try:
@@ -181,6 +185,16 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON document, whole or not at all."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a plain file: what a pipe or a device says may never end."""
+    try:
+        if path.exists() and not path.is_file():
+            raise ReseenError(f"{path} cannot be read: it is no file")
+        return path.read_bytes()
+    except OSError as error:
+        raise ReseenError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def read_json(path: Path) -> Any:

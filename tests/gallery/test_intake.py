@@ -9,6 +9,7 @@ import pytest
 
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.tracked import tracklets_in
+from reseen.errors import ReseenError
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.intake import content_digest
 from reseen.gallery.records import Filter
@@ -131,3 +132,19 @@ def test_a_name_that_is_no_text_leaves_out_its_tracklet(make_tracklet, gallery, 
     added = gallery.add([odd, make_tracklet("good", 2)], [ColourHistogram()])
     assert [entry.id for entry in gallery.entries()] == ["good"]
     assert "this name is not UTF-8" in added.left_out[0]
+
+
+def test_a_pipe_among_the_pictures_leaves_out_its_tracklet(make_tracklet, gallery):
+    odd = make_tracklet("odd", 1)
+    odd.paths[1].unlink()
+    os.mkfifo(odd.paths[1])  # to read it would take for ever
+    added = gallery.add([odd, make_tracklet("good", 2)], [ColourHistogram()])
+    assert [entry.id for entry in gallery.entries()] == ["good"]
+    assert added.left_out == (f"odd left out: {odd.paths[1]} cannot be read: it is no file",)
+
+
+def test_a_lock_that_cannot_be_held_is_one_line(gallery, tmp_path):
+    (tmp_path / "gallery" / "lock").unlink()
+    (tmp_path / "gallery" / "lock").mkdir()
+    with pytest.raises(ReseenError, match=r"cannot write .*lock: Is a directory"):
+        gallery.settings.set_retention_days(3)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -64,6 +65,7 @@ def main() -> None:
     SIGTERM and SIGHUP do what Ctrl-C does at that moment, and end with 143 and 129.
     """
     received: list[int] = []
+    _prepare_output()
 
     def stop(number: int, frame: FrameType | None) -> None:
         received.append(number)
@@ -77,6 +79,16 @@ def main() -> None:
             signal.signal(number, stop)
     code = run(sys.argv[1:])
     sys.exit(128 + received[0] if received else code)
+
+
+def _prepare_output() -> None:
+    """Let output that was closed (`>&-`) or knows few signs (ASCII) break no command."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115, for as long as it runs
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: Sequence[str]) -> int:

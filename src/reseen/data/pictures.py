@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
+from reseen.files import read_file
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB."""
@@ -31,11 +32,7 @@ def read_picture(path: Path) -> Picture:
     Raises:
         ReseenError: the file is missing, empty, cut short, too large or not a picture.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ReseenError(f"{path} cannot be read: {error.strerror}") from error
-    return decode_picture(content, str(path))
+    return decode_picture(read_file(path), str(path))
 
 
 def decode_picture(content: bytes, name: str) -> Picture:

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from lancedb.expr import col
 
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
-from reseen.files import require_unicode
+from reseen.files import read_file, require_unicode
 from reseen.gallery.extractors import Extractor, Matrix
 from reseen.gallery.records import Added, NewTracklets
 from reseen.gallery.thumbnail import make_thumbnail
@@ -88,16 +87,9 @@ def content_digest(tracklet: Tracklet) -> str:
         ReseenError: one cannot be read.
     """
     digest = hashlib.sha256()
-    for content in tracklet.contents or map(_content, tracklet.paths):
+    for content in tracklet.contents or map(read_file, tracklet.paths):
         digest.update(len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ReseenError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _digests(batch: Sequence[Tracklet]) -> tuple[dict[Tracklet, str], list[str]]:

@@ -23,6 +23,7 @@ from lancedb.index import Bitmap, BTree, IvfSq
 from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
+from reseen.files import writing
 from reseen.gallery.records import Filter
 from reseen.times import DATED_FROM, is_dated
 
@@ -168,7 +169,8 @@ class Database:
         if not self.writable:
             yield  # who reads a gallery that is not theirs takes their chance
             return
-        lock = os.open(self._notes / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with writing(self._notes / "lock"):
+            lock = os.open(self._notes / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, kind)
             yield
