@@ -172,6 +172,19 @@ except ReseenError as error:
     assert added == present > 0
 
 
+@pytest.mark.parametrize("name", [table.TRACKLETS, "embeddings_net"])
+def test_a_table_whose_making_was_cut_short_is_made_again(tmp_path, name):
+    """The disk was full, or the process killed, before its first version."""
+    place = tmp_path / "gallery"
+    Gallery.open(place, create=True)
+    (place / f"{name}.lance" / "_versions").mkdir(parents=True)
+    (place / f"{name}.lance" / "_versions" / ".tmp_1").touch()
+    gallery = Gallery.open(place, create=True)
+    assert (gallery.count(), gallery.models()) == (0, [])
+    put(gallery, embedded(5), "net")
+    assert Gallery.open(place).count(model="net") == 5
+
+
 # Forgetting
 
 

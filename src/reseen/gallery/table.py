@@ -128,7 +128,17 @@ class Database:
     def names(self) -> list[str]:
         """Names of the tables that there are."""
         with self.explained("read"):
-            return sorted(self._connection.list_tables().tables)
+            names = sorted(self._connection.list_tables().tables)
+        return [name for name in names if self._is_whole(name)]
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether a table was made to the end; `make` goes on with one that was cut short."""
+        if not self.on_disk:
+            return True  # where a file appears whole or not at all
+        versions = Path(self.uri) / f"{name}.lance" / "_versions"
+        return versions.is_dir() and any(
+            file.name.endswith(".manifest") for file in os.scandir(versions)
+        )
 
     def find(self, name: str) -> "Table | None":
         """A table; None where there is no such one."""

@@ -95,5 +95,5 @@ def answering(address: str | None, states: Callable[[], Sequence[CameraState]]) 
         yield
     finally:
         server.should_exit = True
-        thread.join(2)
+        thread.join(1)
         listener.close()

@@ -30,7 +30,7 @@ SILENT = 300.0
 
 TURN, BETWEEN_WRITES, BETWEEN_UPKEEPS = 1.0, 5.0, 600.0
 
-END_WITHIN = 8.0
+END_WITHIN = 7.0
 """Seconds in which the processes must end, so that all of it ends within 10."""
 
 HOUR, HOURS = 3600.0, 24

@@ -1,9 +1,12 @@
 """The process that watches one live camera, and what it reports to the one that started it."""
 
 import multiprocessing
+import os
 import signal
+import sys
 import threading
 import time
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -61,27 +64,37 @@ def watch_camera(reports: Connection, camera: Camera, cameras: Cameras) -> None:
         camera: which one.
         cameras: how to look at it, and the gallery.
     """
-    stop = threading.Event()
+    stop, code = threading.Event(), 1
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     cv2.setNumThreads(1)  # each camera has a process
     try:
-        gallery = Gallery.open(cameras.gallery, create=True)
-        extractor = extractor_of(gallery, cameras.model, cameras.style)
-        extractors = {each.model_id: each for each in (extractor, ColourHistogram())}
-        live = Live(
-            gallery,
-            camera.name,
-            without_password(camera.address),
-            open_detector(cameras.detector or best_detector()[0], cameras.detector_input),
-            list(extractors.values()),
-            min_length=cameras.min_length,
-            pixelate_heads=not cameras.heads,
-        )
-        _Watch(reports, camera, live, stop).run()
+        _Watch(reports, camera, _live(camera, cameras), stop).run()
+        code = 0
     except ReseenError as error:
         _send(reports, Report("failed", str(error)))
-        raise SystemExit(1) from None
+    except Exception as error:
+        _send(reports, Report("failed", f"{type(error).__name__}: {error}"))
+        traceback.print_exc()
+    finally:
+        # Not by way of the interpreter's end, where a thread that still reads a camera may crash.
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _live(camera: Camera, cameras: Cameras) -> Live:
+    gallery = Gallery.open(cameras.gallery, create=True)
+    extractor = extractor_of(gallery, cameras.model, cameras.style)
+    extractors = {each.model_id: each for each in (extractor, ColourHistogram())}
+    return Live(
+        gallery,
+        camera.name,
+        without_password(camera.address),
+        open_detector(cameras.detector or best_detector()[0], cameras.detector_input),
+        list(extractors.values()),
+        min_length=cameras.min_length,
+        pixelate_heads=not cameras.heads,
+    )
 
 
 def _stop_with_parent(stop: threading.Event) -> None:
