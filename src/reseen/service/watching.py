@@ -117,7 +117,6 @@ class _Watch:
     ) -> None:
         self._reports, self._live, self._stop = reports, live, stop
         self._newest = Newest(camera.address, camera.fps)
-        self._seen: float | None = None
         self._word: tuple[Word, str | None] | None = None
         self._told = self._shown = 0.0
 
@@ -126,7 +125,6 @@ class _Watch:
         while not self._stop.is_set():
             frame = self._newest.take(BETWEEN_REPORTS)
             if frame is not None:
-                self._seen = frame.seconds
                 self._live.see(frame)
             elif self._newest.ended:
                 break
@@ -140,7 +138,7 @@ class _Watch:
         self._report("ended", None)
 
     def _quiet_for(self, seconds: float) -> bool:
-        return self._seen is None or time.monotonic() - self._seen > seconds
+        return self._newest.seen is None or time.monotonic() - self._newest.seen > seconds
 
     def _state(self) -> tuple[Word, str | None]:
         newest = self._newest
@@ -148,7 +146,7 @@ class _Watch:
             raise ReseenError("whatever reads the camera hangs or has died")
         if not self._quiet_for(STALLED):
             return "running", None
-        if self._seen is not None:
+        if newest.seen is not None:
             return "stalled", newest.error or f"no picture for {STALLED:.0f} seconds"
         return ("failed" if newest.error else "connecting"), newest.error
 
@@ -174,7 +172,7 @@ class _Watch:
         picture = None
         if now - self._shown > BETWEEN_PICTURES:
             picture, self._shown = self._live.picture(), now
-        last = None if self._seen is None else time.time() - (now - self._seen)
         newest, live = self._newest, self._live
+        last = None if newest.seen is None else time.time() - (now - newest.seen)
         counts = (live.frames, newest.skipped, newest.reconnects, live.people)
         _send(self._reports, Report(state, error, last, *counts, picture))
