@@ -199,6 +199,13 @@ def mosaics(tmp_path, make_tracklet, extractor):
     return gallery
 
 
+def test_a_network_that_knows_people_is_whitened_for_labels_or_guesses_only(mosaics, extractor):
+    assert adapt(mosaics, extractor).whitening is None
+    assert adapt(mosaics, extractor, self_train=True).whitening is not None
+    label(mosaics, range(10))
+    assert adapt(mosaics, extractor).whitening is not None
+
+
 def label(gallery, people):
     for person in people:
         gallery.labels.add(f"north/{person}", f"south/{person}", same=True)

@@ -103,10 +103,9 @@ def adapt(
 ) -> None:
     """Adapt the embeddings to the gallery's own cameras.
 
-    Each camera's mean is taken off, and what varies within tracklets counts less; so does what
-    differs within pairs that people labelled as one person, from ten on. It helps lite0 much; a
-    network that was trained on people may lose by it. Searches take the newest adaptation unless
-    --model names another; `add` adapts what comes later.
+    Each camera's mean is taken off; of lite0, what varies within tracklets counts less, too; of all
+    networks, what differs within pairs that people labelled as one person, from ten on. Searches
+    take the newest adaptation unless --model names another; `add` adapts what comes later.
 
     Args:
         self_train: Take the surer half of mutual nearest pairs across cameras for one person each,
@@ -123,9 +122,9 @@ def adapt(
         )
     made = adapting.adapt(opened, extractor, self_train=self_train)
     learned = f"means of {len(made.means.own)} cameras"
-    if made.whitening is None:
+    if made.lacks_crops:
         print_notes("nothing was learned of what varies within tracklets: their crops are gone")
-    else:
+    if made.whitening is not None:
         learned += f", whitened to {made.whitening.matrix.shape[1]} numbers"
     if made.labelled:
         learned += f", {made.labelled} labelled pairs"
