@@ -11,7 +11,7 @@ from cyclopts import Parameter, Token
 
 from reseen.errors import ReseenError
 from reseen.files import write_json
-from reseen.network.config import Config
+from reseen.network.config import Config, PresetName
 from reseen.times import read
 
 if TYPE_CHECKING:
@@ -127,9 +127,7 @@ Since = Annotated[
 ]
 Until = Annotated[float | None, time_option("Only up to then.")]
 
-Preset = Annotated[
-    Literal["paper", "quick", "tuned", "mclaughlin"], Parameter(help="Settings to start from.")
-]
+Preset = Annotated[PresetName, Parameter(help="Settings to start from.")]
 ConfigFile = Annotated[
     Path | None, Parameter(help="TOML file with settings that replace the preset's.")
 ]

@@ -12,7 +12,8 @@ import tomli_w
 from reseen.data.clip_config import ClipConfig, require_positive
 from reseen.errors import ReseenError, nearest
 
-PRESETS = ("paper", "quick", "tuned", "mclaughlin", "modern")
+PresetName = Literal["paper", "quick", "tuned", "mclaughlin", "modern"]
+PRESETS: tuple[str, ...] = get_args(PresetName)
 
 
 @dataclass(frozen=True)
