@@ -39,6 +39,10 @@ def test_all_is_read_and_paths_begin_where_the_file_lies(read, tmp_path):
     assert [(each.name, each.fps) for each in found.each] == [("hall", 5.0), ("door.2", 12.5)]
 
 
+def test_a_gallery_in_an_object_store_lies_in_no_folder(read):
+    assert read(TWO.replace("people", "s3://bucket/people")).gallery == "s3://bucket/people"
+
+
 def test_a_password_comes_from_the_environment_as_an_address_wants_it(read):
     hall, door = read(TWO).each
     # RFC 3986: / @ : and what is not ASCII are percent-encoded within user information.

@@ -7,6 +7,8 @@ from multiprocessing.connection import Connection
 import pytest
 
 from reseen.cli import run
+from reseen.data.colour_histogram import ColourHistogram
+from reseen.gallery import table
 from reseen.gallery.gallery import Gallery
 from reseen.service import watch as module
 from reseen.service.cameras import Camera, Cameras
@@ -118,6 +120,23 @@ def test_people_are_counted_by_the_hour_for_a_day():
     hours = with_more(hours, 4, 3600.0 * 12)
     assert hours == ((36_000.0, 3), (43_200.0, 4))
     assert with_more(hours, 0, 3600.0 * 34 + 1) == ((43_200.0, 4),)
+
+
+def test_upkeep_merges_what_cameras_added_a_little_at_a_time(
+    tmp_path, make_tracklet, monkeypatch, caplog
+):
+    monkeypatch.setattr(table, "FRAGMENTS_BEFORE_UPKEEP", 1)
+    gallery = Gallery.open(tmp_path, create=True)
+    for number in range(3):
+        some = [make_tracklet(f"t{number}", number, start=100.0 * number)]
+        gallery.add(some, [ColourHistogram()], optimise=False)
+    tracklets = gallery._database.existing(table.TRACKLETS)
+    assert len(tracklets.fragments(None)) == 3
+    module.keep_up(Cameras(str(tmp_path), (CAMERA,), model="stripes"))
+    assert len(tracklets.fragments(None)) == 1
+    assert gallery.count() == 3
+    module.keep_up(Cameras(str(tmp_path), (CAMERA,), model="nobody"))
+    assert "could not be seen to: nobody is neither an ONNX file" in caplog.text
 
 
 def test_cameras_are_watched_from_the_command_line(tmp_path, quick_workers, capsys):

@@ -54,7 +54,7 @@ class Cameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
     """The live cameras of a gallery, and how their people are found and embedded.
 
     Attributes:
-        gallery: its folder.
+        gallery: its folder or object-store URL.
         each: the cameras, [[camera]] in the file.
         detector, detector_input, min_length: as for `track`.
         model, style: what embeds, as for `gallery add`.
@@ -72,7 +72,7 @@ class Cameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
 
     @classmethod
     def read(cls, path: Path) -> "Cameras":
-        """Read a cameras.toml; a relative path in it is one from the folder in which it lies.
+        """Read a cameras.toml; the gallery's path is one from the folder in which it lies.
 
         Raises:
             ReseenError: it cannot be read, says something unknown or names no camera or one twice.
@@ -91,4 +91,6 @@ class Cameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
         for name, times in Counter(camera.name for camera in found.each).items():
             if times > 1:
                 raise ReseenError(f"{path}: {times} cameras are called {name}; give each its own")
+        if is_url(found.gallery):
+            return found
         return msgspec.structs.replace(found, gallery=str(path.parent.absolute() / found.gallery))

@@ -202,7 +202,7 @@ class Upkeep:
 def keep_up(cameras: Cameras) -> None:
     """Merge, forget, adapt and group in the gallery that cameras fill."""
     try:
-        gallery = Gallery.open(cameras.gallery)
+        gallery = Gallery.open(cameras.gallery, create=True)
         tend(gallery, extractor_of(gallery, cameras.model, cameras.style))
     except ReseenError as error:  # the next one may do better
         log.warning(f"the gallery could not be seen to: {error}")
