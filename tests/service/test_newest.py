@@ -9,6 +9,7 @@ from reseen.errors import ReseenError
 from reseen.service import newest as module
 from reseen.service.newest import Newest
 from tests.service import blocks
+from tests.tracking import motion_jpeg
 
 
 class Capture:
@@ -92,6 +93,18 @@ def test_who_never_answers_is_asked_again_and_again(cameras):
     assert level(newest.take(10)) == 30
     assert newest.reconnects == 0
     newest.close()
+
+
+def test_a_real_camera_is_lost_and_comes_back(monkeypatch):
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
+    with motion_jpeg.serving() as url:
+        newest = Newest(url, fps=1e6)
+        while newest.reconnects < 2:
+            frame = newest.take(20)
+            assert min(abs(level(frame) - sent) for sent in motion_jpeg.LEVELS) <= 1
+        newest.close()
+        newest._thread.join(20)
+    assert not newest.alive
 
 
 def test_a_recording_plays_once_at_its_own_pace(tmp_path, monkeypatch):

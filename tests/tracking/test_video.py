@@ -3,9 +3,7 @@
 import itertools
 import re
 import struct
-import threading
 import weakref
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +20,7 @@ from reseen.tracking.video import (
     with_password,
     without_password,
 )
+from tests.tracking import motion_jpeg
 
 
 def picture(level: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -365,29 +364,10 @@ def test_a_camera_that_never_answered_is_an_error_without_its_password(monkeypat
     assert "secret" not in str(error.value)
 
 
-class MotionJpeg(BaseHTTPRequestHandler):
-    """A cheap camera: a few pictures, and then the connection is lost."""
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        for level in (10, 20, 30, 40):
-            content = cv2.imencode(".jpg", picture(level))[1].tobytes()
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
-            self.wfile.write(head.encode() + content + b"\r\n")
-
-    def log_message(self, *arguments):
-        pass
-
-
 def test_a_real_connection_that_is_lost_is_taken_up_again():
-    with ThreadingHTTPServer(("127.0.0.1", 0), MotionJpeg) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        counts, pauses = Counts(), []
-        url = f"http://127.0.0.1:{server.server_port}/video"
+    counts, pauses = Counts(), []
+    with motion_jpeg.serving() as url:
         frames = list(itertools.islice(frames_from(url, counts, sleep=pauses.append), 8))
-        server.shutdown()
     assert levels(frames) == [1, 2, 3, 4, 1, 2, 3, 4]
     assert [frame.index for frame in frames] == list(range(8))
     assert (counts.reconnects, pauses) == (1, [1])
