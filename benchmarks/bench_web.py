@@ -37,9 +37,14 @@ SWITCHES = (
 TIMES = """
 const painted = performance.getEntriesByName("first-contentful-paint")[0];
 const [page] = performance.getEntriesByType("navigation");
-const images = [...document.images].filter((image) => image.complete && image.naturalWidth).length;
-return painted && page.loadEventEnd
-  ? [page.responseStart, painted.startTime, page.loadEventEnd, images] : null;
+const bytes = [page, ...performance.getEntriesByType("resource")]
+  .reduce((sum, each) => sum + each.transferSize, 0);
+const there = (image) => image.complete && image.naturalWidth;
+const inView = [...document.images]
+  .filter((image) => image.checkVisibility() && image.getBoundingClientRect().top < innerHeight);
+const images = inView.filter(there).length;
+return painted && page.loadEventEnd && images === inView.length
+  ? [page.responseStart, painted.startTime, page.loadEventEnd, bytes / 1000, images] : null;
 """
 ROW = "{:56} {:>9} {:>7}  {}"
 
@@ -92,7 +97,7 @@ def run_server(folder: Path, told: Connection) -> None:
 
 
 def loads(address: str, profile: Path) -> np.ndarray:
-    """Milliseconds until the first byte, the first paint and the end, and pictures shown."""
+    """Milliseconds until the first byte, the first paint and the end, kB, and pictures shown."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
     for switch in (*SWITCHES, f"--user-data-dir={profile}"):
@@ -113,12 +118,13 @@ def load(browser: webdriver.Chrome, address: str) -> list[float]:
 
 
 def report(measured: np.ndarray) -> None:
-    first_byte, painted, loaded, images = (list(column) for column in measured.T)
+    first_byte, painted, loaded, kilobytes, images = (list(column) for column in measured.T)
     print(ROW.format("what", "measured", "bound", ""))
     row("first contentful paint, median of 15 loads, ms", statistics.median(painted), 300)
     row("first contentful paint, slowest of 15 loads, ms", max(painted))
     row("until the first byte, median, ms", statistics.median(first_byte))
     row("until everything is there, median, ms", statistics.median(loaded))
+    row("loaded until all pictures in view are there, most, kB", max(kilobytes), 200)
     row("pictures shown, fewest", min(images))
 
 

@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,19 @@ def test_a_person_is_shown_with_appearances_timeline_and_who_may_be_the_same(cli
     assert answer.text.count("<line") == 2 * 4  # a line each minute, in both cameras
     assert answer.text.count(">Merge</button>") == 2
     assert client.get("/person", params={"identity": "nobody"}).status_code == 404
+
+
+def test_a_person_of_many_appearances_is_shown_a_page_at_a_time(
+    client, put_together, embed_people, put
+):
+    ids = [f"yard/{number}" for number in range(60)]
+    put(put_together, embed_people([("yard", "ada")] * 60, ids=ids), "stripes")
+    mine = put_together.members.of(["north/ada"])[0]
+    put_together.members.put([replace(mine, id=id) for id in ids])
+    pages = [client.get("/person", params={"identity": mine.identity, "page": n}) for n in (1, 2)]
+    numbers = [re.findall(r'aria-label="Appearance (\d+),', page.text) for page in pages]
+    assert numbers == [[str(n) for n in range(1, 51)], [str(n) for n in range(51, 63)]]
+    assert "Page 2 of 2" in words(pages[1])
 
 
 def test_people_are_named_and_names_are_shown_as_text(client, put_together):

@@ -62,6 +62,11 @@ class Members:
             return pyarrow.table([[], []], pyarrow.schema([(c, pyarrow.string()) for c in columns]))
         return table.read(columns)
 
+    def count(self) -> int:
+        """How many tracklets were looked at."""
+        table = self._database.find(NAME)
+        return 0 if table is None else table.count()
+
     @property
     def version(self) -> int:
         """Another number after every change."""

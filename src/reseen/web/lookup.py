@@ -105,10 +105,12 @@ class Lookup:
         Raises:
             HTTPException: 404, the gallery has others.
         """
+        if not name:
+            return None
         present = self.stats().cameras
-        if name and present and name not in present:
+        if present and name not in present:
             raise HTTPException(404, f"There is no camera {name}; there are {_some(present)}.")
-        return name or None
+        return name
 
     def entry(self, id: str) -> Entry:
         """One tracklet.

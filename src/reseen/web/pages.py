@@ -66,8 +66,9 @@ class Asked:
             start, end = (read(text) if text.strip() else None for text in (self.start, self.end))
         except ReseenError as error:
             raise HTTPException(400, f"{error}.") from error
-        others = len(lookup.stats().cameras) > 1 and not self.camera and not self.own_camera
-        not_camera = query.camera if query is not None and others else None
+        not_camera = None
+        if query is not None and not self.camera and not self.own_camera:
+            not_camera = query.camera if len(lookup.stats().cameras) > 1 else None
         return Filter(
             camera=lookup.camera(self.camera), not_camera=not_camera, start=start, end=end
         )

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from reseen.data.pictures import data_uri
 from reseen.gallery.identities import Identities
-from reseen.gallery.people import Person, perhaps_the_same
+from reseen.gallery.people import Appearance, Person, perhaps_the_same
 from reseen.gallery.records import Filter
 from reseen.gallery.rejected import Rejection
 from reseen.gallery.review import A_ROUND
@@ -88,7 +88,7 @@ def people(
     gallery = lookup.gallery
     model = Identities(gallery).model  # says why nobody can be told from anybody
     without = Filter(not_ids=gallery.rejected.ids())
-    waiting = gallery.count(without, model) - len(gallery.members.homes())
+    waiting = gallery.count(without, model) - gallery.members.count()
     return _listed(
         lookup,
         page,
@@ -135,16 +135,20 @@ def identify(lookup: Looked) -> Response:
 
 
 @router.get("/person")
-def person(lookup: Looked, identity: Name) -> Response:
-    """Somebody's appearances over cameras and hours, and who may be the same."""
+def person(lookup: Looked, identity: Name, page: Page = 1) -> Response:
+    """Somebody's appearances over cameras and hours, 50 on a page, and who may be the same."""
     found, identities = lookup.person(identity), Identities(lookup.gallery)
     likely = perhaps_the_same(identities, found, LIKELY)
     others = {each.other if each.identity == identity else each.identity: each for each in likely}
     return render(
         "person.html",
         person=found,
+        before=(before := (page - 1) * ON_A_PAGE),
+        shown=(shown := found.appearances[before : before + ON_A_PAGE]),
+        page=page,
+        pages=max(1, -(-len(found.appearances) // ON_A_PAGE)),
         times=timeline(found),
-        labels=_labels(lookup, found),
+        labels=_labels(lookup, found, shown),
         likely=[(lookup.person(name), each.probability) for name, each in others.items()],
     )
 
@@ -233,11 +237,11 @@ def sheet(lookup: Looked, identity: Name) -> Response:
     return page
 
 
-def _labels(lookup: Looked, person: Person) -> dict[str, bool]:
+def _labels(lookup: Looked, person: Person, shown: Sequence[Appearance]) -> dict[str, bool]:
     """Which appearances a human has confirmed, by the label that the page's buttons give."""
     every = {frozenset((label.query, label.match)): label for label in lookup.gallery.labels.all()}
     found = dict[str, bool]()
-    for each in person.appearances:
+    for each in shown:
         label = every.get(frozenset((each.entry.id, person.beside(each.entry.id) or "")))
         found |= {each.entry.id: label.same} if label else {}
     return found
