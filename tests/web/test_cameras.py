@@ -41,7 +41,7 @@ def test_live_cameras_tell_how_they_are_doing(client, watched):
         assert told in page
     assert "Cannot be read" in page
     assert "&lt;b&gt;!" in page
-    assert '<meta http-equiv="refresh" content="10">' in page
+    assert 'data-again="10"' in page
     assert 'aria-label="10 people in the last 24 hours, 3 in this one"' in page
     bars = re.findall(r'<rect x="(\d+)" width="8" y="[\d.]+" height="([\d.]+)"', page)
     assert [(int(x), float(height)) for x, height in bars] == [

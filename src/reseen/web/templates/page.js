@@ -13,6 +13,15 @@ addEventListener("click", (event) => {
 });
 addEventListener("pageshow", () => root.classList.remove("loading"));
 
+// Whoever is reading with a keyboard or a screen reader is not thrown back to the top.
+const again = document.querySelector("[data-again]");
+if (again) {
+  setInterval(() => {
+    const used = document.hidden || document.activeElement !== document.body || getSelection().type === "Range";
+    if (!used) location.reload();
+  }, 1000 * again.dataset.again);
+}
+
 const still = document.getElementById("still");
 if (still) {
   still.checked = localStorage.getItem("still") === "yes";
