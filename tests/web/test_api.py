@@ -139,8 +139,8 @@ def test_bad_parameters_are_named(client, path, asked):
 def test_the_description_is_complete_and_needs_nothing_from_elsewhere(client):
     described = client.get("/api/openapi.json").json()
     names = ("stats", "tracklets", "tracklet", "thumbnail", "matches", "search", "review", "people")
-    labels = ("labels", "labels.csv", "rejected")
-    assert set(described["paths"]) == {f"/api/{name}" for name in (*names, *labels)}
+    more = ("labels", "labels.csv", "rejected", "cameras", "camera/picture")
+    assert set(described["paths"]) == {f"/api/{name}" for name in (*names, *more)}
     for path in described["paths"].values():
         for operation in path.values():
             assert operation["description"].endswith(".")

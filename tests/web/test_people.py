@@ -313,6 +313,7 @@ def test_programs_reject_without_identities_too(client, gallery):
     assert [each["id"] for each in client.get("/api/rejected").json()] == ["south/ada"]
     found = client.get("/api/matches", params={"id": "north/ada"}).json()["matches"]
     assert len(found) == 4
+    assert client.get("/api/stats").json()["rejected"] == 1
     assert client.delete("/api/rejected", params=asked).status_code == 204
     assert len(client.get("/api/matches", params={"id": "north/ada"}).json()["matches"]) == 5
 

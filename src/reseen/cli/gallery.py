@@ -177,6 +177,7 @@ def stats(gallery: options.GalleryPlace, *, json: options.Json = None) -> None:
         *((f"camera {name}", f"{count:,}") for name, count in found.cameras.items()),
         ("first seen", show(found.start)),
         ("last seen", show(found.end)),
+        *([("labelled as not a person", f"{found.rejected:,}")] if found.rejected else []),
         *([("without a date", f"{found.undated:,}")] if found.undated else []),
         ("megabytes", f"{found.size / 1e6:,.1f}"),
         ("kept", kept),

@@ -41,6 +41,7 @@ from reseen.gallery.records import (
     Stats,
     Waiting,
 )
+from reseen.gallery.rejected import NAME as REJECTED
 from reseen.gallery.rejected import Rejected
 from reseen.gallery.settings import Settings, base_of, checked_model, version_of
 from reseen.gallery.table import (
@@ -396,8 +397,8 @@ class Gallery:
 
     @property
     def version(self) -> tuple[int, ...]:
-        """Something else after every change of the tracklets, by whatever process."""
-        names = [TRACKLETS, *(EMBEDDINGS + model for model in self.models())]
+        """Something else after every change of tracklets or rejections, by whatever process."""
+        names = [TRACKLETS, REJECTED, *(EMBEDDINGS + model for model in self.models())]
         found = [self._database.find(name) for name in names]
         return tuple(each.version for each in found if each is not None)
 
@@ -423,6 +424,7 @@ class Gallery:
             start=float(known.min()) if known.size else None,
             end=float(known.max()) if known.size else None,
             undated=int((~dated[0]).sum()) if dated.any() else 0,
+            rejected=len(self.rejected.ids()),
             size=sum(self._database.existing(name).size for name in self._database.names()),
             retention_days=self.settings.retention_days,
             calibrated=tuple(each.model for each in self.settings.calibrations()),

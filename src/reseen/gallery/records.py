@@ -165,6 +165,7 @@ class Stats:
         start, end: when the first was and the last was seen, by date where any has one; None
             where no time is known.
         undated: tracklets without a date, where others have one.
+        rejected: tracklets that no search finds, because a human said they show no person.
         size: bytes on disk.
         retention_days: how long tracklets are kept; None for ever.
         calibrated: models whose matches have probabilities.
@@ -177,6 +178,7 @@ class Stats:
     start: float | None
     end: float | None
     undated: int
+    rejected: int
     size: int
     retention_days: float | None
     calibrated: tuple[str, ...]
