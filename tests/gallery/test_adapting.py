@@ -99,6 +99,38 @@ def test_a_second_version_is_taken_instead_of_the_first(filled, lite0):
     assert gallery.model().endswith(".adapted-2")
 
 
+def test_nobody_searches_in_half_a_version(filled, lite0, monkeypatch):
+    gallery, _ = filled
+    whole = adapt(gallery, lite0).model
+    ids = [entry.id for entry in gallery.entries()]
+    real, killed = gallery.add_embeddings, KeyboardInterrupt("killed")
+
+    def half(model, entries, embeddings):
+        real(model, entries[:3], np.ones_like(embeddings[:3]))
+        raise killed
+
+    monkeypatch.setattr(gallery, "add_embeddings", half)
+    with pytest.raises(KeyboardInterrupt):
+        adapt(gallery, lite0)
+    again = Gallery.open(gallery.uri)
+    assert again.model() == whole
+    assert latest(again, lite0.model_id).model == whole
+
+    made = adapt(again, lite0)
+    assert (made.model, again.model()) == (whole[:-1] + "2", made.model)
+    for id in ids:  # nothing of the half one is left
+        np.testing.assert_allclose(
+            again.query(id, made.model).embedding, again.query(id, whole).embedding, atol=1e-5
+        )
+
+
+def test_who_adapts_while_another_does_is_told(filled, lite0, holding):
+    gallery, _ = filled
+    holding(gallery.notes / "adapting")
+    with pytest.raises(ReseenError, match=r"adapting is being filled by process \d+"):
+        adapt(gallery, lite0)
+
+
 def test_adding_learns_once_and_anew_when_the_gallery_has_doubled(filled, lite0):
     gallery, later = filled
     first = keep_up(gallery, lite0)

@@ -32,6 +32,7 @@ from reseen.evaluation.adaptation import (
     self_trained_whitening,
     tracklet_whitening,
 )
+from reseen.files import locked
 from reseen.gallery.calibration import calibrate_on_labels
 from reseen.gallery.extractors import Matrix, NetworkExtractor, embed_benchmark
 from reseen.gallery.gallery import Gallery
@@ -139,7 +140,20 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = F
         extractor: made their embeddings.
         self_train: whether to take surer pairs across cameras for one person, too: helps where
             cameras mostly see the same people.
+
+    Raises:
+        ReseenError: there is too little to learn from, or another process is adapting.
     """
+    with locked(gallery.notes / "adapting"):
+        adaptation = _learned(gallery, extractor, self_train)
+        with gallery.unseen(adaptation.model):
+            adaptation.save(gallery)
+            convert(gallery, adaptation)
+        return adaptation
+
+
+def _learned(gallery: Gallery, extractor: NetworkExtractor, self_train: bool) -> Adaptation:
+    """The next version; not kept yet."""
     base = extractor.model_id
     entries = gallery.entries(model=base)
     seen = {entry.camera for entry in entries}
@@ -156,7 +170,7 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = F
     whitening = None
     if _is_whitened(base, self_train, len(labelled)):
         whitening = _whitening(extractor, entries, means, vectors, labelled, self_train)
-    adaptation = Adaptation(
+    return Adaptation(
         f"{base}.adapted-{_latest_version(gallery, base) + 1}",
         means,
         whitening,
@@ -164,9 +178,6 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = F
         self_train,
         len(labelled),
     )
-    adaptation.save(gallery)
-    convert(gallery, adaptation)
-    return adaptation
 
 
 def _is_whitened(model: str, self_train: bool, labelled: int) -> bool:

@@ -4,6 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,9 @@ from reseen.progress import Advance
 from reseen.times import DATED_FROM
 
 SECONDS_IN_DAY = 86_400.0
+UNFINISHED = "unfinished"
+"""The setting that names the model whose embeddings are being filled."""
+
 CANDIDATES = 2
 """Tracklets compared in full for each one that is asked for: an index knows vectors roughly."""
 
@@ -240,6 +244,17 @@ class Gallery:
         if gone:  # forgotten meanwhile
             found.delete(col("id").isin(gone))
 
+    @contextmanager
+    def unseen(self, model: str) -> Iterator[None]:
+        """Fill the embeddings of a model that nobody searches by before they are whole.
+
+        What a process that was killed at it left of them goes first.
+        """
+        self.settings.set(UNFINISHED, model)
+        self._database.drop(EMBEDDINGS + model)
+        yield
+        self.settings.set(UNFINISHED, None)
+
     def _insert(
         self,
         tracklets: NewTracklets,
@@ -300,8 +315,10 @@ class Gallery:
     # Looking
 
     def models(self) -> list[str]:
-        """Ids of the models whose embeddings are in the gallery."""
+        """Ids of the models whose embeddings are in the gallery, but one that is being filled."""
+        hidden = f"{EMBEDDINGS}{self.settings.get(UNFINISHED)}"
         every = [name for name in self._database.names() if name.startswith(EMBEDDINGS)]
+        every = [name for name in every if name != hidden]
         names = [name for name in every if self._database.existing(name).count()]
         return [name.removeprefix(EMBEDDINGS) for name in names]
 

@@ -166,6 +166,13 @@ class Database:
             table = self._connection.create_table(name, schema=schema, exist_ok=True)
             return self._tables.setdefault(name, Table(self, table))
 
+    def drop(self, name: str) -> None:
+        """Delete a table with its files, where it is there."""
+        if self.find(name) is not None:
+            with self.locked(fcntl.LOCK_EX), self.explained("written"):
+                self._connection.drop_table(name)
+            del self._tables[name]
+
     def require_writable(self) -> None:
         """Refuse to write where it may only be read."""
         if not self.writable:
