@@ -11,10 +11,12 @@ import pytest
 
 from reseen.cli import run
 from reseen.data.colour_histogram import ColourHistogram
+from reseen.data.pictures import decode_picture
 from reseen.data.tracked import tracklets_in
 from reseen.errors import ReseenError
 from reseen.gallery import table
 from reseen.gallery.crops import delete_crops
+from reseen.gallery.forgetting import Forgetting
 from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.records import Filter
 from reseen.gallery.table import VECTOR
@@ -108,12 +110,12 @@ ingest(gallery, videos, [ColourHistogram()], Settings(detector), keep_crops=Path
 
 
 @pytest.mark.parametrize(
-    ("shard", "inserts"), [(1, 0), (1, 1), (1, 2), (1, 3), (1, 5), (2, 0), (2, 1), (2, 2)]
+    ("shard", "inserts"), [(1, 0), (1, 1), (1, 2), (1, 3), (1, 4), (1, 6), (2, 0), (2, 2), (2, 3)]
 )
 def test_killed_before_any_commit_it_goes_on_to_the_same_end(
     videos, tmp_path, forkserver, shard, inserts
 ):
-    """Each shard has three: tracklets, embeddings, and the rows that say it is all there."""
+    """Each shard has four: tracklets, places, embeddings, and the rows that say it is all there."""
     videos = [replace(video, start=None) for video in videos]
     for name, stops in (("killed", True), ("whole", False)):
         place, keep = tmp_path / name, tmp_path / f"{name} crops"
@@ -124,9 +126,9 @@ def test_killed_before_any_commit_it_goes_on_to_the_same_end(
             process.start()
             process.join()
             assert process.exitcode == -9
-            assert Gallery.open(place).count() == 2 * shard * ((inserts + 2) // 3)
+            assert Gallery.open(place).count() == 2 * shard * ((inserts + 3) // 4)
         done = ingest(Gallery.open(place, create=True), videos, STRIPES, BLOCKS, keep_crops=keep)
-        assert done.before == (inserts // 3 if stops else 0)
+        assert done.before == (inserts // 4 if stops else 0)
     killed, whole = (held(Gallery.open(tmp_path / name)) for name in ("killed", "whole"))
     assert sorted(killed) == sorted(whole)
     for id, (entry, *rest) in whole.items():
@@ -154,6 +156,61 @@ def test_kept_crops_go_when_their_tracklet_is_forgotten(videos, tmp_path):
     assert {line.split(",")[1] for line in (folder / "tracks.txt").read_text().splitlines()} == {
         "2"
     }
+
+
+def test_kept_frames_show_where_somebody_was(videos, tmp_path):
+    """The red block is found in 40 frames; its box is told at places evenly spaced over them."""
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    ingest(gallery, videos, STRIPES, BLOCKS, keep_frames=True)
+    (red,) = (entry for entry in gallery.entries(Filter(camera="door")) if entry.frames == 40)
+    kept, places = gallery.frames.kept(red.id), gallery.frames.places(red.id)
+    assert 2 <= len(kept) <= 3
+    assert kept[0].seconds == places[0].seconds == pytest.approx(red.start - NOON)
+    assert kept[-1].seconds == pytest.approx(red.end - NOON)
+    assert len(places) == 20
+    for moment in kept:
+        picture = decode_picture(moment.picture, "a kept frame")
+        height, width = picture.shape[:2]
+        left, top, right, bottom = np.array(moment.box) * (width, height, width, height)
+        inside = picture[round(top) + 5 : round(bottom) - 5, round(left) + 5 : round(right) - 5]
+        colour = inside[len(inside) // 2 :].reshape(-1, 3).mean(axis=0)  # the head is a mosaic
+        np.testing.assert_allclose(colour, blocks.RED, atol=30)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_no_byte_of_the_forgotten_is_left_of_crops_and_frames(
+    videos, tmp_path, monkeypatch, traces, killed
+):
+    """Frames on which the forgotten one may be are gone, whosesoever they were."""
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    ingest(gallery, videos, STRIPES, BLOCKS, keep_crops=tmp_path / "crops", keep_frames=True)
+    entries = gallery.entries(Filter(camera="hall"))
+    (red,), (green,) = (
+        [entry for entry in entries if (entry.frames == 40) == long] for long in (True, False)
+    )
+    frames = {id: gallery.frames.kept(id) for id in (red.id, green.id)}
+    together = [one for one in frames[green.id] if red.start <= one.seconds <= red.end]
+    assert together, "both are in the picture at some time"
+    secrets = [one.picture for one in (*frames[red.id], *together)]
+    secrets += [gallery.thumbnails([red.id])[red.id], red.id.encode()]
+    secrets += [path.read_bytes() for path in Path(red.crops).glob("*.jpg")]
+    gone = {each.resolve() for each in Path(red.crops).glob("*.jpg")}
+    assert len({name for name in traces(tmp_path, secrets)}) > len(gone)
+    if killed:  # after it is known what goes, before anything has gone
+        with monkeypatch.context() as patch:
+            patch.setattr(Forgetting, "_finish", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                gallery.forget(Filter((red.id,)))
+        gallery = Gallery.open(tmp_path / "g")
+        gallery.wipe()
+        assert delete_crops(Path(red.crops))
+    else:
+        assert run(["gallery", "forget", gallery.uri, "--ids", red.id, "--crops", "--now"]) == 0
+    assert traces(tmp_path, secrets) == []
+    left = Gallery.open(tmp_path / "g").frames
+    assert left.kept(green.id) == [one for one in frames[green.id] if one not in together]
+    assert left.places(red.id) == []
+    assert len(left.kept(gallery.entries(Filter(camera="door"))[0].id)) >= 2
 
 
 def test_what_was_forgotten_before_it_goes_on_comes_back_nowhere(videos, tmp_path, monkeypatch):

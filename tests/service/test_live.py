@@ -11,8 +11,9 @@ from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import CameraMeans
 from reseen.gallery.adapting import Adaptation, convert
 from reseen.gallery.gallery import Gallery
+from reseen.gallery.thumbnail import hidden
 from reseen.service import live as module
-from reseen.service.live import Live, hidden
+from reseen.service.live import SHOWN_WIDTH, Live
 from reseen.tracking.detections import Detections
 from reseen.tracking.video import Frame
 from tests.service.blocks import GREEN, RED, find
@@ -133,7 +134,7 @@ def test_a_clock_that_is_set_back_changes_no_length(gallery, live, monkeypatch):
 def test_the_last_picture_is_small_and_heads_are_mosaics():
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
     body = (200, 100, 300, 400)
-    shown = hidden(noise, Detections.of([body], [0.9]))
+    shown = hidden(noise, Detections.of([body], [0.9]).boxes, SHOWN_WIDTH)
     small = cv2.resize(noise, (320, 240))
     assert shown.shape == (240, 320, 3)
     changed = (shown != small).any(axis=2)

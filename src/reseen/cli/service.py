@@ -54,6 +54,7 @@ def ingest(
     model: Extractor = None,
     style: Style = None,
     keep_crops: Path | None = None,
+    keep_frames: bool = False,
     heads: bool = False,
     workers: Annotated[int, within(1)] = 1,
     ray: RayCluster = None,
@@ -79,6 +80,8 @@ def ingest(
         min_length: Who is seen in fewer frames is left out.
         keep_crops: Folder for the crops, a folder for each video as `reseen track` writes them;
             without it no crop is written.
+        keep_frames: Keep three small whole pictures of each tracklet in the gallery, with all heads
+            pixelated, to show where somebody was; they are forgotten with everybody who is on them.
         heads: Store thumbnails with heads as they are; they are pixelated otherwise.
         workers: So many processes of this machine share the videos among them.
     """
@@ -104,7 +107,12 @@ def ingest(
         else partial(ingest_shared, models=list(names), spread=spread(workers, ray, gpus))
     )
     done = take_in(
-        opened, found, settings=settings, keep_crops=keep_crops, pixelate_heads=not heads
+        opened,
+        found,
+        settings=settings,
+        keep_crops=keep_crops,
+        keep_frames=keep_frames,
+        pixelate_heads=not heads,
     )
     save_result(json, done)
     print(

@@ -16,6 +16,21 @@ DISTRACTOR = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """Where somebody was in a whole picture of a recording.
+
+    Attributes:
+        seconds: since the recording's beginning.
+        box: left, top, right and bottom edge, as shares of the picture's width and height.
+        picture: the whole picture, small, as a JPEG; empty where it is not to be kept.
+    """
+
+    seconds: float
+    box: tuple[float, ...]
+    picture: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Tracklet:
     """The crops of somebody in one camera, in time order: what `track` writes and a gallery takes.
 
@@ -27,6 +42,7 @@ class Tracklet:
         source: the video or folder that it comes from.
         paths: the crops' files; empty where they were never written.
         contents: what the files would hold, where they were never written.
+        moments: where the person was, from the first crop on; empty where nothing is known.
     """
 
     id: str
@@ -36,6 +52,7 @@ class Tracklet:
     source: str
     paths: tuple[Path, ...]
     contents: tuple[bytes, ...] = ()
+    moments: tuple[Moment, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.id or not self.camera:

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ from lancedb.expr import Expr, col
 from reseen.gallery import table as tables
 from reseen.gallery.exports import NAME as EXPORTS
 from reseen.gallery.exports import Exports
+from reseen.gallery.frames import FRAMES, PLACES, Frames
 from reseen.gallery.labels import NAME as LABELS
 from reseen.gallery.members import NAME as MEMBERS
 from reseen.gallery.records import Waiting
@@ -96,13 +97,26 @@ class Forgetting:
 
         A salted digest of their crops stays. Their bytes wait to be wiped.
         """
-        found = self._database.existing(TRACKLETS).read(["id", "digest"], condition)
+        names = ["id", "digest", "source", "start_time", "end_time"]
+        found = self._database.existing(TRACKLETS).read(names, condition)
         ids: list[str] = found["id"].to_pylist()
         if not ids:
             return []
         # Equal crops may have been seen in two places.
         kept = {self._settings.digest(each) for each in found["digest"].to_pylist() if each}
         self._database.make(FORGOTTEN, schema_of("digest")).put([{"digest": each} for each in kept])
+        # They may be on pictures that were kept of others.
+        self._drop([*ids, *Frames(self._database).showing(found.to_pylist())], len(ids))
+        return ids
+
+    def hide(self, seen: Sequence[Mapping[str, Any]]) -> None:
+        """Drop the kept pictures on which somebody may be; `seen` as for `Frames.showing`."""
+        keys = Frames(self._database).showing(seen)
+        if keys:
+            self._drop(keys, 0)
+
+    def _drop(self, ids: list[str], tracklets: int) -> None:
+        """Delete all of some tracklets, and pictures by their keys."""
         waiting = self._database.make(WAITING, WAITING_SCHEMA)
         with self._database.locked(fcntl.LOCK_SH):
             touched = {
@@ -112,12 +126,11 @@ class Forgetting:
                 if (fragments := each.fragments(None if name in REPLACED else which))
                 or name in REPLACED
             }
-            row = {"key": uuid4().hex, "since": time.time(), "tracklets": len(ids)}
+            row = {"key": uuid4().hex, "since": time.time(), "tracklets": tracklets}
             row |= {"fragments": json.dumps(touched)}
             Exports(self._database).leave(ids)
             waiting.put([row | {"ids": json.dumps(ids)}])
             self._finish(row, ids)
-        return ids
 
     def _finish(self, row: dict[str, Any], ids: list[str]) -> None:
         for _, holding, which in self._holding(ids):
@@ -142,10 +155,13 @@ class Forgetting:
             *(
                 name
                 for name in self._database.names()
-                if name.startswith(EMBEDDINGS) or name in (MEMBERS, EXPORTS, REJECTED)
+                if name.startswith(EMBEDDINGS) or name in (MEMBERS, EXPORTS, PLACES, REJECTED)
             ),
         ]
         found = [(name, self._database.existing(name), which) for name in every]
+        frames = self._database.find(FRAMES)
+        if frames is not None:
+            found.append((FRAMES, frames, which | col("key").isin(chosen)))
         labels = self._database.find(LABELS)
         if labels is not None:
             concerned = col("query").isin(chosen) | col("match").isin(chosen)

@@ -26,6 +26,7 @@ from reseen.gallery.exports import NAME as EXPORTS
 from reseen.gallery.exports import Exports
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.forgetting import Forgetting
+from reseen.gallery.frames import FRAMES, PLACES, Frames
 from reseen.gallery.integrity import check_database, keep_digests
 from reseen.gallery.labels import Labels
 from reseen.gallery.log import LOG_FILE, append_line, drop_lines
@@ -96,6 +97,7 @@ class Gallery:
         videos: which videos are in it, and which could not be taken in.
         rejected: which tracklets show no person, as a human said; no search finds them.
         exports: which files were written about its tracklets.
+        frames: where people were in whole pictures, and such pictures.
         writable: whether more than reading is possible; where not, nothing is logged either.
     """
 
@@ -107,6 +109,7 @@ class Gallery:
         self.members, self.rejected = Members(self._database), Rejected(self._database)
         self.videos = Videos(self._database)
         self.exports = Exports(self._database)
+        self.frames = Frames(self._database)
         self.writable = self._database.writable
 
     @classmethod
@@ -214,6 +217,8 @@ class Gallery:
         tables = {model: self._table_for(model, each) for model, each in embeddings.items()}
         # The tracklets first: when this is cut short, `add` sees which embeddings are missing.
         new, ids = self._insert(tracklets, keep_until, added)
+        if tracklets.moments is not None:
+            self.frames.keep(ids, tracklets.sources, tracklets.starts, tracklets.moments)
         placed = {
             "id": ids,
             "camera": tracklets.cameras,
@@ -308,7 +313,7 @@ class Gallery:
     def optimise(self) -> None:
         """Merge files and index what is searched by, when enough has been added."""
         for name in self._database.names():
-            if name in (TRACKLETS, VIDEOS, EXPORTS) or name.startswith(EMBEDDINGS):
+            if name in (TRACKLETS, VIDEOS, EXPORTS, PLACES, FRAMES) or name.startswith(EMBEDDINGS):
                 self._database.existing(name).optimise()
         keep_digests(self._database)
 
@@ -607,6 +612,13 @@ class Gallery:
             return []
         self.logged("expire", retention_days=days)
         return self._forget(over)
+
+    def hide(self, seen: Sequence[Tracklet]) -> None:
+        """Drop the pictures on which somebody may be who was forgotten before."""
+        times = [
+            {"source": each.source, "start_time": each.start, "end_time": each.end} for each in seen
+        ]
+        self._forgetting.hide(times)
 
     def waiting(self) -> Waiting | None:
         """What is forgotten and not wiped from the disk yet."""

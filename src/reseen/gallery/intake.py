@@ -50,12 +50,12 @@ def add(
         digests, unreadable = _digests(batch)
         known = _Known(gallery, digests, extractors)
         forgotten = set() if forgotten_too else gallery.is_forgotten(list(digests.values()))
-        present, kept_out = 0, 0
+        present, kept_out = 0, list[Tracklet]()
         lacking = defaultdict[tuple[Extractor, ...], list[_New]](list)
         for tracklet, digest in digests.items():
             id = known.id_of(tracklet, digest)
             if id is None and digest in forgotten:
-                kept_out += 1
+                kept_out.append(tracklet)
                 continue
             missing = known.missing(id)
             if missing:
@@ -69,10 +69,11 @@ def add(
             new = _columns(read, thumbnails)
             added += gallery.add_embedded(new, embeddings, keep_until=keep_until)
             unreadable += wrong
+        gallery.hide(kept_out)
         total = Added(
             total.added + added,
             total.present + present,
-            total.forgotten + kept_out,
+            total.forgotten + len(kept_out),
             (*total.left_out, *unreadable),
             total.renamed | known.renamed,
         )
@@ -216,4 +217,5 @@ def _columns(group: Sequence[_New], thumbnails: Sequence[bytes]) -> NewTracklets
             for tracklet in tracklets
         ],
         digests=[each.digest for each in group],
+        moments=[tracklet.moments for tracklet in tracklets],
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from reseen.data.tracklet import Moment
+
 Matrix = NDArray[np.float32]
 
 
@@ -109,6 +111,7 @@ class NewTracklets:
         thumbnails: (M,) JPEG strips; None where there are no pictures.
         crops: (M,) folders of the crops; None where there are none on disk.
         digests: (M,) what the crops' content comes down to; None where there are none.
+        moments: (M,) where they were in their recordings; None where that is not known.
     """
 
     ids: Sequence[str]
@@ -120,6 +123,7 @@ class NewTracklets:
     thumbnails: Sequence[bytes] | None = None
     crops: Sequence[str | None] | None = None
     digests: Sequence[str] | None = None
+    moments: Sequence[tuple[Moment, ...]] | None = None
 
 
 @dataclass(frozen=True)

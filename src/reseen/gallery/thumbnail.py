@@ -140,3 +140,16 @@ def pixelate(picture: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
     hidden = picture.copy()
     hidden[:height] = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_NEAREST)
     return hidden
+
+
+def hidden(picture: Picture, boxes: NDArray[np.float32], width: int) -> Picture:
+    """A whole picture (H, W, 3), shrunk to a width, with the heads in boxes (B, 4) hidden."""
+    scale = min(width / picture.shape[1], 1.0)
+    size = round(picture.shape[1] * scale), max(round(len(picture) * scale), 1)
+    small = np.array(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    for box in boxes * scale:
+        left, top, right, bottom = np.maximum(box.round().astype(int), 0).tolist()
+        body = small[top:bottom, left:right]
+        if body.size:
+            small[top:bottom, left:right] = pixelate(body, head_bottom(body))
+    return small

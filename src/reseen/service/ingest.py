@@ -10,6 +10,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
+from reseen.data.pictures import encode_jpeg
 from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED, bodies
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
@@ -17,12 +18,13 @@ from reseen.files import locked, write_json, writing
 from reseen.gallery.extractors import Extractor, open_extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.intake import content_digest
+from reseen.gallery.thumbnail import hidden
 from reseen.parallel import Spread
 from reseen.progress import log, print_notes, progress
 from reseen.service.names import Video
 from reseen.times import is_dated, show
 from reseen.tracking.cutting import MIN_LENGTH, Crop, Cutter, Growing
-from reseen.tracking.detections import Detector, checked
+from reseen.tracking.detections import Detections, Detector, checked
 from reseen.tracking.detectors import best_detector, open_detector
 from reseen.tracking.track import Recording, TrackletFolder, TrackReport, counted, followed
 from reseen.tracking.video import Counts, Frame, expected_frames, frames_from
@@ -35,6 +37,10 @@ ENDS = 1 << 20
 
 SHARD_VIDEOS, SHARD_BYTES = 32, 64 << 20
 """What is taken in together, and what a kill costs at most, where no single video is larger."""
+
+WHOLE_WIDTH, WHOLE_QUALITY = 480, 80
+"""Pixels of the width of whole pictures that are kept, few enough to know hardly any face by; and
+their JPEG quality."""
 
 Model = tuple[str, str | None]
 """The name and style of what makes embeddings, as `open_extractor` takes them."""
@@ -106,6 +112,7 @@ def ingest(
     settings: Settings = Settings(),
     *,
     keep_crops: Path | None = None,
+    keep_frames: bool = False,
     pixelate_heads: bool = True,
 ) -> Ingested:
     """Take the people of videos into a gallery; no crop touches the disk unless it is to be kept.
@@ -121,7 +128,8 @@ def ingest(
         extractors: make the embeddings.
         settings: how the videos are looked at.
         keep_crops: folder in which every video gets a folder such as `track` writes.
-        pixelate_heads: whether the stored thumbnails hide heads.
+        keep_frames: whether the gallery keeps three small whole pictures of each tracklet.
+        pixelate_heads: whether the stored thumbnails and whole pictures hide heads.
 
     Raises:
         ReseenError: the detector cannot be opened, a time of day is asked for of a recording
@@ -130,7 +138,8 @@ def ingest(
     if settings.detector is None:
         print_notes(best_detector()[1])
     detector = _detector_for_each(settings)
-    intakes = [_Intake(gallery, video, extractors, settings, keep_crops) for video in videos]
+    keeping = keep_crops, keep_frames, pixelate_heads
+    intakes = [_Intake(gallery, video, extractors, settings, *keeping) for video in videos]
     for number, intake in enumerate(intakes, 1):
         intake.label = f"{number} of {len(videos)}"
     total, rest = Ingested(), iter(intakes)
@@ -149,6 +158,7 @@ def ingest_shared(
     spread: Spread,
     *,
     keep_crops: Path | None = None,
+    keep_frames: bool = False,
     pixelate_heads: bool = True,
 ) -> Ingested:
     """The same by many processes, which share the videos among them.
@@ -159,12 +169,13 @@ def ingest_shared(
         models: what makes the embeddings, as `open_extractor` takes it.
         settings: how the videos are looked at.
         spread: calls a function for every shard, such as `unordered` does.
-        keep_crops, pixelate_heads: as for `ingest`.
+        keep_crops, keep_frames, pixelate_heads: as for `ingest`.
     """
     if settings.detector is None:
         print_notes(best_detector()[1])
     many = list(shards(videos))
-    tasks = [(gallery.uri, each, models, settings, keep_crops, pixelate_heads) for each in many]
+    keeping = keep_crops, keep_frames, pixelate_heads
+    tasks = [(gallery.uri, each, models, settings, *keeping) for each in many]
     total = Ingested()
     with progress("taking in", len(videos), "videos") as advance:
         for done in spread(_ingest_shard, tasks):
@@ -194,11 +205,13 @@ def _ingest_shard(
     models: Sequence[Model],
     settings: Settings,
     keep_crops: Path | None,
+    keep_frames: bool,
     pixelate_heads: bool,
 ) -> Ingested:
     """In one of many processes."""
     gallery, extractors, detector = _opened(uri, tuple(models), settings)
-    intakes = [_Intake(gallery, video, extractors, settings, keep_crops) for video in videos]
+    keeping = keep_crops, keep_frames, pixelate_heads
+    intakes = [_Intake(gallery, video, extractors, settings, *keeping) for video in videos]
     return _take_in(gallery, intakes, extractors, detector, pixelate_heads)
 
 
@@ -284,13 +297,17 @@ class _Intake:
         extractors: Sequence[Extractor],
         settings: Settings,
         keep_crops: Path | None,
+        keep_frames: bool,
+        pixelate_heads: bool,
     ) -> None:
         self.video, self.label = video, ""
         self._gallery, self._extractors, self._settings = gallery, extractors, settings
-        self._keep_crops = keep_crops
+        self._keep_crops, self._pixelate_heads = keep_crops, pixelate_heads
+        self._found = Detections.of([], [])
         self._first, self._last = map(self._in_recording, (settings.first, settings.last))
         self._counts, self._looked_at, self._ended = Counts(), 0, list[Growing]()
-        self._cutter = Cutter(settings.min_length, most=MOST_CROPS)
+        whole = self._whole if keep_frames else lambda _: b""
+        self._cutter = Cutter(settings.min_length, most=MOST_CROPS, whole=whole)
 
     def _in_recording(self, time: float | None) -> float | None:
         if time is None or not is_dated(time):
@@ -359,7 +376,12 @@ class _Intake:
 
     def _gone(self, detector: Detector) -> Iterator[Growing]:
         """Those who have left the picture."""
-        scenes = followed(self._frames(), lambda frame: checked(detector(frame.picture)))
+
+        def find(frame: Frame) -> Detections:
+            self._found = found = checked(detector(frame.picture))
+            return found
+
+        scenes = followed(self._frames(), find)
         for frame, people, to_come in scenes:
             self._cutter.add(frame, people)
             yield from self._cutter.end_all_but(to_come)[0]
@@ -381,10 +403,19 @@ class _Intake:
         except ReseenError as error:
             raise UnreadableError(str(error)) from error
 
+    def _whole(self, frame: Frame) -> bytes:
+        """A frame as it is kept: small, and with the heads of all who were found hidden."""
+        boxes = self._found.boxes if self._pixelate_heads else self._found.boxes[:0]
+        return encode_jpeg(hidden(frame.picture, boxes, WHOLE_WIDTH), WHOLE_QUALITY)
+
     def _kept(self, gone: Growing, prefix: str, folder: TrackletFolder | None) -> Tracklet:
         """Somebody who has left, with the crops in memory, or on disk where these are kept."""
         begun, source = self.video.start or 0.0, str(self.video.path)
         tracklet = in_memory(gone, prefix, self.video.camera, begun, source)
+        places = {each.moment.seconds: each.moment for each in gone.waiting}
+        places |= {each.seconds: each for each in gone.shown.values()}
+        moments = tuple(places[seconds] for seconds in sorted(places))
+        tracklet = replace(tracklet, moments=moments)
         self._ended.append(gone)
         # What was forgotten before this was killed must not come back to the disk.
         if folder is None or self._gallery.is_forgotten([content_digest(tracklet)]):

@@ -4,19 +4,16 @@ import time
 from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 
-import cv2
-import numpy as np
-
 from reseen.data.pictures import Picture, encode_jpeg
 from reseen.data.tracklet import Tracklet
 from reseen.gallery.adapting import Adaptation, convert, latest
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter
-from reseen.gallery.thumbnail import head_bottom, pixelate
+from reseen.gallery.thumbnail import hidden
 from reseen.service.ingest import MOST_CROPS, in_memory
 from reseen.tracking.cutting import Cutter
-from reseen.tracking.detections import Detections, Detector, checked
+from reseen.tracking.detections import Boxes, Detector, checked
 from reseen.tracking.tracker import Tracker
 from reseen.tracking.video import Frame
 
@@ -57,7 +54,7 @@ class Live:
         self._prefix = f"{camera}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         self._new, self._counted = 0, set[int]()
         self._adapted: dict[str, Adaptation | None] = {}
-        self._last: tuple[Picture, Detections] | None = None
+        self._last: tuple[Picture, Boxes] | None = None
 
     def see(self, frame: Frame) -> None:
         """Follow people into the next picture, whose time is that of the monotonic clock."""
@@ -67,7 +64,7 @@ class Live:
         stay = self._cutter.begun_before(frame.seconds - LONGEST_STAY)
         self._end_all_but(self._tracker.people - stay)
         self.frames += 1
-        self._last = frame.picture, found
+        self._last = frame.picture, found.boxes
 
     def end_all(self) -> None:
         """Take it that nobody is in the picture any more."""
@@ -89,7 +86,9 @@ class Live:
 
     def picture(self) -> bytes | None:
         """The last picture as a JPEG, small and with heads hidden; None before there was one."""
-        return None if self._last is None else encode_jpeg(hidden(*self._last), QUALITY)
+        return (
+            None if self._last is None else encode_jpeg(hidden(*self._last, SHOWN_WIDTH), QUALITY)
+        )
 
     def _end_all_but(self, people: Set[int]) -> None:
         gone, _ = self._cutter.end_all_but(people)
@@ -100,16 +99,3 @@ class Live:
         numbers = {each.person for each in gone}
         self._new += len(numbers - self._counted)
         self._counted = (self._counted | numbers) & self._tracker.people
-
-
-def hidden(picture: Picture, found: Detections) -> Picture:
-    """A picture (H, W, 3), 320 pixels wide, with the heads of those who were found hidden."""
-    height, width = picture.shape[:2]
-    scale = SHOWN_WIDTH / width
-    small = np.array(cv2.resize(picture, (SHOWN_WIDTH, max(round(height * scale), 1))), np.uint8)
-    for box in found.boxes * scale:
-        left, top, right, bottom = np.maximum(box.round().astype(int), 0).tolist()
-        body = small[top:bottom, left:right]
-        if body.size:
-            small[top:bottom, left:right] = pixelate(body, head_bottom(body))
-    return small

@@ -1,13 +1,14 @@
 """Cutting followed people out of the frames: crops wait in memory until somebody takes them."""
 
-from collections.abc import Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.pictures import Picture, encode_jpeg
+from reseen.data.tracklet import Moment
 from reseen.tracking.detections import Boxes
 from reseen.tracking.tracker import Followed
 from reseen.tracking.video import Frame
@@ -31,12 +32,16 @@ SHAPE = 0.5
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Crop:
-    """One picture of one person: its frame, the box in the picture, and the encoded crop."""
+    """One picture of one person: its frame, the box in the picture, and the encoded crop.
+
+    `moment` is the same without the crop, as the gallery knows it.
+    """
 
     frame: int
     box: Boxes
     score: float
     jpeg: bytes
+    moment: Moment
 
 
 @dataclass
@@ -55,6 +60,7 @@ class Growing:
         cut: numbers of the frames in which the picture's edge cuts the body.
         moved, changed: by how much the box has moved, as a share of its height, and what is in it
             has changed, in grey levels, since the first crop.
+        shown: moments with whole pictures: the first, that of the largest box, and the last.
     """
 
     first_frame: int
@@ -70,11 +76,12 @@ class Growing:
     cut: list[int] = field(default_factory=list)
     moved: float = 0.0
     changed: float = 0.0
+    shown: dict[str, Moment] = field(default_factory=dict)
     _every: int = 1
     _first: tuple[Boxes, NDArray[np.int16]] | None = None
 
-    def take(self, frame: Frame, box: Boxes, score: float) -> None:
-        """Take the next crop, the part of a picture in a box (4,)."""
+    def take(self, frame: Frame, box: Boxes, score: float, whole: bytes = b"") -> None:
+        """Take the next crop, the part of a picture in a box (4,), and the whole as a JPEG."""
         height, width = frame.picture.shape[:2]
         picture = _cut(frame.picture, box)
         grey = cv2.cvtColor(cv2.resize(picture, (16, 32)), cv2.COLOR_RGB2GRAY).astype(np.int16)
@@ -85,9 +92,23 @@ class Growing:
         self.last_frame, self.end_seconds = frame.index, frame.seconds
         if box[:2].min() < 1 or box[2] > width - 1 or box[3] > height - 1:
             self.cut.append(frame.index + 1)
+        shares = box / np.array([width, height] * 2)
+        moment = Moment(frame.seconds, tuple(shares.tolist()), whole)
         if self.seen % self._every == 0:
-            self.waiting.append(Crop(frame.index, box, score, encode_jpeg(picture, QUALITY)))
+            bare = replace(moment, picture=b"")
+            jpeg = encode_jpeg(picture, QUALITY)
+            self.waiting.append(Crop(frame.index, box, score, jpeg, bare))
+        if whole:
+            self._show(moment)
         self.seen += 1
+
+    def _show(self, moment: Moment) -> None:
+        def size(one: Moment) -> float:
+            left, top, right, bottom = one.box
+            return (right - left) * (bottom - top)
+
+        best = self.shown.setdefault("best", self.shown.setdefault("first", moment))
+        self.shown |= {"best": max(best, moment, key=size), "last": moment}
 
     def name(self, prefix: str) -> str:
         """The tracklet's id, which is its folder's name too."""
@@ -121,7 +142,12 @@ class Cutter:
     """
 
     def __init__(
-        self, min_length: int, *, keep_numbers: bool = False, most: int | None = None
+        self,
+        min_length: int,
+        *,
+        keep_numbers: bool = False,
+        most: int | None = None,
+        whole: Callable[[Frame], bytes] = lambda _: b"",
     ) -> None:
         """Begin with nobody.
 
@@ -131,15 +157,18 @@ class Cutter:
                 number from elsewhere is a person even without stirring.
             most: crops of a person that may wait; when there are more, every second one is let
                 go, so that memory is bounded by the people in sight. None for no bound.
+            whole: a frame with people as a JPEG to be kept; empty for none.
         """
         self.dropped = self.too_short = self.still = 0
         self._min_length, self._keep_numbers, self._most = min_length, keep_numbers, most
+        self._whole = whole
         self._open: dict[int, Growing] = {}
         self._begun = 0
 
     def add(self, frame: Frame, people: list[Followed]) -> list[Growing]:
         """Cut the people out of a frame; returns those seen often enough to be tracklets."""
         height, width = frame.picture.shape[:2]
+        whole = self._whole(frame) if people else b""
         long_enough = []
         for seen in people:
             box = np.clip(seen.box, 0, np.array([width, height] * 2, np.float32))
@@ -150,7 +179,7 @@ class Cutter:
             if tracklet is None:
                 times = frame.index, frame.index, frame.seconds, frame.seconds
                 tracklet = self._open[seen.person] = Growing(*times, seen.person)
-            tracklet.take(frame, box, seen.score)
+            tracklet.take(frame, box, seen.score, whole)
             if self._most is not None and len(tracklet.waiting) > self._most:
                 tracklet.thin_out()
             if tracklet.number is None and tracklet.seen >= self._min_length:

@@ -1,0 +1,100 @@
+"""Where people were in the whole pictures of their recordings, and such pictures as were kept."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow
+from lancedb.expr import col
+
+from reseen.data.tracklet import Moment
+from reseen.gallery.table import Database, schema_of
+
+PLACES, FRAMES = "places", "frames"
+MOST_PLACES = 32
+"""Places that are kept of a tracklet, evenly spaced; in between, boxes move in a straight line."""
+
+TEXT, SECONDS = pyarrow.string(), pyarrow.float64()
+BOX = pyarrow.list_(pyarrow.float32(), 4)
+PLACES_SCHEMA = schema_of(
+    "id", source=TEXT, seconds=pyarrow.list_(SECONDS), boxes=pyarrow.list_(BOX)
+)
+FRAMES_SCHEMA = schema_of(
+    "key", id=TEXT, source=TEXT, time=SECONDS, seconds=SECONDS, box=BOX, picture=pyarrow.binary()
+)
+
+
+class Frames:
+    """The places and kept pictures of a gallery's tracklets, in two tables of its database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(
+        self,
+        ids: Sequence[str],
+        sources: Sequence[str],
+        starts: Sequence[float | None],
+        moments: Sequence[tuple[Moment, ...]],
+    ) -> None:
+        """Keep what is known of tracklets; what is there stays as it is.
+
+        Args:
+            ids, sources, starts: (M,) of the tracklets.
+            moments: (M,) in time order, the first at the tracklet's start.
+        """
+        places, frames = list[dict[str, Any]](), list[dict[str, Any]]()
+        for id, source, start, all_ in zip(ids, sources, starts, moments, strict=True):
+            known = {"id": id, "source": source}
+            some = all_[:: -(-len(all_) // MOST_PLACES) or 1]
+            if some:
+                times = {"seconds": [each.seconds for each in some]}
+                places.append(known | times | {"boxes": [each.box for each in some]})
+            for each in all_:
+                if each.picture:
+                    when: dict[str, Any] = {"time": (start or 0.0) + each.seconds - all_[0].seconds}
+                    when |= {"seconds": each.seconds, "key": f"{id} {each.seconds:.3f}"}
+                    frames.append(known | when | {"box": each.box, "picture": each.picture})
+        for name, schema, rows in (
+            (PLACES, PLACES_SCHEMA, places),
+            (FRAMES, FRAMES_SCHEMA, frames),
+        ):
+            if rows:
+                self._database.make(name, schema).put(rows)
+
+    def places(self, id: str) -> list[Moment]:
+        """Where a tracklet's person was, in time order, without pictures."""
+        table = self._database.find(PLACES)
+        rows = (
+            [] if table is None else table.read(["seconds", "boxes"], col("id") == id).to_pylist()
+        )
+        return [
+            Moment(seconds, tuple(box))
+            for row in rows
+            for seconds, box in zip(row["seconds"], row["boxes"], strict=True)
+        ]
+
+    def kept(self, id: str) -> list[Moment]:
+        """The kept pictures of a tracklet, in time order."""
+        table = self._database.find(FRAMES)
+        if table is None:
+            return []
+        rows = table.read(["seconds", "box", "picture"], col("id") == id, ["seconds"]).to_pylist()
+        return [Moment(row["seconds"], tuple(row["box"]), row["picture"]) for row in rows]
+
+    def showing(self, seen: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Keys of the pictures on which somebody may be, whosesoever they are.
+
+        Args:
+            seen: who: each with `source`, `start_time` and `end_time`.
+        """
+        table = self._database.find(FRAMES)
+        if table is None:
+            return []
+        found = set[str]()
+        for each in seen:
+            here = col("source") == each["source"]
+            start, end = each["start_time"], each["end_time"]
+            if start is not None and end is not None:
+                here = here & (col("time") >= start) & (col("time") <= end)
+            found.update(table.read(["key"], here)["key"].to_pylist())
+        return sorted(found)

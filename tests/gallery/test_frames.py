@@ -1,0 +1,73 @@
+"""Whole pictures of a gallery: none shows anybody who is forgotten."""
+
+import numpy as np
+import pytest
+
+from reseen.data.colour_histogram import ColourHistogram
+from reseen.data.pictures import encode_jpeg
+from reseen.data.tracklet import Moment, Tracklet
+from reseen.gallery.records import Filter
+
+BOX = (0.25, 0.25, 0.5, 0.75)
+STRIPES = [ColourHistogram()]
+
+
+def tracklet(name, start, source="film", pictures=(True, True, True)):
+    """Five seconds from a start, with a whole picture at the first, third and fifth second."""
+    crop = np.full((64, 32, 3), sum(map(ord, name)) % 200, np.uint8)
+    moments = [
+        Moment(start + 2.0 * number, BOX, f"<{name} {number}>".encode() if kept else b"")
+        for number, kept in enumerate(pictures)
+    ]
+    crops = (encode_jpeg(crop, 90),)
+    return Tracklet(name, "hall", start, start + 4.0, source, (), crops, tuple(moments))
+
+
+def kept(gallery, id):
+    return [moment.picture.decode()[1:-1] for moment in gallery.frames.kept(id)]
+
+
+def test_what_is_kept_comes_back_in_time_order(gallery):
+    added = tracklet("ada", 3.0, pictures=(True, False, True))
+    gallery.add([added], STRIPES)
+    first, _, last = added.moments
+    assert gallery.frames.kept("ada") == [first, last]
+    assert [each.seconds for each in gallery.frames.places("ada")] == [3.0, 5.0, 7.0]
+    assert {each.box for each in gallery.frames.places("ada")} == {BOX}
+    assert gallery.frames.kept("ben") == gallery.frames.places("ben") == []
+
+
+@pytest.mark.parametrize(
+    ("start", "source", "left"),
+    [
+        (0.0, "film", []),
+        (2.0, "film", ["ada 0"]),  # ada is pictured at 0, 2 and 4, ben here from 2 to 6
+        (4.0, "film", ["ada 0", "ada 1"]),
+        (4.5, "film", ["ada 0", "ada 1", "ada 2"]),
+        (0.0, "another film", ["ada 0", "ada 1", "ada 2"]),
+    ],
+)
+def test_pictures_go_with_everybody_who_may_be_on_them(gallery, traces, start, source, left):
+    gallery.add([tracklet("ada", 0.0), tracklet("ben", start, source)], STRIPES)
+    gallery.forget(Filter(("ben",)), at_once=True)
+    assert kept(gallery, "ada") == left
+    assert kept(gallery, "ben") == gallery.frames.places("ben") == []
+    gone = {"ada 0", "ada 1", "ada 2"} - {*left}
+    assert traces(gallery.notes, [f"<{each}>".encode() for each in (*gone, "ben 0", "ben 2")]) == []
+
+
+def test_who_was_forgotten_before_is_on_no_picture_that_comes_later(gallery, traces):
+    gallery.add([tracklet("ben", 2.0)], STRIPES)
+    gallery.forget(Filter(("ben",)), at_once=True)
+    added = gallery.add([tracklet("ada", 0.0), tracklet("ben", 2.0)], STRIPES)
+    assert (added.added, added.forgotten) == (1, 1)
+    assert kept(gallery, "ada") == ["ada 0"]
+    gallery.wipe()
+    assert traces(gallery.notes, [b"<ada 1>", b"<ada 2>", b"<ben 0>"]) == []
+
+
+def test_many_places_are_thinned_evenly(gallery):
+    moments = tuple(Moment(float(number), BOX) for number in range(100))
+    added = tracklet("ada", 0.0)
+    gallery.add([Tracklet("ada", "hall", 0.0, 99.0, "film", (), added.contents, moments)], STRIPES)
+    assert [each.seconds for each in gallery.frames.places("ada")] == [4.0 * n for n in range(25)]
