@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reseen.cli import run
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
 from reseen.gallery import table
@@ -467,3 +468,21 @@ def test_a_damaged_table_is_told_in_one_line(filled, harm, pattern):
     with pytest.raises(ReseenError, match="gallery") as caught:
         Gallery.open(filled.uri).search(query_of(np.zeros(D)))
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_killed_writer_left_is_named_and_deleted(tmp_path, capsys):
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    for first in range(3):
+        put(gallery, embedded(4, first=4 * first))
+    before = [entry.id for entry in gallery.entries()]
+    (written,) = {file.parent for file in (tmp_path / "g" / "tracklets.lance").glob("data/*")}
+    orphan = written / "00000000-killed.lance"
+    orphan.write_bytes(next(written.glob("*.lance")).read_bytes())
+    assert run(["gallery", "sweep", str(tmp_path / "g")]) == 0
+    listed, told = capsys.readouterr().out.splitlines()
+    assert listed == str(orphan)
+    assert told.endswith("g: 1 files that killed writers left were deleted")
+    assert not orphan.exists()
+    assert [entry.id for entry in Gallery.open(tmp_path / "g").entries()] == before
+    assert gallery.count(model="net") == len(before) == 12
+    assert gallery.sweep() == []

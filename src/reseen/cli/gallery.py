@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from reseen.cli import options
 from reseen.cli.options import save_result, within
 from reseen.errors import ReseenError
-from reseen.progress import make_table, print_notes, print_table, progress
+from reseen.progress import make_table, plain, print_notes, print_table, progress
 from reseen.times import show
 
 if TYPE_CHECKING:
@@ -251,6 +251,15 @@ def forget(
 
 def _left_about(files: Sequence[Path]) -> list[str]:
     return [f"{file} tells of the forgotten; delete it" for file in files]
+
+
+@gallery_app.command
+def sweep(gallery: options.GalleryPlace) -> None:
+    """Delete the files that killed writers left, which no search finds; each is named."""
+    gone = open_gallery(gallery).sweep()
+    for path in gone:
+        print(plain(str(path)))
+    print(f"{gallery}: {len(gone):,} files that killed writers left were deleted")
 
 
 @gallery_app.command

@@ -1,5 +1,6 @@
 """The gallery: tracklets with their embeddings, to be added, listed, searched and forgotten."""
 
+import fcntl
 import os
 import time
 from collections import Counter
@@ -633,6 +634,27 @@ class Gallery:
         """Wipe the bytes of all that was forgotten from the disk, as `Forgetting.wipe` does."""
         self._forgetting.wipe()
         keep_digests(self._database)
+
+    def sweep(self) -> list[Path]:
+        """Delete the files that killed writers left, which no version of a table names.
+
+        Returns:
+            What was deleted.
+
+        Raises:
+            ReseenError: the gallery is no folder: elsewhere nobody can tell whether a writer lives.
+        """
+        self._database.require_writable()
+        if not self._database.on_disk:
+            raise ReseenError(
+                f"the gallery {self.uri} has no lock that all machines heed; what killed writers "
+                "left there goes by itself when it is a week old, with the next forget"
+            )
+        with self._database.locked(fcntl.LOCK_EX):
+            names = self._database.names()
+            gone = [path for name in names for path in self._database.existing(name).sweep()]
+        keep_digests(self._database)
+        return gone
 
     def _forget(self, condition: Expr) -> list[str]:
         ids = self._forgetting.forget(condition)

@@ -371,9 +371,24 @@ class Table:
                 self._build_indices()
             self._optimise_at_once()  # now the files of the indices before can go
 
-    def _optimise_at_once(self) -> None:
-        on_disk = self._database.on_disk
-        self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=on_disk)
+    def _optimise_at_once(self, *, orphans_too: bool = True) -> None:
+        unverified = orphans_too and self._database.on_disk
+        self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=unverified)
+
+    def sweep(self) -> list[Path]:
+        """Delete what killed writers left in the table's folder; the caller has the lock alone."""
+        folder = Path(self._database.uri) / f"{self._table.name}.lance"
+
+        def files() -> set[Path]:
+            return {path for path in folder.rglob("*") if path.is_file()}
+
+        with self._database.explained("cleaned"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # it warns of what is wanted here
+            for _ in range(2):  # the first merges files, the second removes those before
+                self._optimise_at_once(orphans_too=False)
+            before = files()
+            self._optimise_at_once()
+        return sorted(before - files())
 
     def _in_parts(self) -> bool:
         every = [self._table.index_stats(index.name) for index in self._table.list_indices()]
