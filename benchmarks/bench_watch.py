@@ -241,7 +241,7 @@ def keeps_up(folder: Path, seconds: float, cameras: int) -> None:
     early, late = (sum(part) / len(part) for part in (settled[:half], settled[half:]))
     row("megabytes resident, all processes", late)
     row("growth from the first half to the second (share)", late / early - 1, 0.05)
-    entries = Gallery.open(folder / "people").entries()
+    entries = Gallery.open(folder / "people", create=True).entries()
     delays = sorted(each.added - each.end for each in entries)
     row("tracklets added", len(delays))
     row("seconds from leaving to searchable, median", delays[len(delays) // 2])
@@ -287,11 +287,11 @@ def survives(folder: Path, kills: int) -> None:
         watching = start(folder)
         seconds_until(all_are(folder, "running"), 120)
         time.sleep(random.uniform(0, 15))
-        seen |= {entry.id for entry in Gallery.open(folder / "people").entries()}
+        seen |= {entry.id for entry in Gallery.open(folder / "people", create=True).entries()}
         watching.kill()
         watching.wait()
     time.sleep(10)  # the cameras' processes add whoever is in the picture
-    gallery = Gallery.open(folder / "people")
+    gallery = Gallery.open(folder / "people", create=True)
     ids = [entry.id for entry in gallery.entries()]
     row(f"tracklets gone after {kills} kills, of {len(seen)}", len(seen - set(ids)), 0)
     row("tracklets twice", len(ids) - len(set(ids)), 0)

@@ -86,6 +86,18 @@ def test_who_stays_is_added_again_and_again_and_counts_once(gallery, live, monke
     assert live.people == 2
 
 
+def test_what_many_adds_leave_is_merged(gallery, live, monkeypatch):
+    monkeypatch.setattr(module, "ADDS_BEFORE_MERGING", 2)
+    merged = []
+    monkeypatch.setattr(Gallery, "optimise", lambda _: merged.append(gallery.count()))
+    now = time.monotonic()
+    for _ in range(4):
+        now = 10 + show(live, [scene((RED, 10 + 10 * index)) for index in range(10)], now)
+        live.end_all()
+        live.add()
+    assert merged == [2, 4]
+
+
 def test_who_cannot_be_added_waits(gallery, live, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Gallery, "add", lambda *_, **__: (_ for _ in ()).throw(ReseenError("full")))

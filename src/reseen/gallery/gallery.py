@@ -102,9 +102,9 @@ class Gallery:
         writable: whether more than reading is possible; where not, nothing is logged either.
     """
 
-    def __init__(self, uri: str, notes: Path) -> None:
+    def __init__(self, uri: str, notes: Path, cache: int | None = None) -> None:
         self.uri, self.notes = uri, notes
-        self._database = Database(uri, notes)
+        self._database = Database(uri, notes, cache)
         self.settings, self.labels = Settings(self._database), Labels(self._database)
         self._forgetting = Forgetting(self._database, self.settings)
         self.members, self.rejected = Members(self._database), Rejected(self._database)
@@ -115,7 +115,12 @@ class Gallery:
 
     @classmethod
     def open(
-        cls, place: str | Path, *, create: bool = False, notes: Path | None = None
+        cls,
+        place: str | Path,
+        *,
+        create: bool = False,
+        notes: Path | None = None,
+        cache: int | None = None,
     ) -> "Gallery":
         """Open a gallery, forget what is beyond its time and wipe what has waited for long enough.
 
@@ -124,6 +129,8 @@ class Gallery:
             create: make it when it is not there.
             notes: the folder for log and lock. None takes the gallery's own folder, and for an
                 object store one of the user's on this machine, the same for every command.
+            cache: bytes that LanceDB may hold of tables and as many of indices, for processes that
+                add for months and seldom read; None for its own bounds, 1 and 6 GiB.
 
         Raises:
             ReseenError: there is no gallery, it is damaged or of another format.
@@ -135,7 +142,7 @@ class Gallery:
             _make_private(folder)
         elif not folder.is_dir():
             raise ReseenError(f"there is no gallery at {folder}; add tracklets to make one")
-        gallery = cls(uri, folder)
+        gallery = cls(uri, folder, cache)
         empty = gallery._database.find(TRACKLETS) is None and not gallery.videos.failures()
         if empty and not create:
             raise ReseenError(f"there is no gallery at {uri}; add tracklets to make one")

@@ -108,17 +108,22 @@ class Database:
     Args:
         uri: the folder, or the object store's URL.
         notes: a folder on this machine for the lock.
+        cache: bytes that may be held of tables and as many of indices; None for LanceDB's bounds.
 
     Attributes:
         writable: whether the folder of notes may be written; all is only read otherwise.
     """
 
-    def __init__(self, uri: str, notes: Path) -> None:
+    def __init__(self, uri: str, notes: Path, cache: int | None = None) -> None:
         self.uri, self._notes = uri, notes
         self.writable = os.access(notes, os.W_OK)
         self._tables: dict[str, Table] = {}
         with self.explained("opened"):
-            self._connection = lancedb.connect(uri, read_consistency_interval=timedelta(0))
+            self._connection = lancedb.connect(
+                uri,
+                read_consistency_interval=timedelta(0),
+                session=lancedb.Session(cache, cache),
+            )
 
     @property
     def on_disk(self) -> bool:

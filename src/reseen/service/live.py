@@ -20,6 +20,9 @@ from reseen.tracking.video import Frame
 LONGEST_STAY = 30.0
 """Seconds after which the tracklet of somebody who stays ends, and another one begins."""
 
+ADDS_BEFORE_MERGING = 64
+"""Each makes files of its own, and the more there are, the longer the next one takes."""
+
 SHOWN_WIDTH, QUALITY = 320, 80
 """Pixels of the width of a camera's last picture, too few to know a face by that no detector found;
 and its JPEG quality."""
@@ -52,7 +55,7 @@ class Live:
         self._detector, self._extractors, self._heads = detector, extractors, pixelate_heads
         self._tracker, self._cutter = Tracker(), Cutter(min_length, most=MOST_CROPS)
         self._prefix = f"{camera}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        self._new, self._counted = 0, set[int]()
+        self._new, self._adds, self._counted = 0, 0, set[int]()
         self._adapted: dict[str, Adaptation | None] = {}
         self._last: tuple[Picture, Boxes] | None = None
 
@@ -83,6 +86,9 @@ class Live:
             if adaptation := self._adapted[model]:
                 convert(gallery, adaptation, Filter(camera=self._camera, start=first))
         self.waiting, self.people, self._new = [], self.people + self._new, 0
+        self._adds += 1
+        if self._adds % ADDS_BEFORE_MERGING == 0:
+            gallery.optimise()
 
     def picture(self) -> bytes | None:
         """The last picture as a JPEG, small and with heads hidden; None before there was one."""

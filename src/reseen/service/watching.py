@@ -32,6 +32,9 @@ STALLED = 10.0
 HANGS = 30.0
 """Seconds in which a call that reads a camera must come back, longer than OpenCV's own limits."""
 
+CACHE = 16 << 20
+"""Bytes that each process may keep of the gallery: it adds, and never searches."""
+
 BETWEEN_REPORTS, BETWEEN_PICTURES = 1.0, 5.0
 
 
@@ -83,7 +86,7 @@ def watch_camera(reports: Connection, camera: Camera, cameras: Cameras) -> None:
 
 
 def _live(camera: Camera, cameras: Cameras) -> Live:
-    gallery = Gallery.open(cameras.gallery, create=True)
+    gallery = Gallery.open(cameras.gallery, create=True, cache=CACHE)
     extractor = extractor_of(gallery, cameras.model, cameras.style)
     extractors = {each.model_id: each for each in (extractor, ColourHistogram())}
     return Live(
