@@ -300,7 +300,8 @@ def survives(folder: Path, kills: int) -> None:
     row("tracklets with the camera and times of another", doubled, 0)
     for model in gallery.models():
         row(f"tracklets without an embedding by {model}", len(set(ids) - gallery.ids(model)), 0)
-    left = subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, text=True).stdout
+    which = ["pgrep", "-f", f"watch {folder}"]
+    left = subprocess.run(which, capture_output=True, text=True).stdout
     row("processes left behind", len(left.split()), 0)
 
 
