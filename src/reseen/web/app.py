@@ -23,7 +23,7 @@ from reseen.gallery.gallery import Gallery
 from reseen.gallery.tokens import Tokens
 from reseen.tracking.detections import Detector
 from reseen.tracking.detectors import photo_detector
-from reseen.web import api, cameras, pages, people, photo, settings
+from reseen.web import api, cameras, pages, people, photo, scene, settings
 from reseen.web.access import Access, checked_token
 from reseen.web.connections import BACKLOG, Connection, Seldom
 from reseen.web.guard import EVERYWHERE, LOOPBACK, Guard
@@ -84,6 +84,7 @@ def create_app(
     app.include_router(people.router)
     app.include_router(cameras.router)
     app.include_router(settings.router)
+    app.include_router(scene.router)
     app.add_middleware(Guard, host=host, access=access, names=allow_hosts)
     return app
 
