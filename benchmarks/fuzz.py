@@ -22,6 +22,7 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,9 @@ def damaged(content: bytes, random: random.Random, seal: Callable[[Any], Any] | 
     if isinstance(document, dict | list) and random.random() < 0.67:
         for _ in range(random.choice([1, 1, 2, 5])):
             document = _replaced(document, random)
-        return json.dumps(document if seal is None else seal(document)).encode()
+        with suppress(UnicodeEncodeError):  # of a text that no digest can be made of
+            document = document if seal is None else seal(document)
+        return json.dumps(document).encode()
     settings = content.split(b"\n")
     places = [place for place, line in enumerate(settings) if b" = " in line]
     if places and random.random() < 0.67:

@@ -201,7 +201,10 @@ def _request(told: bytes, client: list[TestClient], whole: Path) -> object:
         str(name): str(value)[:5_000].encode(errors="replace") for name, value in fields.items()
     }
     method = method if method in ("POST", "DELETE", "PUT") else "GET"
-    options: dict[str, Any] = {"json": asked} if method == "POST" else {"params": texts}
-    answer = client[0].request(method, "/" + quote(str(address).lstrip("/")), **options)
+    body = {"content": json.dumps(asked), "headers": {"content-type": "application/json"}}
+    options: dict[str, Any] = body if method == "POST" else {"params": texts}
+    answer = client[0].request(
+        method, "/" + quote(str(address).lstrip("/"), errors="replace"), **options
+    )
     assert answer.status_code < 500, f"{answer.status_code} for {address}"
     return answer.status_code

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,9 @@ def test_nobody_is_trained_on_and_scored(scored: str):
 def test_distractors_and_junk_are_no_persons():
     tracklets = tuple(tracklet(p, c) for p in (JUNK, DISTRACTOR) for c in (1, 2))
     Benchmark("mars", tracklets, (Split(train=(0, 2), query=(), gallery=(1, 3)),))
+
+
+def test_a_name_that_is_not_utf_8_is_refused_before_any_work():
+    latin = os.fsdecode("café/a".encode("latin-1"))
+    with pytest.raises(ReseenError, match="this name is not UTF-8; rename it"):
+        BenchmarkTracklet(latin, 1, 1, Path("people"), ("0.png",))

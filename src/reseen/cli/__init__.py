@@ -3,6 +3,7 @@
 Rooms are imported inside the commands, so that `reseen -h` answers at once.
 """
 
+import errno
 import logging
 import os
 import signal
@@ -136,6 +137,11 @@ def launch(
         except (CycloptsError, ReseenError) as error:
             log.error(f"reseen: {error}")
             log.debug("where it came up:", exc_info=error)
+            return 2
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            log.error(f"reseen: {str(error.filename)[:40]}…: no file's name may be so long")
             return 2
         except (MemoryError, RuntimeError, ImportError) as error:
             told = "memory" in str(error) or "failed to map" in str(error)  # PyTorch, the loader

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reseen.data.pictures import Pictures
 from reseen.errors import ReseenError
+from reseen.files import require_unicode
 
 JUNK = -1
 """Person number of a tracklet that scoring ignores (MARS only)."""
@@ -89,6 +90,7 @@ class BenchmarkTracklet:
     files: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        require_unicode(self.name)
         if not self.files:
             raise ReseenError(f"tracklet {self.name} in {self.folder} has no frame")
 
