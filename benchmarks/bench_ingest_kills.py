@@ -82,7 +82,8 @@ def start(folder: Path, place: Path, how: list[str]) -> subprocess.Popen[bytes]:
 
 def environment() -> dict[str, str]:
     paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "RAY_USAGE_STATS_ENABLED": "0"}
+    ray = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
+    return os.environ | ray | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def ended(running: subprocess.Popen[bytes], within: float) -> bool:

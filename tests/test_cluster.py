@@ -100,6 +100,15 @@ def test_a_cluster_that_does_not_answer_is_told_at_once(cluster):
     assert cluster.connected is None
 
 
+def test_a_cluster_that_wants_a_token_says_so(cluster, monkeypatch):
+    def refused(*_, **__):
+        raise RuntimeError("Unauthenticated: InvalidAuthToken: missing or incorrect")
+
+    monkeypatch.setattr(cluster, "init", refused)
+    with pytest.raises(ReseenError, match="wants its token: set RAY_AUTH_MODE=token"):
+        list(unordered_on_ray(pow, [(2, 2)]))
+
+
 def test_the_command_names_the_missing_extra(tmp_path, monkeypatch, capsys):
     imported = builtins.__import__
 

@@ -89,6 +89,11 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
             socket.create_connection((host, int(port)), ANSWERS_WITHIN).close()
         ray.init(address, log_to_driver=False, logging_level="ERROR", **started)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        if "AuthToken" in str(error):
+            raise ReseenError(
+                f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token and copy "
+                "~/.ray/auth_token from its first machine"
+            ) from error
         raise ReseenError(
             f"no Ray cluster answers at {address}; start one on its first machine, ray start "
             "--head, or use --workers on this one"
