@@ -47,3 +47,22 @@ def test_those_who_leave_together_come_in_the_followers_order():
     cutter.add(Frame(0, 0.0, picture), people)
     gone, _ = cutter.end_all_but({4})
     assert [tracklet.number for tracklet in gone] == [3, 1]  # numbered as they came
+
+
+@pytest.mark.parametrize(
+    ("box", "cut"),
+    [
+        ((80, 10, 120, 90), False),
+        ((80, 10, 120, 97), False),  # 3 pixels from the edge are more than 3 % of 87
+        ((80, 10, 120, 99), True),  # the legs go on
+        ((1, 10, 41, 90), True),
+        ((159, 10, 199, 90), True),
+        ((80, 0, 120, 90), False),  # all but the crown of the head
+        ((80, 0, 130, 90), True),  # as wide as shoulders are for what is left of the height
+    ],
+)
+def test_the_pictures_edge_cuts_bodies(box, cut):
+    cutter = Cutter(1)
+    frame = Frame(0, 0.0, np.zeros((100, 200, 3), np.uint8))
+    (tracklet,) = cutter.add(frame, [Followed(1, np.array(box, np.float32), 1)])
+    assert tracklet.cut == [1] * cut

@@ -455,7 +455,7 @@ def test_bodies_cut_by_the_pictures_edge_are_left_out_of_the_tracklet(tmp_path):
     boxes = []
     for index in range(12):
         cv2.imwrite(str(tmp_path / "frames" / f"{index:02d}.png"), draw(0))
-        boxes.append(f"{index + 1},1,{5 * index - 29},20,30,80")
+        boxes.append(f"{index + 1},1,{5 * index - 27},20,30,80")
     (tmp_path / "boxes.txt").write_text("\n".join(boxes))
     out = tmp_path / "out"
     track(tmp_path / "frames", "door", out, boxes=tmp_path / "boxes.txt")

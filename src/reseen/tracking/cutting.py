@@ -23,6 +23,9 @@ STILL_SECONDS, STILL_MOVE, STILL_CHANGE = 5.0, 0.05, 4.0
 """What stays this long, moves by less than this share of its height and changes by fewer grey
 levels is a poster, a dummy or bare background."""
 
+NEAR_EDGE = 0.03
+"""Share of its height by which a box is unsure: what ends nearer to the picture's edge is cut."""
+
 LEAST_SIDE = 4
 """Pixels of a box's width and height that must lie in the picture; otherwise it is dropped."""
 
@@ -90,7 +93,7 @@ class Growing:
         self.moved, changed = max(self.moved, float(moved)), np.abs(grey - first_grey).mean()
         self.changed = max(self.changed, float(changed))
         self.last_frame, self.end_seconds = frame.index, frame.seconds
-        if box[:2].min() < 1 or box[2] > width - 1 or box[3] > height - 1:
+        if _is_cut(box, width, height):
             self.cut.append(frame.index + 1)
         shares = box / np.array([width, height] * 2)
         moment = Moment(frame.seconds, tuple(shares.tolist()), whole)
@@ -207,6 +210,18 @@ class Cutter:
         self.too_short += len(gone) - len(long_enough)
         self.still += len(nobody)
         return [each for each in long_enough if each not in nobody], nobody
+
+
+def _is_cut(box: Boxes, width: int, height: int) -> bool:
+    """Whether the edge of a picture of this size cuts the body in a box (4,).
+
+    Cameras often have heads just below the upper edge: who is as narrow there as a whole person
+    lacks little.
+    """
+    left, top, right, bottom = map(float, box)
+    margin = NEAR_EDGE * (bottom - top)
+    beyond = left < margin or right > width - margin or bottom > height - margin
+    return beyond or (top < 1 and right - left > SHAPE * (bottom - top))
 
 
 def _cut(picture: Picture, box: Boxes) -> Picture:
