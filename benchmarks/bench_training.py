@@ -114,7 +114,7 @@ def step_ways(store: FrameStore, config: Config) -> list[Callable[[], None]]:
     fabric = training.make_fabric()
     job = Job(Path("unused"), "full", tuple(range(len(store))), seed=0)
     source = BatchSource(fabric, store, config, [job])
-    learner = training.make_learner(config, source.people, [job], FRAME_SHAPE)
+    learner = training.make_learner(config, source.people, [job], store)
     optimiser = training.make_optimiser(learner, config.optimiser)
     module, moved = fabric.setup(learner, optimiser)
     (ready,) = source.batches(0, 1)
