@@ -17,6 +17,7 @@ from reseen.gallery.crops import delete_crops
 from reseen.gallery.forgetting import WIPE_WITHIN
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter, NewTracklets
+from reseen.service.state import CameraState, last_picture, read_state, write_state
 
 D = 16
 
@@ -133,6 +134,20 @@ def test_labels_and_their_ids_are_gone_from_every_byte(folder, gallery, traces):
     (label,) = gallery.labels.all()
     assert (label.query, label.match) == ("hall-walker-00003", "hall-walker-00004")
     assert traces(folder, secrets[1]) == []
+
+
+def test_the_last_pictures_of_cameras_go_too(folder, gallery):
+    """They may show whoever was forgotten; a camera that runs makes a new one."""
+    fill(gallery, 2)
+    write_state(
+        gallery.notes, CameraState(name="hall", source="x", state="running", since=1.0), b"j"
+    )
+    gallery.forget(Filter(ids=("hall-walker-00001", "nobody")))
+    assert last_picture(gallery.notes, "hall") is None
+    assert read_state(gallery.notes, "hall").state == "running"
+    write_state(gallery.notes, read_state(gallery.notes, "hall"), b"j")
+    gallery.forget(Filter(ids=("nobody",)))
+    assert last_picture(gallery.notes, "hall") == b"j"
 
 
 def test_the_log_knows_a_tracklet_by_whoever_holds_its_id(folder, gallery):

@@ -62,6 +62,9 @@ from reseen.progress import Advance
 from reseen.times import DATED_FROM
 
 SECONDS_IN_DAY = 86_400.0
+CAMERAS = "cameras"
+"""Folder beside the log in which live cameras keep how they are doing, and their last pictures."""
+
 UNFINISHED = "unfinished"
 """The setting that names the model whose embeddings are being filled."""
 
@@ -665,6 +668,9 @@ class Gallery:
 
     def _forget(self, condition: Expr) -> list[str]:
         ids = self._forgetting.forget(condition)
+        if ids:
+            for picture in (self.notes / CAMERAS).glob("*.jpg"):  # may show them; soon renewed
+                picture.unlink(missing_ok=True)
         self.exports.clear()
         self.logged("forgotten", count=len(ids))
         self.wipe_when_due()

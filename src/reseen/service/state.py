@@ -6,10 +6,7 @@ from typing import Literal
 import msgspec
 
 from reseen.files import read_as, write_text, written_aside
-
-FOLDER = "cameras"
-"""Lies in a gallery's folder: a file NAME.json and a picture NAME.jpg for each camera."""
-
+from reseen.gallery.gallery import CAMERAS
 
 Word = Literal["connecting", "running", "stalled", "failed", "ended"]
 """It is asked for a first picture, sends pictures, has sent none for a while, cannot be read or its
@@ -73,7 +70,7 @@ def read_state(gallery: Path, name: str) -> CameraState | None:
 
 def camera_states(gallery: Path) -> list[CameraState]:
     """How every camera is doing that was ever watched, by name."""
-    files = sorted((gallery / FOLDER).glob("[!.]*.json"))
+    files = sorted((gallery / CAMERAS).glob("[!.]*.json"))
     return [read_as(file, CameraState, "remove it") for file in files]
 
 
@@ -87,4 +84,4 @@ def last_picture(gallery: Path, name: str) -> bytes | None:
 
 def state_file(gallery: Path, name: str) -> Path:
     """Where it stands how a camera is doing; its picture stands beside, as .jpg."""
-    return gallery / FOLDER / f"{name}.json"
+    return gallery / CAMERAS / f"{name}.json"

@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from reseen.errors import ReseenError
 from reseen.files import locked
-from reseen.gallery.gallery import Gallery
+from reseen.gallery.gallery import CAMERAS, Gallery
 from reseen.gallery.upkeep import extractor_of, tend
 from reseen.parallel import script_hidden
 from reseen.progress import log
 from reseen.service.cameras import Camera, Cameras
 from reseen.service.health import answering
-from reseen.service.state import FOLDER, CameraState, Word, read_state, state_file, write_state
+from reseen.service.state import CameraState, Word, read_state, state_file, write_state
 from reseen.service.watching import Report, watch_camera
 from reseen.tracking.detectors import best_detector, open_detector
 from reseen.tracking.video import FIRST_PAUSE, LONGEST_PAUSE, without_password
@@ -55,7 +55,7 @@ def watch(cameras: Cameras, health: str | None = None) -> None:
     gallery = Gallery.open(cameras.gallery, create=True)
     open_detector(cameras.detector or best_detector()[0], cameras.detector_input)
     extractor_of(gallery, cameras.model, cameras.style)
-    with locked(gallery.notes / FOLDER):
+    with locked(gallery.notes / CAMERAS):
         watched = [Watched(camera, cameras, gallery.notes) for camera in cameras.each]
         upkeep = Upkeep(cameras)
         with answering(health, lambda: [each.state for each in watched]):
