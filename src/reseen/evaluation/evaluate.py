@@ -80,9 +80,9 @@ def evaluate(
     split = store.split(run.facts.trial)
     tracklets = sorted({*split.query, *split.gallery})
     place = {index: position for position, index in enumerate(tracklets)}
-    features = embed(run, store, tracklets, weights)
-    if beside:
-        features |= {kind: (one,) for kind, one in baselines(store, tracklets, split.train).items()}
+    simple = baselines(store, tracklets, split.train) if beside else {}
+    learned = embed(run, store, tracklets, weights)
+    features = {kind: (one,) for kind, one in simple.items()} | learned
     query, gallery = (
         {
             kind: tuple(each.take([place[index] for index in chosen]) for each in augmented)
