@@ -220,10 +220,11 @@ def test_a_signal_counts_where_interrupts_are_ignored(number, code):
     assert (done.returncode, done.stderr) == (code, "reseen: stopped.\n")
 
 
-def test_a_signal_before_the_command_is_understood_is_one_line():
+@pytest.mark.parametrize("place", ["require_unicode", "_messages"])
+def test_a_signal_before_the_command_has_begun_is_one_line(place):
     program = (
         "import os, reseen.cli\n"
-        f"reseen.cli.require_unicode = lambda *_: os.kill(os.getpid(), {int(signal.SIGTERM)})\n"
+        f"reseen.cli.{place} = lambda *_: os.kill(os.getpid(), {int(signal.SIGTERM)})\n"
         "reseen.cli.main()\n"
     )
     done = subprocess.run(

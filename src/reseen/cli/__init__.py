@@ -40,6 +40,7 @@ app = App(
     version=version,
     suppress_keyboard_interrupt=False,
 )
+app.meta.suppress_keyboard_interrupt = False
 app.meta.group_parameters = Group("Messages", sort_key=1)
 app.register_install_completion_command()
 LEAST_ADDRESS_SPACE = 3_000_000_000
