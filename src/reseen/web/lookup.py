@@ -1,7 +1,8 @@
 """What pages and API ask of a gallery, with HTTP's answer where something is not there."""
 
 import csv
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from io import StringIO
@@ -30,6 +31,15 @@ Result = TypeVar("Result")
 
 NAMES_IN_A_SENTENCE = 10
 NAME_OF_UPLOAD = "pictures sent to the web page"
+
+
+@contextmanager
+def as_bad_request() -> Iterator[None]:
+    """Answer 400 with what is wrong, where it is the visitor's input that is wrong."""
+    try:
+        yield
+    except ReseenError as error:
+        raise HTTPException(400, f"{error}.") from error
 
 
 @dataclass(frozen=True)
@@ -265,10 +275,8 @@ class Lookup:
             raise HTTPException(
                 409, f"This server was started without the model {name}, which pictures need."
             )
-        try:
+        with as_bad_request():
             query = query_from_pictures(pictures, self._extractors[name], NAME_OF_UPLOAD)
-        except ReseenError as error:
-            raise HTTPException(400, f"{error}.") from error
         return self._found(query, where, k)
 
     def _found(self, query: Query, where: Filter, k: int) -> Found:

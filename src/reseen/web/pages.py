@@ -9,11 +9,10 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
-from reseen.errors import ReseenError
 from reseen.gallery.records import Entry, Filter, Match
 from reseen.times import day, is_dated, read
 from reseen.web.api import LONGEST_CAMERA, LONGEST_ID, LONGEST_MODEL, MOST_AT_ONCE
-from reseen.web.lookup import Found, Looked, Lookup, labelled
+from reseen.web.lookup import Found, Looked, Lookup, as_bad_request, labelled
 from reseen.web.rendering import address, render
 
 ON_A_PAGE = 50
@@ -62,10 +61,8 @@ class Asked:
         Raises:
             HTTPException: 400, a time cannot be read; 404, there is no such camera.
         """
-        try:
+        with as_bad_request():
             start, end = (read(text) if text.strip() else None for text in (self.start, self.end))
-        except ReseenError as error:
-            raise HTTPException(400, f"{error}.") from error
         not_camera = None
         if query is not None and not self.camera and not self.own_camera:
             not_camera = query.camera if len(lookup.stats().cameras) > 1 else None

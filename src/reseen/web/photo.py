@@ -17,12 +17,11 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from reseen.data.pictures import Picture, data_uri, decode_picture, encode_jpeg
-from reseen.errors import ReseenError
 from reseen.gallery.query import LEAST_SIDE, Box
 from reseen.gallery.records import EVERYTHING
 from reseen.tracking.detections import SURE_SCORE, Detector
 from reseen.web.api import LONGEST_MODEL, MOST_AT_ONCE
-from reseen.web.lookup import Found, Looked, Lookup
+from reseen.web.lookup import Found, Looked, Lookup, as_bad_request
 from reseen.web.pages import AT_LEAST, FEW, groups
 from reseen.web.rendering import render
 from reseen.web.uploads import (
@@ -170,10 +169,8 @@ def _unpacked(photo: str) -> Picture:
 
 
 def _decoded(content: bytes, name: str) -> Picture:
-    try:
+    with as_bad_request():
         return decode_picture(content, name)
-    except ReseenError as error:
-        raise HTTPException(400, f"{error}.") from error
 
 
 def _box(text: str, picture: Picture) -> Box:

@@ -36,10 +36,7 @@ def boxed(moment: Moment) -> bytes:
     left, top, right, bottom = moment.box
     corners = (
         (round(left * width), round(top * height)),
-        (
-            round(right * width) - 1,
-            round(bottom * height) - 1,
-        ),
+        (round(right * width) - 1, round(bottom * height) - 1),
     )
     cv2.rectangle(picture, *corners, BLUE, 2)
     return encode_jpeg(picture, QUALITY)

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
-from reseen.errors import ReseenError
 from reseen.gallery.tokens import Role, Tokens
-from reseen.web.lookup import Looked, Lookup
+from reseen.web.lookup import Looked, Lookup, as_bad_request
 from reseen.web.rendering import render
 
 LONGEST_NAME = 100
@@ -30,10 +29,8 @@ def keep(lookup: Looked, days: Days = "", sure: Annotated[bool, Form()] = False)
     """Set for how long tracklets are kept; those beyond it are forgotten at once."""
     if not sure:
         raise HTTPException(400, "Say that those beyond the time are to be forgotten at once.")
-    try:
+    with as_bad_request():
         lookup.gallery.set_retention_days(_days(days))
-    except ReseenError as error:
-        raise HTTPException(400, f"{error}.") from error
     lookup.gallery.expire()
     return RedirectResponse("/settings", 303)
 
@@ -41,10 +38,8 @@ def keep(lookup: Looked, days: Days = "", sure: Annotated[bool, Form()] = False)
 @router.post("/settings/log")
 def keep_log(lookup: Looked, days: Days = "") -> Response:
     """Set for how long lines of the log are kept."""
-    try:
+    with as_bad_request():
         lookup.gallery.set_log_days(_days(days))
-    except ReseenError as error:
-        raise HTTPException(400, f"{error}.") from error
     lookup.gallery.expire()
     return RedirectResponse("/settings", 303)
 
@@ -57,20 +52,16 @@ def make_token(
     tokens = Tokens(lookup.gallery)
     if role == "look" and request.state.open and not tokens.all():
         raise HTTPException(400, "The first token must manage, or nobody could from here.")
-    try:
+    with as_bad_request():
         made = tokens.new(name.strip(), role)
-    except ReseenError as error:
-        raise HTTPException(400, f"{error}.") from error
     return _page(lookup, request, name.strip(), made)
 
 
 @router.post("/settings/revoke")
 def revoke(lookup: Looked, name: Name) -> Response:
     """Let nobody in by a token any more."""
-    try:
+    with as_bad_request():
         Tokens(lookup.gallery).revoke(name)
-    except ReseenError as error:
-        raise HTTPException(400, f"{error}.") from error
     return RedirectResponse("/settings", 303)
 
 
