@@ -104,10 +104,11 @@ def run(words: Sequence[object], place: Path) -> None:
 
 
 def files(pattern: str) -> Callable[[Path], object]:
-    """Digests of the files in a folder."""
+    """Digests of the files in a folder; a killed writer may leave a hidden one, never a half."""
 
     def result(place: Path) -> object:
-        found = [path for path in place.rglob(pattern) if path.is_file()]
+        every = [path for path in place.rglob(pattern) if path.is_file()]
+        found = [path for path in every if not path.name.startswith(".")]
         assert found
         return {
             str(path.relative_to(place)): sha256(path.read_bytes()).hexdigest() for path in found

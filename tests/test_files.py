@@ -4,9 +4,13 @@ import os
 import re
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from reseen.cli.options import secret
+from reseen.data.embeddings import Embeddings
+from reseen.data.layout import read_table
 from reseen.errors import ReseenError
 from reseen.files import (
     LOCK_FILE,
@@ -14,10 +18,15 @@ from reseen.files import (
     locked,
     read_as,
     read_json,
+    sha256_of,
     write_json,
     write_text,
     written_aside,
 )
+from reseen.network.config import Config
+from reseen.service.cameras import Cameras
+from reseen.tracking.mot import read_boxes
+from reseen.tracking.video import expected_frames
 
 
 def names(folder):
@@ -262,3 +271,25 @@ def test_a_result_replaces_files_only(tmp_path, kind):
         write_text(place, "text")
     assert not place.is_file()
     assert list(tmp_path.iterdir()) == [place]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_json,
+        sha256_of,
+        read_boxes,
+        Config.load,
+        Embeddings.load,
+        Cameras.read,
+        expected_frames,
+        lambda path: read_table(path, "key"),
+        lambda path: secret(path, "UNSET"),
+    ],
+)
+def test_nobody_waits_for_a_pipe_or_reads_a_device(tmp_path, read):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # to open it would wait for somebody who writes
+    for odd in (pipe, Path("/dev/zero")):
+        with pytest.raises(ReseenError, match=f"cannot read {odd}: it is a device or a pipe"):
+            read(odd)

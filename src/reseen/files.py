@@ -39,6 +39,13 @@ def writing(path: Path) -> Iterator[None]:
         raise cannot_write(path, error) from error
 
 
+def require_file(path: Path, done: str = "read") -> None:
+    """Refuse what is there and no plain file: what a pipe or a device says may never end."""
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device or a pipe"
+        raise ReseenError(f"cannot {done} {path}: it is {kind}; name a file")
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed to `path`.
@@ -50,9 +57,7 @@ def written_aside(path: Path) -> Iterator[Path]:
             such as /dev/stdout, which the new file would replace. The old file stays.
     """
     with writing(path):
-        if path.exists() and not path.is_file():
-            kind = "a folder" if path.is_dir() else "a device or a pipe"
-            raise ReseenError(f"cannot write {path}: it is {kind}; name a file")
+        require_file(path, "write")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{uuid4().hex}{path.suffix}")
         try:
@@ -169,6 +174,7 @@ def sha256_of(*paths: Path) -> str:
     digest = hashlib.sha256()
     for path in paths:
         try:
+            require_file(path)
             with path.open("rb") as file:
                 hashlib.file_digest(file, lambda: digest)
         except OSError as error:
@@ -188,22 +194,29 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a plain file: what a pipe or a device says may never end."""
+    """The content of a plain file."""
     try:
-        if path.exists() and not path.is_file():
-            raise ReseenError(f"{path} cannot be read: it is no file")
+        require_file(path)
         return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ReseenError(f"{path} does not exist") from error
     except OSError as error:
         raise ReseenError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """The content of a plain text file."""
+    try:
+        return read_file(path).decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ReseenError(f"{path} cannot be read as text: {error}") from error
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON document."""
     try:
-        return msgspec.json.decode(path.read_bytes())
-    except FileNotFoundError as error:
-        raise ReseenError(f"{path} does not exist") from error
-    except (msgspec.DecodeError, ValueError, RecursionError, OSError) as error:
+        return msgspec.json.decode(read_file(path))
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ReseenError(f"{path} cannot be read as JSON: {error}") from error
 
 

@@ -397,6 +397,12 @@ def test_a_gallery_that_is_not_there_is_not_made_by_reading(tmp_path):
     assert list(tmp_path.iterdir()) == [] or not (tmp_path / "nothing").exists()
 
 
+def test_no_gallery_is_made_where_lancedb_could_not_open_it(tmp_path):
+    with pytest.raises(ReseenError, match=r"no gallery can be at .*a\\nb': its name holds control"):
+        Gallery.open(tmp_path / "a\nb", create=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_object_store_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for name, value in {

@@ -1,14 +1,18 @@
 """Identities of a gallery of made-up vectors, whose people are known."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from reseen.errors import ReseenError
+from reseen.errors import ConflictError, ReseenError
 from reseen.evaluation.clustering import score_clustering
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import Identities
+from reseen.gallery.members import Members
 from reseen.gallery.records import Filter, NewTracklets
 
 CAMERAS = ("north", "south", "yard")
@@ -73,6 +77,46 @@ def test_new_tracklets_join_as_if_all_had_been_grouped_again(gallery):
     told = (Path(gallery.uri) / "log.jsonl").read_text()
     assert "search" not in told  # nobody has searched for anybody
     assert groups(Identities(gallery).identify()) == joined
+
+
+def test_two_at_once_cannot_give_two_people_one_name(gallery, monkeypatch, tmp_path):
+    members = Identities(gallery).identify()
+    names = [groups(members)[of(person)] for person in (1, 2)]
+    looked = threading.Barrier(2, timeout=0.3)
+    belonging_to = Members.belonging_to
+
+    def look(self, identities):
+        found = belonging_to(self, identities)
+        if identities == ["anna"]:
+            with suppress(threading.BrokenBarrierError):
+                looked.wait()  # until the other one has looked, too, where both may
+        return found
+
+    def name(identity):
+        with suppress(ConflictError):
+            Identities(Gallery.open(gallery.uri)).name(identity, "anna")
+
+    monkeypatch.setattr(Members, "belonging_to", look)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(name, names))
+    assert groups(gallery.members.belonging_to({"anna"})).keys() < {of(1), of(2)}
+
+
+def test_labels_given_while_all_are_put_together_stay(gallery, monkeypatch):
+    identities = Identities(gallery)
+    identities.identify()
+    grouped = Identities._grouped
+
+    def interrupted(self, *arguments):
+        monkeypatch.setattr(Identities, "_grouped", grouped)
+        members = self._grouped(*arguments)
+        Identities(gallery).label("t000", ["t012"], same=False)
+        return members
+
+    monkeypatch.setattr(Identities, "_grouped", interrupted)
+    identities.identify()
+    homes = {member.id: member.identity for member in gallery.members.all()}
+    assert homes["t000"] != homes["t012"]
 
 
 def test_a_label_moves_only_those_whom_it_concerns(gallery):

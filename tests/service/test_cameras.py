@@ -77,5 +77,5 @@ def test_what_is_wrong_is_one_line_with_the_file(read, text, message):
 
 
 def test_no_file_is_one_line(tmp_path):
-    with pytest.raises(ReseenError, match="No such file"):
+    with pytest.raises(ReseenError, match="does not exist"):
         Cameras.read(tmp_path / "cameras.toml")

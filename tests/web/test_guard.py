@@ -342,6 +342,13 @@ def test_a_tokens_name_is_used_once_and_known_ones_only_are_revoked(gallery):
             tokens.revoke(name)
 
 
+def test_of_two_who_give_one_name_at_once_one_gets_a_token(gallery, monkeypatch):
+    monkeypatch.setattr(Tokens, "all", lambda _: [])  # as if both had looked before
+    Tokens(gallery).new("anna", "look")
+    with pytest.raises(ReseenError, match="there is or was a token called anna"):
+        Tokens(gallery).new("anna", "manage")
+
+
 # Behind a proxy
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter, Token
 
 from reseen.errors import ReseenError
-from reseen.files import write_json
+from reseen.files import read_text, write_json
 from reseen.network.config import Config, PresetName
 from reseen.times import read
 
@@ -25,10 +25,7 @@ def secret(file: Path | None, variable: str) -> str | None:
     """
     if file is None:
         return os.environ.get(variable) or None
-    try:
-        first = file.read_text(encoding="utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReseenError(f"{file} cannot be read as text: {error}") from error
+    first = read_text(file).partition("\n")[0].strip()
     if not first:
         raise ReseenError(f"the first line of {file} is empty; write the secret there")
     return first

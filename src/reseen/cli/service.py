@@ -22,6 +22,7 @@ from reseen.cli.options import (
 )
 from reseen.cli.tracking import DetectorInput, Start
 from reseen.errors import ReseenError
+from reseen.files import read_text
 from reseen.progress import print_notes
 from reseen.times import is_dated, show
 
@@ -138,11 +139,7 @@ def _listed(file: Path | None) -> list[Path]:
     """The videos that a text file lists."""
     if file is None:
         return []
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReseenError(f"{file} cannot be read as text: {error}") from error
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in read_text(file).splitlines()]
     return [Path(line) for line in lines if line and not line.startswith("#")]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
-from reseen.files import written_aside
+from reseen.files import read_file, written_aside
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ class Embeddings:
         import pyarrow
         from pyarrow import parquet
 
+        content = pyarrow.BufferReader(read_file(path))
         try:
-            table = parquet.read_table(path, columns=["name", "person", "camera", "feature"])
+            table = parquet.read_table(content, columns=["name", "person", "camera", "feature"])
             feature = table["feature"].combine_chunks()
             if not pyarrow.types.is_fixed_size_list(feature.type):
                 raise ReseenError(f"feature is a {feature.type}, not lists of one length")
@@ -84,8 +85,6 @@ class Embeddings:
             whole, text = pyarrow.int64(), pyarrow.string()
             persons, cameras = (table[what].cast(whole).to_numpy() for what in ("person", "camera"))
             return cls(features, persons, cameras, tuple(table["name"].cast(text).to_pylist()))
-        except FileNotFoundError as error:
-            raise ReseenError(f"{path} does not exist") from error
         except (OSError, ValueError, NotImplementedError, ReseenError) as error:
             reason = str(error).splitlines()[0]
             raise ReseenError(f"{path} does not hold features: {reason}") from error

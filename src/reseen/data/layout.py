@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from reseen.errors import ReseenError
+from reseen.files import read_file
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 """File name endings, in lower case, that make a file a picture."""
@@ -132,16 +134,16 @@ def read_table(path: Path, key: str) -> np.ndarray[Any, np.dtype[np.int64]]:
 
     try:
         try:
-            with path.open("rb") as stream:
-                found = scipy.io.loadmat(stream, variable_names=[key]).get(key, [])
+            stream = BytesIO(read_file(path))
+            found = scipy.io.loadmat(stream, variable_names=[key]).get(key, [])
         except NotImplementedError:  # MATLAB 7.3 writes HDF5, with rows and columns exchanged
             import h5py
 
             with h5py.File(path) as file:
                 found = np.array(file[key]).T if key in file else []
         numbers = np.atleast_2d(np.asarray(found).astype(np.int64))
-    except FileNotFoundError as error:
-        raise ReseenError(f"{path} does not exist") from error
+    except ReseenError:
+        raise
     except ImportError as error:
         raise ReseenError(f"{path} is of MATLAB 7.3; to read it, pip install h5py") from error
     except Exception as error:  # scipy raises many kinds for a file that is not what it claims

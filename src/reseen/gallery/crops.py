@@ -8,7 +8,7 @@ import msgspec
 
 from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED, boxes_of
 from reseen.errors import ReseenError
-from reseen.files import converted, read_json, write_json, write_text, writing
+from reseen.files import converted, read_json, read_text, write_json, write_text, writing
 
 _BY_HAND = "delete by hand what the folder holds of the forgotten"
 
@@ -40,9 +40,9 @@ def delete_crops(crops: Path) -> bool:
     file = boxes_of(folder, crops.name)
     try:
         number = str(int(crops.name.rpartition("-")[2]))
-        boxes = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        boxes = read_text(file).splitlines(keepends=True)
         others = "".join(line for line in boxes if line.split(",")[1] != number)
-    except (OSError, ValueError, IndexError) as error:
+    except (ReseenError, ValueError, IndexError) as error:
         raise ReseenError(f"{file} cannot be read ({error}); {_BY_HAND}") from error
     with writing(crops):
         write_json(folder / TRACKLETS_FILE, {**document, "tracklets": kept})

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 from urllib.parse import quote
 
 import numpy as np
@@ -139,6 +140,8 @@ class Gallery:
             ReseenError: there is no gallery, it is damaged or of another format.
         """
         uri = str(place)
+        if any(category(sign) == "Cc" for sign in uri):
+            raise ReseenError(f"no gallery can be at {uri!r}: its name holds control characters")
         stored = "://" in uri
         folder = notes or (notes_of(uri) if stored else Path(uri))
         if create or stored:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from reseen.errors import ConflictError
@@ -91,11 +92,13 @@ class Identities:
                 "people or with --from-labels"
             )
         self.calibration = found
+        # Who groups by what another is just changing would undo it.
+        self._alone = FileLock(gallery.notes / "people.lock", mode=0o600)
 
     def identify(self) -> list[Member]:
         """Group all tracklets anew, and keep the result in place of the one before."""
         self.gallery.logged("identify", model=self.model)
-        seen = self._seen(None)
+        known, seen = set(self.gallery.labels.all()), self._seen(None)
         if len(seen.ids) < 2:
             raise ConflictError(
                 f"{self.gallery.uri} holds {len(seen.ids)} tracklet; add more first"
@@ -105,8 +108,11 @@ class Identities:
         members = self._grouped(evidence, self.gallery.members.all())
         self._made = {"model": self.model, "unlisted": unlisted}
         self.gallery.settings.set(SETTING, self._made)
-        self.gallery.members.put(members)
-        self.gallery.members.keep_only(seen.ids)
+        with self._alone:
+            self.gallery.members.put(members)
+            self.gallery.members.keep_only(seen.ids)
+            if meanwhile := known ^ set(self.gallery.labels.all()):
+                self.regroup({id for label in meanwhile for id in (label.query, label.match)})
         return members
 
     def catch_up(self) -> list[Member]:
@@ -130,9 +136,10 @@ class Identities:
         """
         self._require_identified()
         ids, known = set(ids), self.gallery.members
-        before = known.belonging_to({member.identity for member in known.of(ids)})
-        members = self._grouped(self.evidence(ids | {member.id for member in before}), before)
-        known.put(members)
+        with self._alone:
+            before = known.belonging_to({member.identity for member in known.of(ids)})
+            members = self._grouped(self.evidence(ids | {member.id for member in before}), before)
+            known.put(members)
         return members
 
     def _seen(self, chosen: Iterable[str] | None) -> Seen:
@@ -165,16 +172,18 @@ class Identities:
                 All stays as it was then.
         """
         labels, others = self.gallery.labels, [match for match in matches if match != query]
-        before = {frozenset((label.query, label.match)): label for label in labels.all()}
         self.gallery.logged("label", Filter(ids=(query, *others)), same=same)
-        labels.put([Label(query, match, same, time.time()) for match in others])
-        try:
-            self.regroup([query, *others])
-        except ConflictError:
-            for match in others:
-                labels.remove(query, match)
-            labels.put([old for match in others if (old := before.get(frozenset((query, match))))])
-            raise
+        with self._alone:
+            before = {frozenset((label.query, label.match)): label for label in labels.all()}
+            labels.put([Label(query, match, same, time.time()) for match in others])
+            try:
+                self.regroup([query, *others])
+            except ConflictError:
+                for match in others:
+                    labels.remove(query, match)
+                pairs = [frozenset((query, match)) for match in others]
+                labels.put([before[pair] for pair in pairs if pair in before])
+                raise
 
     def take_back(self, query: str, match: str) -> None:
         """Forget what a human said of two tracklets, and let the people follow at once."""
@@ -213,13 +222,14 @@ class Identities:
             ConflictError: somebody else is called so.
         """
         members = self.gallery.members
-        if name != identity and members.belonging_to([name]):
-            raise ConflictError(
-                f"somebody else is called {name}; merge the two, or add to the name"
-            )
-        mine = members.belonging_to([identity])
-        self.gallery.logged("name", Filter(ids=tuple(member.id for member in mine)))
-        members.put([replace(member, identity=name) for member in mine])
+        with self._alone:
+            if name != identity and members.belonging_to([name]):
+                raise ConflictError(
+                    f"somebody else is called {name}; merge the two, or add to the name"
+                )
+            mine = members.belonging_to([identity])
+            self.gallery.logged("name", Filter(ids=tuple(member.id for member in mine)))
+            members.put([replace(member, identity=name) for member in mine])
 
     def evidence(self, chosen: Iterable[str]) -> Evidence:
         """What is known about those of these tracklets that have an embedding by the model.

@@ -45,6 +45,10 @@ class Settings:
         """Set it for everybody."""
         self._table().put([{"name": name, "value": json.dumps(value)}], replace=True)
 
+    def add(self, name: str, value: Any) -> bool:
+        """Set it unless it was ever set; returns whether this did, to one of many who try."""
+        return self._table().put([{"name": name, "value": json.dumps(value)}]) > 0
+
     def _table(self) -> Table:
         return self._database.make(NAME, schema_of("name", value=pyarrow.string()))
 
@@ -95,8 +99,7 @@ class Settings:
         """What a text comes down to here and in no other gallery."""
         self._salt = self._salt or self.get("salt")
         if self._salt is None:
-            # Whoever is first sets it; all others find that one.
-            self._table().put([{"name": "salt", "value": json.dumps(secrets.token_hex(16))}])
+            self.add("salt", secrets.token_hex(16))
             self._salt = self.get("salt")
         return hashlib.sha256(f"{self._salt} {text}".encode()).hexdigest()
 

@@ -57,10 +57,10 @@ class Tokens:
         """
         if not name or not name.isprintable() or len(name) > 100:
             raise ReseenError(f"{name!r} cannot be a token's name; say whose it is, such as anna")
-        if any(token.name == name for token in self.all()):
-            raise ReseenError(f"there is or was a token called {name}; choose another name")
         token = secrets.token_urlsafe(24)
-        self._keep(Token(name, role, time.time(), None, self.digest(token)))
+        kept = Token(name, role, time.time(), None, self.digest(token))
+        if not self._gallery.settings.add(SETTING + name, msgspec.to_builtins(kept)):
+            raise ReseenError(f"there is or was a token called {name}; choose another name")
         self._gallery.logged("token", name=name, role=role)
         return token
 
@@ -74,8 +74,6 @@ class Tokens:
         if name not in valid:
             listed = ", ".join(valid) or "none"
             raise ReseenError(f"no token called {name} is valid here; valid: {listed}")
-        self._keep(replace(valid[name], revoked=time.time()))
+        revoked = replace(valid[name], revoked=time.time())
+        self._gallery.settings.set(SETTING + name, msgspec.to_builtins(revoked))
         self._gallery.logged("revoke token", name=name)
-
-    def _keep(self, token: Token) -> None:
-        self._gallery.settings.set(f"{SETTING}{token.name}", msgspec.to_builtins(token))

@@ -33,7 +33,15 @@ from torch import Tensor, nn
 from reseen.data.clips import BodyPart
 from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
-from reseen.files import converted, read_as, read_json, write_json, write_text, written_aside
+from reseen.files import (
+    converted,
+    read_as,
+    read_json,
+    read_text,
+    write_json,
+    write_text,
+    written_aside,
+)
 from reseen.network.config import Config
 from reseen.network.model import PartFusion, SpatialTemporalFusion
 
@@ -132,7 +140,7 @@ class Run:
         if not right:
             raise ReseenError(f"{path / RUN_FILE} is not as it was written; train it again")
         config = Config.load(path / CONFIG_FILE)
-        head, _, text = (path / CONFIG_FILE).read_text(encoding="utf-8").partition("\n")
+        head, _, text = read_text(path / CONFIG_FILE).partition("\n")
         if head != f"# digest {_digest(text)}":
             raise ReseenError(f"{path / CONFIG_FILE} is not as it was written; train it again")
         return cls(path, config, facts)

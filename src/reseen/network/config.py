@@ -11,6 +11,7 @@ import tomli_w
 
 from reseen.data.clip_config import ClipConfig, require_positive
 from reseen.errors import ReseenError, nearest
+from reseen.files import read_text
 
 PresetName = Literal["paper", "quick", "tuned", "mclaughlin", "modern"]
 PRESETS: tuple[str, ...] = get_args(PresetName)
@@ -185,9 +186,7 @@ class Config:
     def load(cls, path: Path, base: Self | None = None) -> Self:
         """Read a TOML file over the settings of `base` (default: the paper's)."""
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ReseenError(f"cannot read {path}: {error.strerror}") from error
+            values = tomllib.loads(read_text(path))
         except (ValueError, RecursionError) as error:
             raise ReseenError(f"{path} is not TOML: {error}") from error
         return cls.from_mapping(values, str(path), base)

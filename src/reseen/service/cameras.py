@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from reseen.errors import ReseenError
+from reseen.files import read_file
 from reseen.tracking.cutting import MIN_LENGTH
 from reseen.tracking.track import check_camera
 from reseen.tracking.video import is_url
@@ -78,9 +79,7 @@ class Cameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
             ReseenError: it cannot be read, says something unknown or names no camera or one twice.
         """
         try:
-            found = msgspec.toml.decode(path.read_bytes(), type=cls)
-        except OSError as error:
-            raise ReseenError(f"cannot read {path}: {error.strerror}") from error
+            found = msgspec.toml.decode(read_file(path), type=cls)
         except msgspec.ValidationError as error:
             raise ReseenError(f"{path}: {error}; docs/tasks/cameras.md has an example") from error
         except (ValueError, RecursionError) as error:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
+from reseen.files import read_file
 from reseen.tracking.detections import Detections
 from reseen.tracking.video import Frame
 
@@ -110,12 +111,10 @@ def read_boxes(
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        content = read_file(path)
         wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         return content.decode("utf-16" if wide else "utf-8-sig")
-    except FileNotFoundError as error:
-        raise ReseenError(f"{path} does not exist") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ReseenError(f"{path} cannot be read as text: {error}") from error
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from reseen.data.layout import entries, is_picture
 from reseen.data.pictures import Picture, read_picture
 from reseen.errors import ReseenError
+from reseen.files import require_file
 
 FAILURES_AT_END = 100
 """So many failed reads in a row are the end of a recording, unless it says that it has more."""
@@ -201,7 +202,8 @@ def _quiet() -> None:
 
 
 def _open_file(path: Path) -> Any:
-    if not path.is_file():
+    require_file(path)
+    if not path.exists():
         raise ReseenError(f"{path} does not exist; give a video file, a folder or a camera's URL")
     if path.stat().st_size == 0:
         raise ReseenError(f"{path} is empty; is the copy finished?")

@@ -6,6 +6,7 @@ from reseen.data.datasets.common import Counts, published_split
 from reseen.data.layout import entries, read_table, shortened
 from reseen.data.tracklet import JUNK, Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
+from reseen.files import read_text
 
 LAYOUT = (
     "ROOT/list_sequence/list_seq_train.txt and list_seq_test.txt, ROOT/test/data/info_test.mat "
@@ -37,9 +38,9 @@ def load(root: Path) -> Benchmark:
 
 def _tracklets(root: Path, listed: Path) -> list[BenchmarkTracklet]:
     try:
-        lines = listed.read_text("utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise ReseenError(f"cannot read {listed}: {error}; expected LS-VID as {LAYOUT}") from error
+        lines = read_text(listed).splitlines()
+    except ReseenError as error:
+        raise ReseenError(f"{error}; expected LS-VID as {LAYOUT}") from error
     return [_tracklet(root, listed, line.split()) for line in lines if line.strip()]
 
 

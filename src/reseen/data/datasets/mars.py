@@ -17,6 +17,7 @@ from reseen.data.datasets.common import (
 from reseen.data.layout import entries, folder_with, read_table, shortened
 from reseen.data.tracklet import DISTRACTOR, JUNK, Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
+from reseen.files import read_file, read_text
 
 LAYOUT = (
     "ROOT/bbox_train/0001/0001C1T0001F001.jpg, ROOT/bbox_test and ROOT/info, which holds "
@@ -85,10 +86,9 @@ def _read_names(path: Path) -> list[str]:
     zipped = path.with_name(f"{path.name}.gz")
     try:
         if path.is_file():
-            return path.read_text("ascii").split()
-        with gzip.open(zipped, "rt", encoding="ascii") as stream:
-            return stream.read().split()
-    except (OSError, EOFError, ValueError) as error:
+            return read_text(path, "ascii").split()
+        return gzip.decompress(read_file(zipped)).decode("ascii").split()
+    except (ReseenError, OSError, EOFError, ValueError) as error:
         raise ReseenError(f"cannot read {path}, nor {zipped.name} there: {error}") from error
 
 

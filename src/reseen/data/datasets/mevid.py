@@ -10,6 +10,7 @@ from reseen.data.datasets.common import Counts, published_split
 from reseen.data.layout import folder_with
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
+from reseen.files import read_text
 
 LAYOUT = (
     "ROOT/bbox_train/0103/0103O020C424T000F00000.jpg and bbox_test; train_name.txt, test_name.txt, "
@@ -37,10 +38,7 @@ def load(root: Path) -> Benchmark:
 
 def _tracklets(home: Path, info: Path, part: str) -> list[BenchmarkTracklet]:
     path = info / f"track_{part}_info.txt"
-    try:
-        names = (info / f"{part}_name.txt").read_text("ascii").split()
-    except (OSError, ValueError) as error:
-        raise ReseenError(f"cannot read {info / part}_name.txt: {error}") from error
+    names = read_text(info / f"{part}_name.txt", "ascii").split()
     table = _numbers(path)
     if table.shape[1:] != (5,):
         raise ReseenError(f"{path} must have rows of start, end, person, outfit, camera")
@@ -62,7 +60,7 @@ def _tracklets(home: Path, info: Path, part: str) -> list[BenchmarkTracklet]:
 def _numbers(path: Path) -> NDArray[np.int64]:
     """A table of whole numbers, which are written as decimal fractions in part."""
     try:
-        lines = filter(str.strip, path.read_text("ascii").split("\n"))
+        lines = filter(str.strip, read_text(path, "ascii").split("\n"))
         return np.array([list(map(float, line.split())) for line in lines], np.int64)
-    except (OSError, ValueError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         raise ReseenError(f"cannot read {path} as a table of numbers: {error}") from error
