@@ -95,6 +95,8 @@ def test_every_command_explains_itself(command, path):
     unexplained = re.search(r"^│ [* ]  (\S+ )?--\S+( [A-Z]+)* +│$", out, re.MULTILINE)
     assert not unexplained, unexplained
     assert "//" not in out, "help is Markdown, which swallows <names> in angle brackets"
+    assert not re.search(r"^│ +│$", out, re.MULTILINE), "a # at the start of a line is a heading"
+    assert "--empty-" not in out, "what is left out is empty"
 
 
 def test_help_loads_nothing_heavy():

@@ -39,9 +39,10 @@ app = App(
     help="Find the same person again in another camera's video.",
     version=version,
     suppress_keyboard_interrupt=False,
+    default_parameter=Parameter(negative_iterable=()),
 )
 app.meta.suppress_keyboard_interrupt = False
-app.meta.group_parameters = Group("Messages", sort_key=1)
+app.meta.group_parameters = Group("Messages", sort_key=9)
 app.register_install_completion_command()
 LEAST_ADDRESS_SPACE = 3_000_000_000
 """Bytes that a process maps before it has embedded its first picture (2.9e9 measured)."""
@@ -213,26 +214,29 @@ def _fill_settings(app: App, commands: tuple[str, ...], arguments: ArgumentColle
 
 
 app.config = [_fill_settings]
-for command in (
-    demo,
-    synthesize,
-    check,
-    prepare,
-    train,
-    evaluate,
-    embed,
-    reproduce,
-    export,
-    track,
-    ingest,
-    watch,
-    models_app,
-    gallery_app,
-    search,
-    calibrate,
-    identify,
-    serve,
-    presets,
-    doctor,
-):
-    app.command(command)
+COMMANDS: dict[str, tuple[Any, ...]] = {
+    "From people sorted by camera to scores": (
+        synthesize,
+        check,
+        prepare,
+        train,
+        evaluate,
+        embed,
+        reproduce,
+        export,
+        presets,
+    ),
+    "From video to a gallery": (track, ingest, watch),
+    "A gallery of people": (gallery_app, search, calibrate, identify, serve),
+    "Around it": (demo, doctor, models_app),
+}
+for number, (title, commands) in enumerate(COMMANDS.items()):
+    group = Group(title, sort_key=number)
+    for place, command in enumerate(commands):
+        if isinstance(command, App):
+            command.group, command.sort_key = group, place
+            app.command(command)
+        else:
+            app.command(command, group=group, sort_key=place)
+for flag in ("--help", "--version", "--install-completion"):
+    app[flag].group = "Around it"

@@ -69,8 +69,8 @@ def ingest(
 
     Args:
         videos: Video files.
-        files_from: Text file with a path on each line; empty lines and those that begin with
-            # count for nothing.
+        files_from: Text file with a path on each line; empty lines and those with # in front
+            count for nothing.
         camera: The camera's name, where the files' names do not tell.
         camera_from: How the files are named: '{camera}_{start}.mp4', or with folders
             '{camera}/*/{start}.mkv'; * stands for anything.
