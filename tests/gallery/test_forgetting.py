@@ -200,6 +200,18 @@ def tracks(tmp_path, make_tracklet):
     return out
 
 
+@pytest.fixture
+def filmed(tmp_path, tracks):
+    """A film that shows both, named as `track --preview` does."""
+    film = tmp_path / "told" / "film.avi"
+    film.parent.mkdir()
+    (first, _), listed = load_tracks(tracks), json.loads((tracks / "tracklets.json").read_text())
+    film.write_bytes(first.paths[0].read_bytes())
+    every = [entry | {"film": str(film)} for entry in listed["tracklets"]]
+    (tracks / "tracklets.json").write_text(json.dumps(listed | {"tracklets": every}))
+    return film
+
+
 def test_crops_boxes_and_the_list_of_track_lose_a_person_and_keep_the_other(tracks):
     assert delete_crops(tracks / "hall-film-000001")
     (left,) = load_tracks(tracks)
@@ -252,7 +264,7 @@ def reseen(capsys):
 
 
 def test_no_byte_of_a_forgotten_person_is_left_under_anything_written(
-    tmp_path, tracks, reseen, traces
+    tmp_path, tracks, filmed, reseen, traces
 ):
     gallery = tmp_path / "gallery"
     assert reseen("gallery", "add", gallery, tracks)[0] == 0
@@ -269,7 +281,7 @@ def test_no_byte_of_a_forgotten_person_is_left_under_anything_written(
     assert reseen(*asked, "--sheet", told / "s.png")[0] == 0
     assert reseen("gallery", "list", gallery, "--json", told / "l.json")[0] == 0
     assert reseen("gallery", "list", gallery, "--json", gallery / "l.json")[0] == 0
-    assert {"s.json", "l.json"} < set(traces(tmp_path, secrets))
+    assert {"s.json", "l.json", filmed.name} < set(traces(tmp_path, secrets))
     code, _, said = reseen("gallery", "forget", gallery, "--ids", "hall-film-000009")
     assert code == 2
     assert "has no tracklet hall-film-000009; there are 2, such as" in said
@@ -278,6 +290,30 @@ def test_no_byte_of_a_forgotten_person_is_left_under_anything_written(
     assert traces(tmp_path, secrets) == []
     assert not list((tmp_path / "told").iterdir())
     assert "0 added, 1 were there before" in reseen("gallery", "add", gallery, tracks)[1]
+
+
+def test_a_film_is_listed_for_as_long_as_it_shows_somebody_forgotten(
+    tmp_path, tracks, filmed, reseen
+):
+    gallery = tmp_path / "gallery"
+    for _ in range(2):  # what is there already is registered too, and once
+        assert reseen("gallery", "add", gallery, tracks, "--prefix", "site/")[0] == 0
+    assert "tells of" not in reseen("gallery", "stats", gallery)[2]
+    said = reseen("gallery", "forget", gallery, "--ids", "site/hall-film-000001")[2]
+    assert said.count(f"{filmed} tells of the forgotten; delete it") == 1
+    assert f"{filmed} tells" in reseen("gallery", "stats", gallery)[2]
+    filmed.unlink()
+    assert "tells of" not in reseen("gallery", "stats", gallery)[2]
+
+
+def test_what_was_downloaded_is_told_once(tmp_path, tracks, reseen):
+    gallery = tmp_path / "gallery"
+    reseen("gallery", "add", gallery, tracks)
+    Gallery.open(gallery).exports.downloaded("person.html", ["hall-film-000001"])
+    assert "person.html" not in reseen("gallery", "stats", gallery)[2]
+    Gallery.open(gallery).forget(Filter(ids=("hall-film-000001",)))  # as the page does
+    assert "person.html, downloaded 20" in reseen("gallery", "stats", gallery)[2]
+    assert "person.html" not in reseen("gallery", "stats", gallery)[2]
 
 
 def test_crops_that_stay_are_listed(tmp_path, tracks, reseen):

@@ -176,6 +176,8 @@ def test_what_the_command_writes_is_for_its_owner_only(walk, tmp_path, monkeypat
     written = [tmp_path / "new.log", *(tmp_path / "new").rglob("*"), tmp_path / "new"]
     assert len(written) > 20
     assert {oct(path.stat().st_mode & 0o077) for path in written} == {"0o0"}
+    shown = load_tracks(tmp_path / "new/out")
+    assert {each.film for each in shown} == {tmp_path.resolve() / "new/film.avi"}
 
 
 def test_a_failed_run_is_not_taken_for_whole_and_can_be_repeated(walk, tmp_path):

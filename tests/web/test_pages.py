@@ -305,6 +305,8 @@ def test_labels_can_be_taken_away_as_pairs_to_train_with(client):
     as_json = client.get("/api/labels").json()
     assert [pair["same"] for pair in as_json] == [True, False]
     assert as_json[0]["query_camera"] == "north"
+    answer = client.post("/forget", data={"id": "south/eve"}, follow_redirects=True)
+    assert "labels.csv, downloaded" in answer.text
 
 
 def test_many_labels_are_shown_from_the_latest(client, gallery, embed_people, put):

@@ -378,3 +378,6 @@ def test_the_sheet_needs_nothing_beside_it(client, put_together):
     assert "2 appearances before 2 cameras" in words(sheet)
     log = (Path(put_together.uri) / "log.jsonl").read_text(encoding="utf-8")
     assert log.count('"what": "export"') == 1
+    answer = client.post("/forget", data={"id": "north/ada"}, follow_redirects=True)
+    assert "person.html, downloaded 20" in words(answer)
+    assert "tells of the forgotten; delete it" in words(answer)

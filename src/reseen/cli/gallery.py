@@ -187,7 +187,7 @@ def stats(gallery: options.GalleryPlace, *, json: options.Json = None) -> None:
         which = f"{waits.tracklets:,} tracklets, forgotten since {show(waits.since)}"
         rows.append(("still to be wiped from the disk", which))
     print_table(make_table(gallery, ("", ""), rows))
-    print_notes(*_left_about(opened.exports.clear()))
+    print_notes(*_left_about(opened.exports.clear(telling=True)))
 
 
 @gallery_app.command
@@ -215,8 +215,8 @@ def forget(
         distance: How far from --like; look at a search first.
         model: Whose embeddings --like compares.
         now: Wipe the bytes of all that was forgotten from the disk before this ends.
-        crops: Delete what `reseen track` or `ingest` wrote of them, too, and the files of --json
-            and --sheet that tell of them.
+        crops: Delete what `reseen track` or `ingest` wrote of them, too, and the files of --json,
+            --sheet and --preview that tell of them.
     """
     from reseen.gallery.crops import delete_crops
     from reseen.gallery.records import Filter
@@ -241,7 +241,7 @@ def forget(
     for folder in left:
         if Path(folder).exists():
             print_notes(f"crops of the forgotten are left in {folder}")
-    print_notes(*_left_about(opened.exports.clear(elsewhere=crops)))
+    print_notes(*_left_about(opened.exports.clear(elsewhere=crops, telling=True)))
     if opened.waiting() is not None:
         print_notes(
             "their bytes leave the disk within ten minutes, when the gallery is open or "
@@ -249,7 +249,7 @@ def forget(
         )
 
 
-def _left_about(files: Sequence[Path]) -> list[str]:
+def _left_about(files: Sequence[str]) -> list[str]:
     return [f"{file} tells of the forgotten; delete it" for file in files]
 
 

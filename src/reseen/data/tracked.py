@@ -92,6 +92,7 @@ class _Entry(msgspec.Struct):
     end_seconds: float
     crops: int
     cut: tuple[int, ...] = ()
+    film: str | None = None
 
 
 class _Tracked(msgspec.Struct):
@@ -114,6 +115,7 @@ def _loaded(out: Path, entry: _Entry, begun: float, camera: str | None) -> Track
         end=begun + entry.end_seconds,
         source=entry.source,
         paths=tuple(folder / file for file in bodies(files, lambda name: Path(name).stem in cut)),
+        film=Path(entry.film) if entry.film else None,
     )
 
 

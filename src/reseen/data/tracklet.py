@@ -44,6 +44,7 @@ class Tracklet:
         paths: the crops' files; empty where they were never written.
         contents: what the files would hold, where they were never written.
         moments: where the person was, from the first crop on; empty where nothing is known.
+        film: the preview that shows the person; None where none was filmed.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Tracklet:
     paths: tuple[Path, ...]
     contents: tuple[bytes, ...] = ()
     moments: tuple[Moment, ...] = ()
+    film: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.id or not self.camera:

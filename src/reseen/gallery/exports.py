@@ -1,5 +1,7 @@
 """Files that commands wrote about tracklets, so that forgetting finds them."""
 
+import json
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -8,7 +10,9 @@ import pyarrow
 from lancedb.expr import col
 
 from reseen.files import digest_of, writing
+from reseen.gallery.log import BY
 from reseen.gallery.table import Database, schema_of
+from reseen.times import show
 
 NAME = "exports"
 TEXT = pyarrow.string()
@@ -18,25 +22,34 @@ SCHEMA = schema_of("key", id=TEXT, path=TEXT, digest=TEXT)
 class Exports:
     """The register of a gallery's exports: a row for each file and tracklet.
 
-    A row without an id stands for a file that is about somebody who is forgotten.
+    A row without an id stands for a file that is about somebody who is forgotten, one without a
+    digest for what was downloaded from the page: only people can tell where that is.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def keep(self, path: Path, ids: Collection[str]) -> None:
-        """Register a file that has just been written, in place of what the path held before.
+        """Register a file of ours, in place of what the path held before.
 
         Who may only read a gallery registers nothing.
         """
-        if not self._database.writable:
-            return
-        place, digest = str(path.resolve()), digest_of(path)
-        table = self._database.make(NAME, SCHEMA)
-        table.delete(col("path") == place)
-        table.put(
-            [{"key": uuid4().hex, "id": id, "path": place, "digest": digest} for id in set(ids)]
-        )
+        if self._database.writable:
+            place, digest = str(path.resolve()), digest_of(path)
+            other = (col("path") == place) & (col("digest") != digest)
+            self._database.make(NAME, SCHEMA).delete(other)
+            self._put(place, digest, ids)
+
+    def downloaded(self, name: str, ids: Collection[str]) -> None:
+        """Register what somebody has just got from the page."""
+        if self._database.writable:
+            by = f" by {BY.get()}" if BY.get() else ""
+            self._put(f"{name}, downloaded {show(time.time())}{by},", None, ids)
+
+    def _put(self, place: str, digest: str | None, ids: Collection[str]) -> None:
+        row = {"path": place, "digest": digest}
+        rows = [row | {"key": json.dumps([place, digest, id]), "id": id} for id in set(ids)]
+        self._database.make(NAME, SCHEMA).put(rows)
 
     def leave(self, ids: Sequence[str]) -> None:
         """Keep which files are about tracklets that are about to be forgotten, not about whom."""
@@ -46,11 +59,12 @@ class Exports:
             left = {row["path"]: row for row in found}
             table.put([row | {"key": uuid4().hex, "id": None} for row in left.values()])
 
-    def clear(self, *, elsewhere: bool = False) -> list[Path]:
+    def clear(self, *, elsewhere: bool = False, telling: bool = False) -> list[str]:
         """Delete the files about the forgotten that lie in the gallery's folder.
 
         Args:
             elsewhere: delete those that lie elsewhere as well.
+            telling: what was downloaded is told to somebody now, and need not be told again.
 
         Returns:
             Those that stay: they lie elsewhere, or have been changed since.
@@ -59,12 +73,16 @@ class Exports:
         if table is None or not self._database.writable:
             return []
         rows = [row for row in table.read(SCHEMA.names).to_pylist() if row["id"] is None]
-        here, gone, left = Path(self._database.uri).resolve(), [], set[Path]()
+        here, gone, left = Path(self._database.uri).resolve(), [], set[str]()
         for row in rows:
+            if row["digest"] is None:
+                left.add(row["path"])
+                gone += [row["key"]] if telling else []
+                continue
             path = Path(row["path"])
             ours = elsewhere or (self._database.on_disk and path.is_relative_to(here))
             if path.is_file() and not (ours and digest_of(path) == row["digest"]):
-                left.add(path)
+                left.add(row["path"])
                 continue
             with writing(path):
                 path.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,7 @@ def add(
 ) -> Added:
     """Embed tracklets and add those that are not there yet; arguments as `Gallery.add`'s."""
     total, rest = Added(0, 0, 0, (), {}), iter(tracklets)
+    filmed = defaultdict[Path, list[str]](list)
     while batch := list(islice(rest, BATCH)):
         digests, unreadable = _digests(batch)
         known = _Known(gallery, digests, extractors)
@@ -58,8 +60,10 @@ def add(
                 kept_out.append(tracklet)
                 continue
             missing = known.missing(id)
+            id = known.take(tracklet, digest) if id is None else id
+            if tracklet.film is not None:
+                filmed[tracklet.film].append(id)
             if missing:
-                id = known.take(tracklet, digest) if id is None else id
                 lacking[missing].append(_New(tracklet, id, digest))
             else:
                 present += 1
@@ -78,6 +82,9 @@ def add(
             total.renamed | known.renamed,
         )
         advance(len(batch))
+    for film, ids in filmed.items():
+        if film.is_file():
+            gallery.exports.keep(film, ids)
     return total
 
 

@@ -146,7 +146,7 @@ def track(
         notes=notes,
     )
     with locked(out):
-        recording = Recording(source, camera, out, start)
+        recording = Recording(source, camera, out, start, preview)
         keep_numbers = given is not None and given.people is not None
         cutter = Cutter(min_length, keep_numbers=keep_numbers)
         folder = TrackletFolder(out, recording.prefix, cutter, recording.boxes_file, recording.kept)
@@ -232,8 +232,16 @@ class Recording:
             was none.
     """
 
-    def __init__(self, source: str | Path, camera: str, out: Path, start: datetime | None) -> None:
+    def __init__(
+        self,
+        source: str | Path,
+        camera: str,
+        out: Path,
+        start: datetime | None,
+        film: Path | None = None,
+    ) -> None:
         live = is_url(source)
+        self._film = {} if film is None else {"film": str(film.resolve())}
         self.kept: list[dict[str, Any]] | None = None
         self._begun = start.astimezone(UTC) if start else datetime.now(UTC) if live else None
         self._first = self._begun
@@ -264,6 +272,7 @@ class Recording:
                 "last_frame": tracklet.last_frame + 1,
                 "crops": tracklet.given,
                 "cut": tracklet.cut,
+                **self._film,
             }
             for tracklet in ended
         ]

@@ -177,8 +177,13 @@ def labels(lookup: Looked) -> list[TrainingPair]:
 @router.get("/labels.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
 def labels_as_csv(lookup: Looked) -> Response:
     """The same as a table."""
-    attached = {"Content-Disposition": 'attachment; filename="labels.csv"'}
-    return Response(as_csv(training_pairs(lookup)), media_type="text/csv", headers=attached)
+    attached, pairs = (
+        {"Content-Disposition": 'attachment; filename="labels.csv"'},
+        training_pairs(lookup),
+    )
+    told = {id for pair in pairs for id in (pair.query, pair.match)}
+    lookup.gallery.exports.downloaded("labels.csv", told)
+    return Response(as_csv(pairs), media_type="text/csv", headers=attached)
 
 
 @router.post("/labels", status_code=201)

@@ -103,7 +103,7 @@ def tracklets(
     """Tracklets by time, 50 on a page."""
     stats = lookup.stats()
     if not stats.tracklets:
-        return render("empty.html", forgotten=forgotten)
+        return render("empty.html", forgotten=forgotten, left=lookup.gallery.exports.clear())
     where = asked.where(lookup)
     total = lookup.gallery.count(where)
     entries = lookup.gallery.entries(where, limit=ON_A_PAGE, offset=(page - 1) * ON_A_PAGE)
@@ -116,6 +116,7 @@ def tracklets(
         page=page,
         pages=max(1, -(-total // ON_A_PAGE)),
         forgotten=forgotten,
+        left=lookup.gallery.exports.clear() if forgotten else (),
     )
 
 

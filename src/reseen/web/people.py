@@ -231,6 +231,7 @@ def sheet(lookup: Looked, identity: Name) -> Response:
     found = lookup.person(identity)
     ids = [each.entry.id for each in found.appearances]
     lookup.gallery.logged("export", Filter(ids=tuple(ids)))
+    lookup.gallery.exports.downloaded("person.html", ids)
     strips = {id: data_uri(strip) for id, strip in lookup.gallery.thumbnails(ids).items()}
     page = render("sheet.html", person=found, times=timeline(found), strips=strips)
     page.headers["Content-Disposition"] = 'attachment; filename="person.html"'
