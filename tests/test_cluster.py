@@ -21,7 +21,9 @@ class TaskError(Exception):
 class Cluster:
     """Stands for Ray: does at once what is asked for, and tells results in reverse order."""
 
-    exceptions = SimpleNamespace(RayTaskError=TaskError, RayError=OSError)
+    exceptions = SimpleNamespace(
+        RayTaskError=TaskError, RayError=OSError, WorkerCrashedError=ConnectionError
+    )
 
     def __init__(self) -> None:
         self.asked, self.waited, self.connected = {}, [], None
@@ -44,11 +46,11 @@ class Cluster:
         return [waiting[-1]], waiting[:-1]
 
     def get(self, finished):
-        for work, given in finished:
-            try:
-                yield work(*given)
-            except ReseenError as error:
-                raise TaskError(error) from error
+        work, given = finished
+        try:
+            return work(*given)
+        except ReseenError as error:
+            raise TaskError(error) from error
 
 
 @pytest.fixture
@@ -78,6 +80,21 @@ def test_an_error_of_a_task_comes_through_as_it_is(cluster):
     with pytest.raises(ReseenError, match=r"^1 is broken$"):
         list(unordered_on_ray(broken, [(1,)]))
     assert cluster.connected is None
+
+
+def fragile(number):
+    if number == 1:
+        raise ConnectionError("The worker died unexpectedly while executing this task.")
+    return number
+
+
+def test_a_task_that_dies_again_and_again_is_told_and_the_others_are_done(cluster):
+    died = []
+    found = unordered_on_ray(fragile, [(0,), (1,), (2,)], died=died.append)
+    assert sorted(found) == [0, 2]
+    assert died == [(1,)]
+    with pytest.raises(ReseenError, match="gave up: The worker died"):
+        list(unordered_on_ray(fragile, [(1,)]))
 
 
 def test_a_lost_cluster_is_one_line(cluster, monkeypatch):

@@ -50,6 +50,21 @@ def test_a_killed_process_is_told():
         list(unordered(halved, [(Deadly(),)], 1))
 
 
+def fragile(folder: Path, number: int) -> int:
+    """The first task dies once, the second one always."""
+    if number < 2 and (number == 1 or not (folder / "0").exists()):
+        (folder / f"{number}").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_task_whose_process_dies_is_begun_anew_and_the_others_are_done(tmp_path, quick_workers):
+    died = []
+    tasks = [(tmp_path, number) for number in range(6)]
+    assert sorted(unordered(fragile, tasks, 2, died=died.append)) == [0, 2, 3, 4, 5]
+    assert died == [(tmp_path, 1)]
+
+
 SCRIPT = """
 from pathlib import Path
 from reseen.parallel import unordered

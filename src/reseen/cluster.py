@@ -26,6 +26,7 @@ def unordered_on_ray(
     tasks: Iterable[tuple[Any, ...]],
     address: str = "auto",
     gpus: float = 0.0,
+    died: Callable[[tuple[Any, ...]], object] | None = None,
 ) -> Iterator[Result]:
     """Call `work(*task)` for every task on some machine of a Ray cluster.
 
@@ -38,6 +39,7 @@ def unordered_on_ray(
         address: the cluster's, HOST:PORT; "auto" for the one that this machine belongs to, "local"
             for one that is started here and ends with the work.
         gpus: GPUs, or the share of one, that every task takes.
+        died: told of a task whose process died again and again; None where that ends all.
 
     Yields:
         What `work` returns, in the order in which it is finished.
@@ -50,16 +52,15 @@ def unordered_on_ray(
     with _connected(ray, address):
         try:
             remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_alone)
-            waiting: list[Any] = []
-            for task in tasks:
-                waiting.append(remote.remote(work, task))
-                processors = int(ray.cluster_resources().get("CPU", 1))
-                if len(waiting) >= TASKS_PER_PROCESSOR * processors:
-                    finished, waiting = ray.wait(waiting)
-                    yield from ray.get(finished)
-            while waiting:
-                finished, waiting = ray.wait(waiting)
-                yield from ray.get(finished)
+            for found, task in _few_ahead(ray, lambda task: remote.remote(work, task), tasks):
+                try:
+                    result = ray.get(found)
+                except ray.exceptions.WorkerCrashedError:
+                    if died is None:
+                        raise
+                    died(task)
+                else:
+                    yield result
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
         except ray.exceptions.RayError as error:
@@ -67,6 +68,22 @@ def unordered_on_ray(
             raise ReseenError(
                 f"the Ray cluster gave up: {reason}; what was done is kept, start again to go on"
             ) from error
+
+
+def _few_ahead(
+    ray: Any, begun: Callable[[tuple[Any, ...]], Any], tasks: Iterable[tuple[Any, ...]]
+) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Where the result of each task is, as they finish, and the task; few of them wait."""
+    waiting: dict[Any, tuple[Any, ...]] = {}
+    for task in tasks:
+        waiting[begun(task)] = task
+        processors = int(ray.cluster_resources().get("CPU", 1))
+        if len(waiting) >= TASKS_PER_PROCESSOR * processors:
+            (found,), _ = ray.wait([*waiting])
+            yield found, waiting.pop(found)
+    while waiting:
+        (found,), _ = ray.wait([*waiting])
+        yield found, waiting.pop(found)
 
 
 def _imported() -> Any:

@@ -7,11 +7,19 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
+from queue import SimpleQueue
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -21,18 +29,24 @@ from reseen.errors import ReseenError
 
 Result = TypeVar("Result")
 
-Spread = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
-"""Calls a function that can be pickled for every task, wherever; gives results as they come."""
+Spread = Callable[..., Iterator[Any]]
+"""Calls a function that can be pickled for every task, wherever, as `unordered(work, tasks)` does;
+`died`, too, is as there."""
 
 TASKS_PER_PROCESS = 4
 """Tasks handed out ahead of time, so that no process waits; more would only take memory."""
+
+TRIES = 3
+"""How often a task is begun whose process dies: memory may be there again the next time."""
+
+_starting = threading.Lock()
+"""Held while a process is started without the script."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameter numbers of glibc's malloc.h
 _KEPT_BYTES = 32 * 2**20
 
 _reports: Connection | None = None
 """In a working process: the way to the process that it works for."""
-
 
 _stopped = False
 """In a working process: whether it is to take no further tasks."""
@@ -67,24 +81,26 @@ def unordered(
     tasks: Iterable[tuple[Any, ...]],
     processes: int | None = None,
     advance: Callable[[int], object] = lambda _units: None,
+    died: Callable[[tuple[Any, ...]], object] | None = None,
 ) -> Iterator[Result]:
     """Call `work(*task)` for every task in several processes.
 
     The processes end when this one does, however it ends. When the work is given up (by an error,
     Ctrl-C, or because nobody wants more results), tasks that heed SIGINT get it, and no task that
-    waits is begun.
+    waits is begun. A task whose process dies is begun anew in another.
 
     Args:
         work: a function that can be pickled.
         tasks: taken one by one, as processes become free.
         processes: as many as there are cores when None, and never more than a list has tasks.
         advance: called, in a thread of its own, with every number that `work` gives to `report`.
+        died: told of a task whose process died at every one of `TRIES`; None where that ends all.
 
     Yields:
         What `work` returns, in the order in which it is finished.
 
     Raises:
-        ReseenError: a process was killed. Whatever `work` raises comes through as it is.
+        ReseenError: a task's processes died. Whatever `work` raises comes through as it is.
     """
     processes = processes or os.cpu_count() or 1
     if isinstance(tasks, Sized):
@@ -93,28 +109,81 @@ def unordered(
     context = multiprocessing.get_context("spawn")
     heard, reports = context.Pipe(duplex=False)
     stop_told, stop = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(processes, context, _start_process, (reports, stop_told))
+    lanes = _Lanes(
+        processes, lambda: ProcessPoolExecutor(1, context, _start_process, (reports, stop_told))
+    )
+    threads = ThreadPoolExecutor(processes)
     listener = threading.Thread(target=_listen, args=(heard, advance))
     listener.start()
-    waiting: set[Future[Result]] = set()
     try:
-        for task in tasks:
-            with script_hidden() if work.__module__ != "__main__" else nullcontext():
-                waiting.add(pool.submit(_do, work, task))
-            if len(waiting) >= TASKS_PER_PROCESS * processes:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in finished)
-        yield from (future.result() for future in as_completed(waiting))
-    except BrokenProcessPool as error:
-        raise ReseenError(
-            "a working process died; was memory short, start again to continue"
-        ) from error
+        futures = (threads.submit(lanes.do, work, task) for task in tasks)
+        for future in _few_ahead(futures, TASKS_PER_PROCESS * processes):
+            try:
+                result = future.result()
+            except _DiedError as error:
+                if died is None:
+                    raise
+                died(error.task)
+            else:
+                yield result
     finally:
+        threads.shutdown(wait=False, cancel_futures=True)
         stop.close()
-        pool.shutdown(cancel_futures=True)
+        threads.shutdown()
+        lanes.close()
         stop_told.close()
         reports.close()
         listener.join()
+
+
+class _DiedError(ReseenError):
+    """The processes of a task died."""
+
+    def __init__(self, task: tuple[Any, ...]) -> None:
+        super().__init__("a working process died; was memory short, start again to continue")
+        self.task = task
+
+
+class _Lanes:
+    """Processes in a pool each, so that of one that dies it is known what it was working at."""
+
+    def __init__(self, processes: int, begin: Callable[[], ProcessPoolExecutor]) -> None:
+        self._begin, self._processes = begin, processes
+        self._free = SimpleQueue[ProcessPoolExecutor]()
+        for _ in range(processes):
+            self._free.put(begin())
+
+    def do(self, work: Callable[..., Result], task: tuple[Any, ...]) -> Result:
+        """A task's result, from a free process; where that dies, from another."""
+        pool = self._free.get()
+        try:
+            for _ in range(TRIES):
+                try:
+                    with script_hidden() if work.__module__ != "__main__" else nullcontext():
+                        future = pool.submit(_do, work, task)
+                    return future.result()
+                except BrokenProcessPool:
+                    pool.shutdown()
+                    pool = self._begin()
+            raise _DiedError(task)
+        finally:
+            self._free.put(pool)
+
+    def close(self) -> None:
+        """End the processes, which are all free."""
+        for _ in range(self._processes):
+            self._free.get().shutdown()
+
+
+def _few_ahead(futures: Iterable[Future[Result]], most: int) -> Iterator[Future[Result]]:
+    """Futures as they finish; never so many are begun that more than these wait."""
+    waiting = set[Future[Result]]()
+    for future in futures:
+        waiting.add(future)
+        if len(waiting) >= most:
+            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from finished
+    yield from as_completed(waiting)
 
 
 @contextmanager
@@ -123,12 +192,13 @@ def script_hidden() -> Iterator[None]:
 
     What they work on is imported by its name, so that scripts need no `if __name__` of their own.
     """
-    script = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
+    with _starting:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = script
 
 
 def _listen(heard: Connection, advance: Callable[[int], object]) -> None:

@@ -1,5 +1,7 @@
 """Videos of coloured blocks that walk, and a detector that knows them."""
 
+import os
+import signal
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,8 @@ from reseen.tracking.video import Picture
 
 RED, GREEN = (220, 30, 30), (30, 200, 30)
 FRAMES = 40
+POISON = 100
+"""How far down red is in a film that kills."""
 
 
 def film(path: Path, shift: int = 0, rate: float = 10) -> Path:
@@ -35,3 +39,11 @@ def find(picture: Picture) -> Detections:
             rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
             boxes.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
     return Detections.of(boxes, [0.9] * len(boxes))
+
+
+def find_or_die(picture: Picture) -> Detections:
+    """The blocks; where red is as far down as in a poisonous film, the process is killed."""
+    found = find(picture)
+    if len(found.boxes) and found.boxes[0][1] >= POISON:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reseen import parallel
 from reseen.cli import run
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.pictures import decode_picture
@@ -21,8 +23,10 @@ from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.records import Filter
 from reseen.gallery.table import VECTOR
 from reseen.parallel import unordered
+from reseen.service import incoming
 from reseen.service import ingest as module
-from reseen.service.ingest import Settings, ingest, ingest_shared
+from reseen.service.incoming import Keeping, Settings
+from reseen.service.ingest import ingest, ingest_shared
 from reseen.service.names import Video
 from reseen.tracking.track import track
 from tests.service import blocks
@@ -67,7 +71,7 @@ def test_one_pass_gives_what_two_give(videos, tmp_path):
     other = Gallery.open(tmp_path / "two", create=True)
     for number, video in enumerate(videos):
         out = tmp_path / f"tracked{number}"
-        start = None if video.start is None else module.datetime.fromtimestamp(NOON, module.UTC)
+        start = None if video.start is None else datetime.fromtimestamp(NOON, UTC)
         track(video.path, video.camera, out, detector=blocks.find, start=start)
         other.add(tracklets_in(out), STRIPES)
         # What came in one way is known when it comes the other way.
@@ -90,7 +94,8 @@ from reseen.data.colour_histogram import ColourHistogram
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.table import Table
 from reseen.service import ingest as ingesting
-from reseen.service.ingest import Settings, ingest
+from reseen.service.incoming import Keeping, Settings
+from reseen.service.ingest import ingest
 from reseen.service.names import Video
 
 ingesting.SHARD_VIDEOS = shard
@@ -105,7 +110,7 @@ def counted(*given):
 
 Table.insert = counted
 videos = [Video(Path(path), Path(path).stem) for path in paths]
-ingest(gallery, videos, [ColourHistogram()], Settings(detector), keep_crops=Path(keep))
+ingest(gallery, videos, [ColourHistogram()], Settings(detector), Keeping(Path(keep)))
 """
 
 
@@ -127,7 +132,7 @@ def test_killed_before_any_commit_it_goes_on_to_the_same_end(
             process.join()
             assert process.exitcode == -9
             assert Gallery.open(place).count() == 2 * shard * ((inserts + 3) // 4)
-        done = ingest(Gallery.open(place, create=True), videos, STRIPES, BLOCKS, keep_crops=keep)
+        done = ingest(Gallery.open(place, create=True), videos, STRIPES, BLOCKS, Keeping(keep))
         assert done.before == (inserts // 4 if stops else 0)
     killed, whole = (held(Gallery.open(tmp_path / name)) for name in ("killed", "whole"))
     assert sorted(killed) == sorted(whole)
@@ -146,7 +151,7 @@ def test_killed_before_any_commit_it_goes_on_to_the_same_end(
 
 def test_kept_crops_go_when_their_tracklet_is_forgotten(videos, tmp_path):
     gallery = Gallery.open(tmp_path / "g", create=True)
-    ingest(gallery, videos, STRIPES, BLOCKS, keep_crops=tmp_path / "crops")
+    ingest(gallery, videos, STRIPES, BLOCKS, Keeping(tmp_path / "crops"))
     (red,) = (entry for entry in gallery.entries(Filter(camera="hall")) if entry.frames == 40)
     gallery.forget(Filter((red.id,)))
     assert delete_crops(Path(red.crops))
@@ -161,7 +166,7 @@ def test_kept_crops_go_when_their_tracklet_is_forgotten(videos, tmp_path):
 def test_kept_frames_show_where_somebody_was(videos, tmp_path):
     """The red block is found in 40 frames; its box is told at places evenly spaced over them."""
     gallery = Gallery.open(tmp_path / "g", create=True)
-    ingest(gallery, videos, STRIPES, BLOCKS, keep_frames=True)
+    ingest(gallery, videos, STRIPES, BLOCKS, Keeping(frames=True))
     (red,) = (entry for entry in gallery.entries(Filter(camera="door")) if entry.frames == 40)
     kept, places = gallery.frames.kept(red.id), gallery.frames.places(red.id)
     assert 2 <= len(kept) <= 3
@@ -183,7 +188,7 @@ def test_no_byte_of_the_forgotten_is_left_of_crops_and_frames(
 ):
     """Frames on which the forgotten one may be are gone, whosesoever they were."""
     gallery = Gallery.open(tmp_path / "g", create=True)
-    ingest(gallery, videos, STRIPES, BLOCKS, keep_crops=tmp_path / "crops", keep_frames=True)
+    ingest(gallery, videos, STRIPES, BLOCKS, Keeping(tmp_path / "crops", frames=True))
     entries = gallery.entries(Filter(camera="hall"))
     (red,), (green,) = (
         [entry for entry in entries if (entry.frames == 40) == long] for long in (True, False)
@@ -222,9 +227,9 @@ def test_what_was_forgotten_before_it_goes_on_comes_back_nowhere(videos, tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(gallery.videos, "finish", killed)
         with pytest.raises(KeyboardInterrupt):
-            ingest(gallery, videos[:1], STRIPES, BLOCKS, keep_crops=tmp_path / "crops")
+            ingest(gallery, videos[:1], STRIPES, BLOCKS, Keeping(tmp_path / "crops"))
     gallery.forget(Filter(("hall-hall-000001",)))
-    done = ingest(gallery, videos[:1], STRIPES, BLOCKS, keep_crops=tmp_path / "crops")
+    done = ingest(gallery, videos[:1], STRIPES, BLOCKS, Keeping(tmp_path / "crops"))
     assert (done.forgotten, done.present) == (1, 1)
     kept = {path.parent.name for path in (tmp_path / "crops").rglob("*.jpg")}
     assert kept == {"hall-hall-000002"}
@@ -285,7 +290,7 @@ def test_a_shard_is_so_many_videos_or_so_many_bytes(tmp_path, monkeypatch, most,
     assert list(module.shards([])) == []
 
 
-def test_many_processes_give_what_one_gives(videos, tmp_path, monkeypatch):
+def test_many_processes_give_what_one_gives(videos, tmp_path, monkeypatch, quick_workers):
     monkeypatch.setattr(module, "SHARD_VIDEOS", 1)
     broken = Video(tmp_path / "missing.avi", "yard")
     every, models = [*videos, broken, videos[0]], [("stripes", None)]
@@ -297,6 +302,25 @@ def test_many_processes_give_what_one_gives(videos, tmp_path, monkeypatch):
     assert (many.added, many.failed, many.frames >= 80) == (one.added, one.failed, True)
     again = ingest_shared(galleries[1], every, models, BLOCKS, spread)
     assert (again.videos, again.before, again.failed, again.added) == (0, 3, 1, 0)
+
+
+def test_a_video_that_ends_whatever_reads_it_becomes_a_failure(
+    videos, tmp_path, monkeypatch, quick_workers
+):
+    """It lies in the middle of a shard, the rest of which is taken in."""
+    monkeypatch.setattr(parallel, "TRIES", 1)
+    poison = Video(blocks.film(tmp_path / "v" / "poison.avi", blocks.POISON), "yard")
+    galleries = [Gallery.open(tmp_path / name, create=True) for name in ("one", "many")]
+    ingest(galleries[0], videos, STRIPES, BLOCKS)
+    spread = partial(unordered, processes=1)
+    shard = [videos[0], poison, videos[1]]
+    settings = replace(BLOCKS, detector="tests.service.blocks:find_or_die")
+    done = ingest_shared(galleries[1], shard, [("stripes", None)], settings, spread)
+    assert held(galleries[0]) == held(galleries[1])
+    assert (done.videos, done.failed) == (2, 1)
+    (failure,) = galleries[1].videos.failures()
+    assert (failure.source, failure.camera) == (str(poison.path), "yard")
+    assert "ends every process that reads it" in failure.error
 
 
 def test_a_video_that_grows_while_it_is_read_is_not_taken_for_whole(videos, tmp_path, monkeypatch):
@@ -351,9 +375,9 @@ def test_a_date_needs_a_recording_that_has_one(videos, tmp_path):
 
 
 def test_who_stays_for_long_costs_bounded_memory(videos, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MOST_CROPS", 25)
+    monkeypatch.setattr(incoming, "MOST_CROPS", 25)
     gallery = Gallery.open(tmp_path / "g", create=True)
-    ingest(gallery, videos[:1], STRIPES, BLOCKS, keep_crops=tmp_path / "crops")
+    ingest(gallery, videos[:1], STRIPES, BLOCKS, Keeping(tmp_path / "crops"))
     assert sorted(entry.frames for entry in gallery.entries()) == [20, 20]  # 40 halved, and 20
     (folder,) = (tmp_path / "crops").iterdir()
     assert gallery.add(tracklets_in(folder), STRIPES).present == 2

@@ -88,7 +88,8 @@ def ingest(
     """
     from reseen.data.colour_histogram import STRIPES, ColourHistogram
     from reseen.gallery.upkeep import caught_up
-    from reseen.service.ingest import Settings, ingest, ingest_shared
+    from reseen.service.incoming import Keeping, Settings
+    from reseen.service.ingest import ingest, ingest_shared
 
     if from_ is not None and to is not None and is_dated(from_) == is_dated(to) and to < from_:
         raise ReseenError(f"--to {show(to)} is before --from {show(from_)}")
@@ -108,12 +109,7 @@ def ingest(
         else partial(ingest_shared, models=list(names), spread=spread(workers, ray, gpus))
     )
     done = take_in(
-        opened,
-        found,
-        settings=settings,
-        keep_crops=keep_crops,
-        keep_frames=keep_frames,
-        pixelate_heads=not heads,
+        opened, found, settings=settings, keeping=Keeping(keep_crops, keep_frames, not heads)
     )
     save_result(json, done)
     print(

@@ -11,7 +11,7 @@ from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter
 from reseen.gallery.thumbnail import hidden
-from reseen.service.ingest import MOST_CROPS, in_memory
+from reseen.service.incoming import MOST_CROPS, in_memory
 from reseen.tracking.cutting import Cutter
 from reseen.tracking.detections import Boxes, Detector, checked
 from reseen.tracking.tracker import Tracker

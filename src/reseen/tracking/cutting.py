@@ -113,6 +113,13 @@ class Growing:
         best = self.shown.setdefault("best", self.shown.setdefault("first", moment))
         self.shown |= {"best": max(best, moment, key=size), "last": moment}
 
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """Where the person was at the crops that wait, and in whole pictures, in time order."""
+        places = {each.moment.seconds: each.moment for each in self.waiting}
+        places |= {each.seconds: each for each in self.shown.values()}
+        return tuple(places[seconds] for seconds in sorted(places))
+
     def name(self, prefix: str) -> str:
         """The tracklet's id, which is its folder's name too."""
         return f"{prefix}-{self.number:06d}"

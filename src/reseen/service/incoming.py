@@ -1,0 +1,238 @@
+"""One video on its way into a gallery: decoded and followed, its people cut out in memory."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reseen.data.pictures import Picture, encode_jpeg
+from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED, bodies
+from reseen.data.tracklet import Tracklet
+from reseen.errors import ReseenError
+from reseen.files import locked, write_json, writing
+from reseen.gallery.gallery import Gallery
+from reseen.gallery.intake import content_digest
+from reseen.gallery.thumbnail import hidden
+from reseen.progress import progress
+from reseen.service.names import Video
+from reseen.times import is_dated, show
+from reseen.tracking.cutting import MIN_LENGTH, Crop, Cutter, Growing
+from reseen.tracking.detections import Boxes, Detections, Detector, checked
+from reseen.tracking.track import Recording, TrackletFolder, TrackReport, counted, followed
+from reseen.tracking.video import Counts, Frame, expected_frames, frames_from
+
+MOST_CROPS = 1_024
+"""Crops of a person that wait in memory; of who stays longer, every second one is let go."""
+
+ENDS = 1 << 20
+"""Bytes at each end of a file by which its content is known: there lie the tables of all frames."""
+
+WHOLE_WIDTH, WHOLE_QUALITY = 480, 80
+"""Pixels of the width of whole pictures that are kept, few enough to know hardly any face by; and
+their JPEG quality."""
+
+
+class UnreadableError(ReseenError):
+    """A video that cannot be read: one of many, which the others need not wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How videos are looked at.
+
+    Attributes:
+        detector, detector_input: as for `track`. Where None chose, what is loaded later finds no
+            video again.
+        first, last: seconds of a recording between which it is looked at, or since 1970; None for
+            all of it.
+        every: look at every so manieth frame.
+        min_length: who is seen in fewer frames is left out.
+    """
+
+    detector: str | None = None
+    detector_input: str | None = None
+    first: float | None = None
+    last: float | None = None
+    every: int = 1
+    min_length: int = MIN_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What is kept of people beside what they are found by.
+
+    Attributes:
+        crops: folder in which every video gets a folder such as `track` writes; None for no crops.
+        frames: whether the gallery keeps three small whole pictures of each tracklet.
+        pixelate_heads: whether thumbnails and whole pictures hide heads.
+    """
+
+    crops: Path | None = None
+    frames: bool = False
+    pixelate_heads: bool = True
+
+
+class Incoming:
+    """A video on its way into a gallery.
+
+    Attributes:
+        video: the video.
+        report: what became of it, when its tracklets are all there.
+    """
+
+    report: TrackReport
+
+    def __init__(
+        self, gallery: Gallery, video: Video, settings: Settings, keeping: Keeping, label: str = ""
+    ) -> None:
+        """Begin with nothing read; `label` is what its progress is called.
+
+        Raises:
+            ReseenError: a time of day is asked for of a recording without one.
+        """
+        self.video, self._label = video, label
+        self._gallery, self._settings, self._keeping = gallery, settings, keeping
+        self._found = Detections.of([], [])
+        self._first, self._last = map(self._in_recording, (settings.first, settings.last))
+        self._counts, self._looked_at, self._ended = Counts(), 0, list[Growing]()
+        whole = self._whole if keeping.frames else lambda _: b""
+        self._cutter = Cutter(settings.min_length, most=MOST_CROPS, whole=whole)
+
+    def _in_recording(self, time: float | None) -> float | None:
+        if time is None or not is_dated(time):
+            return time
+        if self.video.start is None:
+            raise ReseenError(
+                f"{self.video.path} has no date, so nothing of it is at {show(time)}; say when it "
+                "began, or ask for a time in the recording, 0:02:05"
+            )
+        return time - self.video.start
+
+    def key(self, models: Sequence[str]) -> str:
+        """What the file's size and its ends, and all that is asked of it, come down to."""
+        asked = {"video": [self.video.camera, self.video.start], **asdict(self._settings)}
+        digest = hashlib.sha256(json.dumps(asked | {"models": models}).encode())
+        if not self.video.path.is_file():  # a pipe would be waited for
+            raise UnreadableError(f"{self.video.path} is not a file that is there")
+        try:
+            size = self.video.path.stat().st_size
+            with self.video.path.open("rb") as file:
+                digest.update(size.to_bytes(8, "big") + file.read(ENDS))
+                file.seek(max(size - ENDS, 0))
+                digest.update(file.read(ENDS))
+        except OSError as error:
+            raise UnreadableError(f"{self.video.path} cannot be read: {error.strerror}") from error
+        return digest.hexdigest()
+
+    def tracklets(self, detector: Detector, models: Sequence[str]) -> Iterator[Tracklet]:
+        """Those who have left the picture, one after the other; at the end, the report.
+
+        Raises:
+            UnreadableError: the video cannot be read, or has changed meanwhile.
+        """
+        video, start, key = self.video, self.video.start, self.key(models)
+        begun = None if start is None else datetime.fromtimestamp(start, UTC)
+        recording = Recording(video.path, video.camera, out=Path(), start=begun)
+        keep = self._keeping.crops
+        out = None if keep is None else keep / f"{recording.prefix}-{key[:12]}"
+        with nullcontext() if out is None else locked(out):
+            folder = None if out is None else _begun_anew(out, recording.prefix, self._cutter)
+            for gone in self._gone(detector):
+                yield self._kept(gone, recording.prefix, folder)
+            known = TrackReport(str(video.path), video.camera, out or Path())
+            report = counted(known, self._counts, self._cutter, self._ended)
+            if self.key(models) != key:
+                raise UnreadableError(f"{video.path} changed while it was read; is it finished?")
+            if folder is not None and out is not None:
+                write_json(out / TRACKLETS_FILE, recording.document(report, folder.ended))
+                folder.finish()
+        self.report = replace(report, frames=self._looked_at)
+
+    def _gone(self, detector: Detector) -> Iterator[Growing]:
+        """Those who have left the picture."""
+
+        def find(frame: Frame) -> Detections:
+            self._found = found = checked(detector(frame.picture))
+            return found
+
+        for frame, people, to_come in followed(self._frames(), find):
+            self._cutter.add(frame, people)
+            yield from self._cutter.end_all_but(to_come)[0]
+        yield from self._cutter.end_all_but(set())[0]
+
+    def _frames(self) -> Iterator[Frame]:
+        """The frames that are asked for."""
+        path = self.video.path
+        try:
+            with progress(self._label, expected_frames(path), "frames") as advance:
+                for frame in frames_from(path, self._counts):
+                    if self._last is not None and frame.seconds > self._last:
+                        return
+                    advance(1)
+                    early = self._first is not None and frame.seconds < self._first
+                    if not early and frame.index % self._settings.every == 0:
+                        self._looked_at += 1
+                        yield frame
+        except ReseenError as error:
+            raise UnreadableError(str(error)) from error
+
+    def _whole(self, frame: Frame) -> bytes:
+        boxes = self._found.boxes
+        return whole_picture(frame.picture, boxes if self._keeping.pixelate_heads else boxes[:0])
+
+    def _kept(self, gone: Growing, prefix: str, folder: TrackletFolder | None) -> Tracklet:
+        """Somebody who has left, with the crops in memory, or on disk where these are kept."""
+        begun, source = self.video.start or 0.0, str(self.video.path)
+        tracklet = in_memory(gone, prefix, self.video.camera, begun, source)
+        tracklet = replace(tracklet, moments=gone.moments)
+        self._ended.append(gone)
+        # What was forgotten before this was killed must not come back to the disk.
+        if folder is None or self._gallery.is_forgotten([content_digest(tracklet)]):
+            gone.give()
+            return tracklet
+        frames = {crop.frame + 1 for crop in _bodies_of(gone)}
+        paths = tuple(path for path in folder.write(gone) if int(path.stem) in frames)
+        return replace(tracklet, paths=paths, contents=())
+
+
+def whole_picture(picture: Picture, boxes: Boxes) -> bytes:
+    """A whole picture as a gallery keeps it: small, with the heads in boxes (B, 4) hidden."""
+    return encode_jpeg(hidden(picture, boxes, WHOLE_WIDTH), WHOLE_QUALITY)
+
+
+def in_memory(gone: Growing, prefix: str, camera: str, begun: float, source: str) -> Tracklet:
+    """The tracklet of somebody who has left, with the crops in memory.
+
+    Args:
+        gone: whoever has left.
+        prefix: what the tracklet's name begins with.
+        camera: the camera's name.
+        begun: when the recording began, in seconds since 1970; 0 where that is not known.
+        source: the recording.
+    """
+    return Tracklet(
+        id=gone.name(prefix),
+        camera=camera,
+        start=begun + gone.start_seconds,
+        end=begun + gone.end_seconds,
+        source=source,
+        paths=(),
+        contents=tuple(crop.jpeg for crop in _bodies_of(gone)),
+    )
+
+
+def _bodies_of(gone: Growing) -> list[Crop]:
+    cut = set(gone.cut)
+    return bodies(gone.waiting, lambda crop: crop.frame + 1 in cut)
+
+
+def _begun_anew(out: Path, prefix: str, cutter: Cutter) -> TrackletFolder:
+    """A video's folder of crops; what a run left there that was killed is removed."""
+    with writing(out):
+        if (out / TRACKLETS_FILE).exists():  # killed at the very last moment
+            (out / UNFINISHED).touch()
+            (out / TRACKLETS_FILE).unlink()
+    return TrackletFolder(out, prefix, cutter)
