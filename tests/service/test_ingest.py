@@ -426,7 +426,7 @@ def test_videos_may_be_listed_in_a_file(here, capsys):
         2,
         "reseen: name videos, or a file that lists them, --files-from FILE\n",
     )
-    assert "nowhere.txt cannot be read as text" in told(capsys, *words, "nowhere.txt")[2]
+    assert "nowhere.txt does not exist" in told(capsys, *words, "nowhere.txt")[2]
 
 
 def test_the_best_detector_is_taken_and_what_is_loaded_later_finds_nobody_twice(
