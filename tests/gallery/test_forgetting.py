@@ -173,6 +173,45 @@ def test_retention_counts_from_when_the_person_was_seen(gallery, seen, gone):
     assert gallery.expire() == (["x"] if gone else [])
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """Set the clock to so many days from now."""
+    now = time.time()
+    return lambda days: monkeypatch.setattr(time, "time", lambda: now + 86_400 * days)
+
+
+def test_a_clock_that_leaps_ahead_forgets_nobody_until_somebody_says_it_is_right(
+    folder, gallery, clock, reseen
+):
+    fill(gallery, 1)
+    gallery.set_retention_days(100)
+    gallery.set_log_days(100)
+    lines = (folder / "log.jsonl").read_text()
+    for days in (730, 731):  # what is done meanwhile does not make it right
+        clock(days)
+        fill(Gallery.open(folder), 2)
+        code, _, said = reseen("gallery", "stats", folder)
+        assert code == 0
+        assert "nothing was forgotten though its time is over" in said
+        assert f"reseen gallery keep {folder} 100" in said
+    assert lines in (folder / "log.jsonl").read_text()
+    clock(0)
+    assert "nothing was forgotten" not in reseen("gallery", "stats", folder)[2]
+    assert Gallery.open(folder).count() == 2
+    clock(730)
+    assert "1 forgotten now" in reseen("gallery", "keep", folder, 100)[1]
+    assert "nothing was forgotten" not in reseen("gallery", "stats", folder)[2]
+    assert lines not in (folder / "log.jsonl").read_text()
+
+
+def test_a_gallery_that_is_looked_at_in_between_forgets_by_itself(folder, gallery, clock):
+    fill(gallery, 1)
+    gallery.set_retention_days(100)
+    for days, left in ((60, 1), (-20_000, 1), (120, 0)):  # a clock without a battery starts early
+        clock(days)
+        assert Gallery.open(folder).count() == left
+
+
 def test_a_time_in_a_recording_is_no_date(gallery):
     given = NewTracklets(["x"], ["c"], ["s"], [3.0], [5.0], [1])
     gallery.add_embedded(given, {"net": np.ones((1, D), "f4")})

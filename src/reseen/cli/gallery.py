@@ -1,5 +1,6 @@
 """The commands about a gallery: fill, list, clean, search."""
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -53,8 +54,6 @@ def add(
         adapt: Adapt embeddings to the gallery as `gallery adapt` does: those of lite0, and of
             what was adapted before.
     """
-    import time
-
     from reseen.data.colour_histogram import ColourHistogram
     from reseen.data.tracked import tracklets_in
     from reseen.gallery.upkeep import caught_up
@@ -287,7 +286,7 @@ def keep(gallery: options.GalleryPlace, days: Days = None) -> None:
     """
     opened = open_gallery(gallery)
     opened.set_retention_days(days)
-    gone = opened.expire()
+    gone = opened.expire(time.time())
     print(f"{gallery}: tracklets are kept {_for_days(days)}; {len(gone):,} forgotten now")
 
 
@@ -300,7 +299,7 @@ def keep_log(gallery: options.GalleryPlace, days: Days = None) -> None:
     """
     opened = open_gallery(gallery)
     opened.set_log_days(days)
-    opened.expire()
+    opened.expire(time.time())
     print(f"{gallery}: lines of the log are kept {_for_days(days)}")
 
 
@@ -505,4 +504,5 @@ def open_gallery(gallery: str, *, create: bool = False) -> "Gallery":
     opened = Gallery.open(gallery, create=create)
     if not opened.writable:
         print_notes(f"{gallery} may only be read: searches are not logged, nor files about them")
+    print_notes(*filter(None, [opened.doubt]))
     return opened

@@ -47,6 +47,7 @@ from reseen.gallery.records import (
 )
 from reseen.gallery.rejected import NAME as REJECTED
 from reseen.gallery.rejected import Rejected
+from reseen.gallery.settings import NAME as SETTINGS
 from reseen.gallery.settings import Settings, base_of, checked_model, version_of
 from reseen.gallery.table import (
     EMBEDDINGS,
@@ -60,9 +61,13 @@ from reseen.gallery.table import (
 from reseen.gallery.videos import NAME as VIDEOS
 from reseen.gallery.videos import Videos
 from reseen.progress import Advance
-from reseen.times import DATED_FROM
+from reseen.times import DATED_FROM, show
 
 SECONDS_IN_DAY = 86_400.0
+CLOCK, LEAP = "clock", 90 * SECONDS_IN_DAY
+"""The setting that says when it was last looked for what is beyond its time, and how much later a
+clock is not believed without a human's word."""
+
 CAMERAS = "cameras"
 """Folder beside the log in which live cameras keep how they are doing, and their last pictures."""
 
@@ -104,6 +109,7 @@ class Gallery:
         exports: which files were written about its tracklets.
         frames: where people were in whole pictures, and such pictures.
         writable: whether more than reading is possible; where not, nothing is logged either.
+        doubt: why nothing was forgotten whose time is over, and how to go on; None where it was.
     """
 
     def __init__(self, uri: str, notes: Path, cache: int | None = None) -> None:
@@ -116,6 +122,7 @@ class Gallery:
         self.exports = Exports(self._database)
         self.frames = Frames(self._database)
         self.writable = self._database.writable
+        self.doubt: str | None = None
 
     @classmethod
     def open(
@@ -327,7 +334,8 @@ class Gallery:
     def optimise(self) -> None:
         """Merge files and index what is searched by, when enough has been added."""
         for name in self._database.names():
-            if name in (TRACKLETS, VIDEOS, EXPORTS, PLACES, FRAMES) or name.startswith(EMBEDDINGS):
+            filled = (TRACKLETS, VIDEOS, EXPORTS, PLACES, FRAMES, SETTINGS)
+            if name in filled or name.startswith(EMBEDDINGS):
                 self._database.existing(name).optimise()
         keep_digests(self._database)
 
@@ -603,26 +611,34 @@ class Gallery:
         Lines of the log go when their own period is over.
 
         The period counts from when the person was seen, where that is a date, else from when the
-        tracklet was added.
+        tracklet was added. A clock that has leapt ahead since the last time forgets nobody: what
+        is forgotten by mistake is gone for good. `doubt` then says so.
 
         Args:
-            now: seconds since 1970; None takes the clock.
+            now: seconds since 1970, which are believed; None takes the clock.
 
         Returns:
             Ids of the removed tracklets.
         """
-        now = time.time() if now is None else now
-        log_days = self.settings.log_days
-        if log_days is not None:
-            drop_lines(self.notes / LOG_FILE, now - log_days * SECONDS_IN_DAY)
-        over = col("keep_until") < now
-        days = self.settings.retention_days
+        clock = time.time() if now is None else now
+        log_days, days = self.settings.log_days, self.settings.retention_days
+        over = col("keep_until") < clock
         if days is not None:
-            limit = now - days * SECONDS_IN_DAY
+            limit = clock - days * SECONDS_IN_DAY
             seen = (col("end_time") < limit) & (col("end_time") >= DATED_FROM)
             over = over | seen | (col("added") < limit)
         tracklets = self._database.find(TRACKLETS)
-        if tracklets is None or not tracklets.count(over):
+        anybody = tracklets is not None and tracklets.count(over) > 0
+        last = self.settings.get(CLOCK) or 0.0
+        leapt = now is None and 0 < last < clock - LEAP and (anybody or log_days is not None)
+        self.doubt = _doubt(self.uri, clock, last, days) if leapt else None
+        if leapt:
+            return []
+        if clock - last > SECONDS_IN_DAY:
+            self.settings.set(CLOCK, clock)
+        if log_days is not None:
+            drop_lines(self.notes / LOG_FILE, clock - log_days * SECONDS_IN_DAY)
+        if not anybody:
             return []
         self.logged("expire", retention_days=days)
         return self._forget(over)
@@ -760,6 +776,15 @@ class Gallery:
 def notes_of(uri: str) -> Path:
     """Where this machine keeps log and lock of a gallery in an object store."""
     return user_state_path("reseen") / "galleries" / quote(uri, safe="")
+
+
+def _doubt(uri: str, clock: float, last: float, days: float | None) -> str:
+    kept = "" if days is None else f" {days:g}"
+    return (
+        f"nothing was forgotten though its time is over: the clock says {show(clock)}, and was at "
+        f"{show(last)} when this was last looked for; if it is right, say so with "
+        f"reseen gallery keep {uri}{kept}"
+    )
 
 
 def _make_private(folder: Path) -> None:

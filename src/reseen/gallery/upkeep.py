@@ -47,4 +47,4 @@ def tend(gallery: Gallery, extractor: Extractor) -> list[str]:
     gallery.optimise()
     gallery.expire()
     gallery.wipe_when_due()
-    return caught_up(gallery, extractor)
+    return [*filter(None, [gallery.doubt]), *caught_up(gallery, extractor)]

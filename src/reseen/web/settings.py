@@ -1,5 +1,6 @@
 """What all who use the gallery agree on: how long things are kept, and who may come in."""
 
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request
@@ -31,7 +32,7 @@ def keep(lookup: Looked, days: Days = "", sure: Annotated[bool, Form()] = False)
         raise HTTPException(400, "Say that those beyond the time are to be forgotten at once.")
     with as_bad_request():
         lookup.gallery.set_retention_days(_days(days))
-    lookup.gallery.expire()
+    lookup.gallery.expire(time.time())
     return RedirectResponse("/settings", 303)
 
 
@@ -40,7 +41,7 @@ def keep_log(lookup: Looked, days: Days = "") -> Response:
     """Set for how long lines of the log are kept."""
     with as_bad_request():
         lookup.gallery.set_log_days(_days(days))
-    lookup.gallery.expire()
+    lookup.gallery.expire(time.time())
     return RedirectResponse("/settings", 303)
 
 
@@ -71,6 +72,7 @@ def _page(lookup: Lookup, request: Request, name: str = "", made: str = "") -> R
         "settings.html",
         stats=lookup.stats(),
         log_days=gallery.settings.log_days,
+        doubt=gallery.doubt,
         embeddable=lookup.embeddable(),
         tokens=Tokens(gallery).all(),
         manages=request.state.role == "manage",
