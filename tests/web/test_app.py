@@ -9,8 +9,7 @@ from uvicorn import Config, Server
 from reseen.errors import ReseenError
 from reseen.gallery.gallery import Gallery
 from reseen.web import app
-from reseen.web.app import create_app, serve
-from reseen.web.connections import Connection
+from reseen.web.app import Connection, create_app, serve
 
 CLIENTS = 200
 UNLIMITED = httpx2.Limits(max_connections=None)

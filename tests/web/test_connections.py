@@ -11,9 +11,9 @@ import pytest
 from uvicorn import Config, Server
 from uvicorn.server import ServerState
 
-from reseen.web import connections
-from reseen.web.app import create_app
-from reseen.web.connections import Connection, Seldom, client_name
+from reseen.web import app as connections
+from reseen.web.app import Connection, Seldom, create_app
+from reseen.web.guard import client_name
 
 HEAD = b"GET /about HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 POST = b"POST /forget HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n"

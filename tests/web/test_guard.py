@@ -9,10 +9,10 @@ from reseen.data.pictures import encode_jpeg
 from reseen.errors import ReseenError
 from reseen.gallery.log import LOG_FILE, read_lines
 from reseen.gallery.tokens import Tokens
-from reseen.web import access, guard
-from reseen.web.access import Access
+from reseen.web import guard
 from reseen.web.app import create_app
-from reseen.web.uploads import MOST_BYTES
+from reseen.web.asked import MOST_BYTES
+from reseen.web.guard import Access
 
 HERE = "http://127.0.0.1:8000"
 TOKEN = "correct-horse-battery"
@@ -261,7 +261,7 @@ def bearing(token):
 
 @pytest.fixture
 def tokens(gallery, monkeypatch):
-    monkeypatch.setattr(access, "READ_AGAIN", 0.0)
+    monkeypatch.setattr(guard, "READ_AGAIN", 0.0)
     return Tokens(gallery)
 
 
@@ -295,7 +295,7 @@ def test_who_may_only_look_changes_nothing_by_any_route(gallery, client, tokens,
         for method in getattr(route, "methods", set()) - {"GET", "HEAD", "OPTIONS"}
     }
     assert {("POST", "/forget"), ("DELETE", "/api/labels"), ("POST", "/person/name")} <= routes
-    for method, path in sorted(routes - {("POST", path) for path in access.SEARCHES}):
+    for method, path in sorted(routes - {("POST", path) for path in guard.SEARCHES}):
         answer = client.request(method, path, headers=headers)
         assert (path, answer.status_code) == (path, 403)
         assert "The token of anna lets look, not change anything" in answer.text

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from reseen.tracking.detections import Detections
+from reseen.web.asked import MOST_PIXELS_OF_PHOTO
 from reseen.web.photo import LONGEST_SIDE, MOST_PACKED
-from reseen.web.uploads import MOST_PIXELS_OF_PHOTO
 
 BOXES = {"ben": (60, 40, 48, 96), "eve": (200, 40, 48, 96)}
 """Left, top, width and height of two people in a photo."""

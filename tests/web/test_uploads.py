@@ -14,7 +14,7 @@ from reseen.data import pictures as data_pictures
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
 from reseen.web.app import create_app
-from reseen.web.uploads import MOST_BYTES, MOST_PICTURES, MOST_PIXELS
+from reseen.web.asked import MOST_BYTES, MOST_PICTURES, MOST_PIXELS
 
 
 def packed(picture, kind=".png"):

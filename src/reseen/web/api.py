@@ -1,40 +1,38 @@
 """The gallery for programs: JSON under /api, described by /api/openapi.json."""
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Any
+import csv
+from dataclasses import asdict, dataclass, fields, replace
+from io import StringIO
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from reseen.gallery.labels import Label
 from reseen.gallery.people import Person
 from reseen.gallery.records import Entry, Filter, Stats
 from reseen.gallery.rejected import Rejection
 from reseen.gallery.review import Question
 from reseen.gallery.thumbnail import still_of
-from reseen.web.lookup import Found, Looked, TrainingPair, as_csv, training_pairs
-from reseen.web.rendering import Problem
-from reseen.web.uploads import Sent, is_form
+from reseen.web.asked import (
+    LONGEST_CAMERA,
+    LONGEST_ID,
+    LONGEST_MODEL,
+    MOST_AT_ONCE,
+    ON_A_PAGE,
+    Id,
+    Sent,
+    Skipped,
+    is_form,
+)
+from reseen.web.lookup import Found, Looked, Named
+from reseen.web.rendering import PROBLEMS, Problem
 
-LONGEST_ID, LONGEST_CAMERA, LONGEST_MODEL = 1_000, 200, 100
-MOST_AT_ONCE = 200
 FARTHEST_PAGE = 10_000_000
 LATEST = 1e12
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The request makes no sense."},
-    401: {"model": Problem, "description": "The token is missing or wrong."},
-    403: {"model": Problem, "description": "Another site asks, or the token may only look."},
-    404: {"model": Problem, "description": "The gallery does not have it."},
-    409: {"model": Problem, "description": "It contradicts what the gallery holds."},
-    413: {"model": Problem, "description": "The request is too large."},
-    422: {"model": Problem, "description": "A parameter does not fit."},
-    429: {"model": Problem, "description": "Too many wrong tokens came from there."},
-    503: {"model": Problem, "description": "The gallery is damaged or its disk is full."},
-}
-
 router = APIRouter(prefix="/api", responses=PROBLEMS)
 
-Id = Annotated[str, Query(max_length=LONGEST_ID, description="A tracklet's id.")]
 Model = Annotated[
     str | None,
     Query(
@@ -45,6 +43,8 @@ Model = Annotated[
 Camera = Annotated[str | None, Query(max_length=LONGEST_CAMERA, description="Only this camera.")]
 Seconds = Annotated[float | None, Query(ge=0, le=LATEST, allow_inf_nan=False)]
 Many = Annotated[int, Query(ge=1, le=MOST_AT_ONCE, description="How many matches at most.")]
+Limit = Annotated[int, Query(ge=1, le=MOST_AT_ONCE)]
+Offset = Annotated[int, Query(ge=0, le=FARTHEST_PAGE)]
 
 
 def in_view(
@@ -83,6 +83,24 @@ class Labelled(BaseModel):
 
 
 @dataclass(frozen=True)
+class TrainingPair(Label):
+    """Two tracklets and whether they show the same person, as somebody said.
+
+    Attributes:
+        query, match: ids of the tracklets.
+        same: whether they show the same person.
+        time: when this was said, in seconds since 1970.
+        query_camera, match_camera: their cameras.
+        query_source, match_source: the videos or folders they come from.
+    """
+
+    query_camera: str
+    match_camera: str
+    query_source: str
+    match_source: str
+
+
+@dataclass(frozen=True)
 class Forgotten:
     """What was removed for good.
 
@@ -104,8 +122,8 @@ def tracklets(
     lookup: Looked,
     where: InView,
     model: Model = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
-    offset: Annotated[int, Query(ge=0, le=FARTHEST_PAGE)] = 0,
+    limit: Limit = ON_A_PAGE,
+    offset: Offset = 0,
 ) -> Listed:
     """List tracklets by time."""
     name = lookup.model(model) if model else None
@@ -114,9 +132,9 @@ def tracklets(
 
 
 @router.get("/tracklet")
-def tracklet(lookup: Looked, id: Id) -> Entry:
+def tracklet(entry: Named) -> Entry:
     """Look up one tracklet."""
-    return lookup.entry(id)
+    return entry
 
 
 @router.delete("/tracklet")
@@ -142,13 +160,12 @@ def thumbnail(
 def matches(
     lookup: Looked,
     where: InView,
-    id: Id,
+    entry: Named,
     model: Model = None,
     other_cameras: Annotated[bool, Query(description="Leave out the query's own camera.")] = False,
     k: Many = 20,
 ) -> Found:
     """Search for a tracklet of the gallery: the most alike others, nearest first."""
-    entry = lookup.entry(id)
     not_camera = entry.camera if other_cameras else None
     return lookup.matches(entry, lookup.model(model), replace(where, not_camera=not_camera), k)
 
@@ -165,25 +182,36 @@ async def search(
     lookup: Looked, where: InView, pictures: Sent, model: Model = None, k: Many = 20
 ) -> Found:
     """Search for a person by pictures, which are not kept."""
-    return await lookup.matches_of(pictures, model, where, k)
+    return await lookup.alone(lookup.matches_of, pictures, model, where, k)
 
 
 @router.get("/labels")
 def labels(lookup: Looked) -> list[TrainingPair]:
     """The last label on every two tracklets, as pairs to train with."""
-    return training_pairs(lookup)
+    return [
+        TrainingPair(
+            **asdict(label),
+            query_camera=query.camera,
+            match_camera=match.camera,
+            query_source=query.source,
+            match_source=match.source,
+        )
+        for label, query, match in lookup.labelled(lookup.gallery.labels.all())
+    ]
 
 
 @router.get("/labels.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
 def labels_as_csv(lookup: Looked) -> Response:
     """The same as a table."""
-    attached, pairs = (
-        {"Content-Disposition": 'attachment; filename="labels.csv"'},
-        training_pairs(lookup),
-    )
+    pairs = labels(lookup)
     told = {id for pair in pairs for id in (pair.query, pair.match)}
     lookup.gallery.exports.downloaded("labels.csv", told)
-    return Response(as_csv(pairs), media_type="text/csv", headers=attached)
+    text = StringIO(newline="")
+    table = csv.DictWriter(text, [field.name for field in fields(TrainingPair)])
+    table.writeheader()
+    table.writerows(map(asdict, pairs))
+    attached = {"Content-Disposition": 'attachment; filename="labels.csv"'}
+    return Response(text.getvalue(), media_type="text/csv", headers=attached)
 
 
 @router.post("/labels", status_code=201)
@@ -208,21 +236,17 @@ def rejected(lookup: Looked) -> list[Rejection]:
 @router.post("/rejected", status_code=201)
 def reject(lookup: Looked, id: Id) -> None:
     """Label a tracklet as not a person."""
-    lookup.reject([id])
+    lookup.reject(id)
 
 
 @router.delete("/rejected", status_code=204)
 def restore(lookup: Looked, id: Id) -> None:
     """Take that label back."""
-    lookup.restore([id])
+    lookup.restore(id)
 
 
 @router.get("/review")
-def review(
-    lookup: Looked,
-    count: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 20,
-    skipped: Annotated[int, Query(ge=0, le=MOST_AT_ONCE)] = 0,
-) -> list[Question]:
+def review(lookup: Looked, count: Limit = 20, skipped: Skipped = 0) -> list[Question]:
     """Pairs of people of whom it is least sure whether they are one, to be labelled."""
     return lookup.review.questions(count, skipped)
 
@@ -230,8 +254,8 @@ def review(
 @router.get("/people")
 def people(
     lookup: Looked,
-    limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50,
-    offset: Annotated[int, Query(ge=0, le=FARTHEST_PAGE)] = 0,
+    limit: Limit = ON_A_PAGE,
+    offset: Offset = 0,
     name: Annotated[str, Query(max_length=LONGEST_ID, description="Part of the name.")] = "",
 ) -> list[Person]:
     """Who was seen, those seen last first, with all appearances."""

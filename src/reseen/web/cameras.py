@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse
 from reseen.errors import ReseenError
 from reseen.gallery.gallery import Gallery
 from reseen.service.state import CameraState, camera_states, last_picture, state_file
-from reseen.web.api import LONGEST_CAMERA, PROBLEMS
+from reseen.web.asked import LONGEST_CAMERA
 from reseen.web.lookup import Looked
-from reseen.web.rendering import render
+from reseen.web.rendering import PROBLEMS, render
 
 HOURS = 24
 SECONDS_IN_HOUR = 3_600

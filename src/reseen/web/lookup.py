@@ -1,13 +1,10 @@
 """What pages and API ask of a gallery, with HTTP's answer where something is not there."""
 
-import csv
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
-from io import StringIO
+from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request
@@ -26,20 +23,22 @@ from reseen.gallery.records import Entry, Filter, Match, Query, Stats
 from reseen.gallery.review import Review
 from reseen.gallery.settings import version_of
 from reseen.tracking.detections import Detector
+from reseen.web.asked import Id, Identity
 
 Result = TypeVar("Result")
+Given = TypeVarTuple("Given")
 
 NAMES_IN_A_SENTENCE = 10
 NAME_OF_UPLOAD = "pictures sent to the web page"
 
 
 @contextmanager
-def as_bad_request() -> Iterator[None]:
-    """Answer 400 with what is wrong, where it is the visitor's input that is wrong."""
+def refused(status: int = 400) -> Iterator[None]:
+    """Answer with what is wrong, where it is the visitor's input that is wrong."""
     try:
         yield
     except ReseenError as error:
-        raise HTTPException(400, f"{error}.") from error
+        raise HTTPException(status, f"{error}.") from error
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,9 @@ class Found:
 
 class Lookup:
     """A gallery and what may embed new pictures for it.
+
+    Whoever asks for what is not there is answered 404; whose pictures are broken, 400; who
+    contradicts what the gallery holds, 409. Endpoints need not ask before.
 
     Args:
         gallery: the gallery.
@@ -89,20 +91,13 @@ class Lookup:
         )
 
     def model(self, name: str | None = None) -> str:
-        """The model to show: the one named, else a trained network before the stripes.
-
-        Raises:
-            HTTPException: 404, there is no such model or nothing in the gallery.
-        """
+        """The model to show: the one named, else a trained network before the stripes."""
         present = self.stats().models
         if not present:
             raise HTTPException(404, "The gallery is empty.")
-        if name and name not in present:
-            names = _some(present)
-            raise HTTPException(
-                404, f"The gallery has no tracklets of the model {name}; there are {names}."
-            )
-        return name or min(present, key=_trained_first)
+        if name:
+            return _one_of(present, name, "The gallery has no tracklets of the model")
+        return min(present, key=_trained_first)
 
     def embeddable(self) -> list[str]:
         """Models in the gallery that new pictures can be embedded for, the default first."""
@@ -110,63 +105,54 @@ class Lookup:
         return [model for model in present if model in self._extractors]
 
     def camera(self, name: str | None) -> str | None:
-        """The camera named, or none.
-
-        Raises:
-            HTTPException: 404, the gallery has others.
-        """
-        if not name:
-            return None
+        """The camera named, or none."""
         present = self.stats().cameras
-        if present and name not in present:
-            raise HTTPException(404, f"There is no camera {name}; there are {_some(present)}.")
-        return name
+        return _one_of(present, name, "There is no camera") if name and present else name or None
 
-    def entry(self, id: str) -> Entry:
-        """One tracklet.
+    def entries(self, *ids: str) -> dict[str, Entry]:
+        """These tracklets, by id."""
+        found = self.gallery.find(ids)
+        for id in ids:
+            if id not in found:
+                raise HTTPException(404, f"The gallery has no tracklet {id}.")
+        return found
 
-        Raises:
-            HTTPException: 404, it is not in the gallery.
-        """
-        found = self.gallery.find([id])
-        if not found:
-            raise HTTPException(404, f"The gallery has no tracklet {id}.")
-        return found[id]
+    def person(self, identity: str) -> Person:
+        """Somebody with all appearances."""
+        found = person(self.gallery, identity)
+        if found is None:
+            raise HTTPException(404, f"There is nobody called {identity}.")
+        return found
 
     def matches(self, entry: Entry, model: str, where: Filter, k: int) -> Found:
-        """The k tracklets nearest to one of the gallery's.
-
-        Raises:
-            HTTPException: 404, it has no embedding by the model.
-        """
-        try:
+        """The k tracklets nearest to one of the gallery's."""
+        with refused(404):  # it has no embedding by the model
             query = self.gallery.query(entry.id, model)
-        except ReseenError as error:
-            raise HTTPException(404, f"{error}.") from error
         return self._found(query, where, k)
 
-    async def matches_of(
+    def matches_of(
         self, pictures: Sequence[Picture], model: str | None, where: Filter, k: int
     ) -> Found:
-        """The k tracklets nearest to a person in new pictures; one such search after another.
+        """The k tracklets nearest to a person in new pictures; to be done `alone`."""
+        name = self.model(model)
+        if name not in self._extractors:
+            raise HTTPException(
+                409, f"This server was started without the model {name}, which pictures need."
+            )
+        with refused():
+            query = query_from_pictures(pictures, self._extractors[name], NAME_OF_UPLOAD)
+        return self._found(query, where, k)
 
-        Raises:
-            HTTPException: 404, there is no such model; 409, nothing here can embed pictures
-                for it; 400, the pictures are broken or do not go together.
-        """
-        return await self.alone(partial(self._matches_of, pictures, model, where, k))
-
-    async def alone(self, work: Callable[[], Result]) -> Result:
+    async def alone(self, work: Callable[[*Given], Result], *given: *Given) -> Result:
         """Do what needs decoded pictures, one such work after another."""
-        return await to_thread.run_sync(work, limiter=self._embedding)
+        return await to_thread.run_sync(work, *given, limiter=self._embedding)
+
+    def _found(self, query: Query, where: Filter, k: int) -> Found:
+        calibrated = self.gallery.settings.calibration(query.model) is not None
+        return Found(query.model, calibrated, self.gallery.search(query, k, where))
 
     def label(self, query: str, match: str, *, same: bool) -> None:
-        """Keep a label on two tracklets.
-
-        Raises:
-            HTTPException: 404, one is not in the gallery; 400, they are the same one.
-            ConflictError: where people are put together, it contradicts other labels.
-        """
+        """Keep a label on two tracklets."""
         self._require_two(query, match)
         if self.identified:
             Identities(self.gallery).label(query, [match], same=same)
@@ -182,45 +168,46 @@ class Lookup:
             self.gallery.logged("take label back", Filter(ids=(query, match)))
             self.gallery.labels.remove(query, match)
 
-    def reject(self, ids: Sequence[str]) -> float:
+    def answer(self, query: str, match: str, *, same: bool) -> None:
+        """Keep the answer to a question of the review."""
+        self._require_two(query, match)
+        self.review.answer(query, match, same=same)
+
+    def _require_two(self, query: str, match: str) -> None:
+        if query == match:
+            raise HTTPException(400, "A tracklet cannot be labelled against itself.")
+        self.entries(query, match)
+        for each in self.gallery.rejected.of([query, match]):
+            raise HTTPException(
+                409, f"{each.id} is labelled as not a person; take that label back first."
+            )
+
+    def reject(self, *ids: str) -> float:
         """Label tracklets as no person: no search finds them, and they belong to nobody.
 
         Returns:
             The time this was said, which takes all of them back together.
-
-        Raises:
-            HTTPException: 404, one is not in the gallery.
         """
-        self._require(ids)
-        self.gallery.logged("reject", Filter(ids=tuple(ids)))
+        self.entries(*ids)
+        self.gallery.logged("reject", Filter(ids=ids))
         homes = {member.id: member.identity for member in self.gallery.members.of(ids)}
         said = self.gallery.rejected.add(ids, homes)
         self.gallery.members.drop(ids)
-        left = self.gallery.members.belonging_to(set(homes.values()))
-        if left and self.identified:
-            Identities(self.gallery).regroup(member.id for member in left)
+        self._regroup(self.gallery.members.belonging_to(set(homes.values())))
         return said
 
-    def restore(self, ids: Sequence[str]) -> None:
+    def restore(self, *ids: str) -> None:
         """Take back that they are no people: they go where they belonged."""
-        self.gallery.logged("take rejection back", Filter(ids=tuple(ids)))
+        self.gallery.logged("take rejection back", Filter(ids=ids))
         back = self.gallery.rejected.take_back(ids)
         members = [Member(each.id, each.identity, None) for each in back if each.identity]
         if members:
             self.gallery.members.put(members)
+        self._regroup(members)
+
+    def _regroup(self, members: Collection[Member]) -> None:
         if members and self.identified:
             Identities(self.gallery).regroup(member.id for member in members)
-
-    def person(self, identity: str) -> Person:
-        """Somebody with all appearances.
-
-        Raises:
-            HTTPException: 404, there is nobody of that name.
-        """
-        found = person(self.gallery, identity)
-        if found is None:
-            raise HTTPException(404, f"There is nobody called {identity}.")
-        return found
 
     @property
     def identified(self) -> bool:
@@ -229,135 +216,55 @@ class Lookup:
         model = (settings.get(SETTING) or {}).get("model")
         return model in self.gallery.models() and settings.calibration(model) is not None
 
-    def answer(self, query: str, match: str, *, same: bool) -> None:
-        """Keep the answer to a question of the review.
-
-        Raises:
-            HTTPException, ConflictError: as for `label`.
-        """
-        self._require_two(query, match)
-        self.review.answer(query, match, same=same)
-
-    def _require_two(self, query: str, match: str) -> None:
-        if query == match:
-            raise HTTPException(400, "A tracklet cannot be labelled against itself.")
-        self._require([query, match])
-        for each in self.gallery.rejected.of([query, match]):
-            raise HTTPException(
-                409, f"{each.id} is labelled as not a person; take that label back first."
-            )
-
-    def _require(self, ids: Sequence[str]) -> None:
-        present = self.gallery.find(ids)
-        for id in ids:
-            if id not in present:
-                raise HTTPException(404, f"The gallery has no tracklet {id}.")
-
     def forget(self, ids: Collection[str]) -> list[str]:
-        """Forget tracklets for good.
-
-        Returns:
-            Ids of those that were there.
-
-        Raises:
-            HTTPException: 404, none of them is in the gallery.
-        """
+        """Forget tracklets for good; returns the ids of those that were there, at least one."""
         forgotten = self.gallery.forget(Filter(ids=tuple(ids)))
         if not forgotten:
             raise HTTPException(404, "The gallery has no such tracklet.")
         return forgotten
 
-    def _matches_of(
-        self, pictures: Sequence[Picture], model: str | None, where: Filter, k: int
-    ) -> Found:
-        name = self.model(model)
-        if name not in self._extractors:
-            raise HTTPException(
-                409, f"This server was started without the model {name}, which pictures need."
-            )
-        with as_bad_request():
-            query = query_from_pictures(pictures, self._extractors[name], NAME_OF_UPLOAD)
-        return self._found(query, where, k)
-
-    def _found(self, query: Query, where: Filter, k: int) -> Found:
-        calibrated = self.gallery.settings.calibration(query.model) is not None
-        return Found(query.model, calibrated, self.gallery.search(query, k, where))
+    def labelled(self, labels: Sequence[Label]) -> list[tuple[Label, Entry, Entry]]:
+        """The labels, each with its query and its match, where both are still there."""
+        present = self.gallery.find([id for each in labels for id in (each.query, each.match)])
+        return [
+            (label, present[label.query], present[label.match])
+            for label in labels
+            if label.query in present and label.match in present
+        ]
 
 
-def _some(names: Collection[str]) -> str:
-    """The first names of many, for a sentence."""
-    first = sorted(names)[:NAMES_IN_A_SENTENCE]
-    return ", ".join(first) + (" and others" if len(names) > len(first) else "")
+def _one_of(present: Mapping[str, int], name: str, absent: str) -> str:
+    """The name, where it is among these."""
+    if name not in present:
+        first = sorted(present)[:NAMES_IN_A_SENTENCE]
+        more = " and others" if len(present) > len(first) else ""
+        raise HTTPException(404, f"{absent} {name}; there are {', '.join(first)}{more}.")
+    return name
 
 
 def _trained_first(model: str) -> tuple[bool, int, str]:
     return model == STRIPES, -version_of(model), model
 
 
-def lookup_of(request: Request) -> Lookup:
-    """The application's lookup."""
+def _lookup(request: Request) -> Lookup:
     lookup: Lookup = request.app.state.lookup
     return lookup
 
 
-Looked = Annotated[Lookup, Depends(lookup_of)]
+Looked = Annotated[Lookup, Depends(_lookup)]
 """The lookup as an argument of an endpoint."""
 
 
-@dataclass(frozen=True)
-class TrainingPair:
-    """Two tracklets and whether they show the same person, as somebody said.
-
-    Attributes:
-        query, match: ids of the tracklets.
-        same: whether they show the same person.
-        time: when this was said, in seconds since 1970.
-        query_camera, match_camera: their cameras.
-        query_source, match_source: the videos or folders they come from.
-    """
-
-    query: str
-    match: str
-    same: bool
-    time: float
-    query_camera: str
-    match_camera: str
-    query_source: str
-    match_source: str
+def _entry(lookup: Looked, id: Id) -> Entry:
+    return lookup.entries(id)[id]
 
 
-def labelled(lookup: Lookup, labels: Sequence[Label]) -> list[tuple[Label, Entry, Entry]]:
-    """The labels, each with its query and its match."""
-    ids = {id for label in labels for id in (label.query, label.match)}
-    present = lookup.gallery.find(list(ids))
-    return [
-        (label, present[label.query], present[label.match])
-        for label in labels
-        if label.query in present and label.match in present
-    ]
+def _somebody(lookup: Looked, identity: Identity) -> Person:
+    return lookup.person(identity)
 
 
-def training_pairs(lookup: Lookup) -> list[TrainingPair]:
-    """All labels as pairs, in the order they were first labelled."""
-    return [
-        TrainingPair(
-            query=label.query,
-            match=label.match,
-            same=label.same,
-            time=label.time,
-            query_camera=query.camera,
-            match_camera=match.camera,
-            query_source=query.source,
-            match_source=match.source,
-        )
-        for label, query, match in labelled(lookup, lookup.gallery.labels.all())
-    ]
+Named = Annotated[Entry, Depends(_entry)]
+"""The tracklet whose id is asked for."""
 
-
-def as_csv(pairs: Iterable[TrainingPair]) -> str:
-    """A table with a line of column names."""
-    text = StringIO(newline="")
-    table = csv.DictWriter(text, [field.name for field in fields(TrainingPair)])
-    table.writeheader()
-    table.writerows(asdict(pair) for pair in pairs)
-    return text.getvalue()
+Somebody = Annotated[Person, Depends(_somebody)]
+"""The person whose name is asked for."""

@@ -1,32 +1,40 @@
 """The gallery for people: pages that work without a script and keep their state in the address."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Query
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from reseen.gallery.records import Entry, Filter, Match
+from reseen.gallery.tokens import Role, Tokens
 from reseen.times import day, is_dated, read
-from reseen.web.api import LONGEST_CAMERA, LONGEST_ID, LONGEST_MODEL, MOST_AT_ONCE
-from reseen.web.lookup import Found, Looked, Lookup, as_bad_request, labelled
-from reseen.web.rendering import address, render
-
-ON_A_PAGE = 50
-MOST_PAGES = 100_000
-FEW = 20
-"""Matches where no other number is asked for."""
+from reseen.web.asked import (
+    FEW,
+    LONGEST_CAMERA,
+    LONGEST_MODEL,
+    MOST_AT_ONCE,
+    ON_A_PAGE,
+    FormId,
+    FormName,
+    Id,
+    Page,
+    Same,
+    paged,
+)
+from reseen.web.lookup import Found, Looked, Lookup, Named, refused
+from reseen.web.rendering import go, render
 
 COUNTS = (10, FEW, 50, 100, MOST_AT_ONCE)
 AT_LEAST = (0.25, 0.5, 0.75, 0.9, 0.95)
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-Id = Annotated[str, Query(max_length=LONGEST_ID)]
-Ids = Annotated[list[str], Query(max_length=MOST_AT_ONCE)]
+Days = Annotated[str, Form(max_length=20, pattern=r"^\s*([0-9]+(\.[0-9]+)?)?\s*$")]
 
 
 @dataclass(frozen=True)
@@ -56,12 +64,8 @@ class Asked:
         return bool(self.camera or self.start or self.end)
 
     def where(self, lookup: Lookup, query: Entry | None = None) -> Filter:
-        """The filter for matches of a query, or for all tracklets.
-
-        Raises:
-            HTTPException: 400, a time cannot be read; 404, there is no such camera.
-        """
-        with as_bad_request():
+        """The filter for matches of a query, or for all tracklets."""
+        with refused():  # a time that cannot be read
             start, end = (read(text) if text.strip() else None for text in (self.start, self.end))
         not_camera = None
         if query is not None and not self.camera and not self.own_camera:
@@ -70,14 +74,10 @@ class Asked:
             camera=lookup.camera(self.camera), not_camera=not_camera, start=start, end=end
         )
 
-    def state(self) -> dict[str, str | int]:
+    def state(self) -> dict[str, Any]:
         """The parameters that bring this back in an address, defaults empty."""
-        return {
-            "model": self.model,
-            "camera": self.camera,
-            "start": self.start,
-            "end": self.end,
-            "own_camera": int(self.own_camera) or "",
+        return asdict(self) | {
+            "own_camera": int(self.own_camera),
             "at_least": f"{self.at_least:g}" if self.at_least else "",
             "k": "" if self.k == FEW else self.k,
         }
@@ -90,68 +90,57 @@ AskedFor = Annotated[Asked, Depends()]
 @router.get("/")
 def start() -> Response:
     """Go to the tracklets."""
-    return RedirectResponse("/tracklets", 303)
+    return go("/tracklets")
 
 
 @router.get("/tracklets")
 def tracklets(
     lookup: Looked,
     asked: AskedFor,
-    page: Annotated[int, Query(ge=1, le=MOST_PAGES)] = 1,
+    page: Page = 1,
     forgotten: Annotated[int, Query(ge=0, le=MOST_AT_ONCE)] = 0,
 ) -> Response:
     """Tracklets by time, 50 on a page."""
-    stats = lookup.stats()
-    if not stats.tracklets:
+    if not lookup.stats().tracklets:
         return render("empty.html", forgotten=forgotten, left=lookup.gallery.exports.clear())
     where = asked.where(lookup)
     total = lookup.gallery.count(where)
-    entries = lookup.gallery.entries(where, limit=ON_A_PAGE, offset=(page - 1) * ON_A_PAGE)
+    at = paged(page, total)
+    entries = lookup.gallery.entries(where, limit=ON_A_PAGE, offset=at["before"])
     return render(
         "tracklets.html",
         **_frame(lookup, asked),
         days=[(date, list(seen)) for date, seen in groupby(entries, lambda one: day(one.start))],
         total=total,
         rejected={each.id for each in lookup.gallery.rejected.of([one.id for one in entries])},
-        page=page,
-        pages=max(1, -(-total // ON_A_PAGE)),
+        **at,
         forgotten=forgotten,
         left=lookup.gallery.exports.clear() if forgotten else (),
     )
 
 
 @router.get("/tracklet")
-def tracklet(lookup: Looked, asked: AskedFor, id: Id) -> Response:
+def tracklet(lookup: Looked, asked: AskedFor, query: Named) -> Response:
     """One tracklet and its matches."""
-    query, found = _search(lookup, asked, id)
+    searched = _search(lookup, asked, query)
     return render(
         "tracklet.html",
-        **_frame(lookup, asked),
-        query=query,
-        found=found,
-        labels=(labels := _labels(lookup, query.id)),
-        groups=groups(found, labels, asked.at_least),
+        **searched,
+        groups=groups(searched["found"], searched["labels"], asked.at_least),
         at_least=AT_LEAST,
-        rejected=bool(lookup.gallery.rejected.of([id])),
+        rejected=bool(lookup.gallery.rejected.of([query.id])),
     )
 
 
 @router.get("/compare")
-def compare(lookup: Looked, asked: AskedFor, id: Id, match: Id) -> Response:
+def compare(lookup: Looked, asked: AskedFor, query: Named, match: Id) -> Response:
     """A query and one of its matches side by side."""
-    query, found = _search(lookup, asked, id)
+    searched = _search(lookup, asked, query)
+    found: Found = searched["found"]
     ids = [each.entry.id for each in found.matches]
     place = ids.index(match) if match in ids else None
     shown = _single(lookup, query, found.model, match) if place is None else found.matches[place]
-    return render(
-        "compare.html",
-        **_frame(lookup, asked),
-        query=query,
-        found=found,
-        place=place,
-        match=shown,
-        labels=_labels(lookup, query.id),
-    )
+    return render("compare.html", **searched, place=place, match=shown)
 
 
 @router.post("/tracklet")
@@ -159,34 +148,43 @@ def label_in_list(
     lookup: Looked,
     asked: AskedFor,
     id: Id,
-    match: Annotated[str, Form(max_length=LONGEST_ID)],
-    same: Annotated[bool, Form()],
+    match: FormId,
+    same: Same,
     place: Annotated[int, Form(ge=1, le=MOST_AT_ONCE)],
 ) -> Response:
     """Keep a label and show the list again, at the same match."""
     lookup.label(id, match, same=same)
-    return RedirectResponse(address("/tracklet", {"id": id}, asked.state()) + f"#{place}", 303)
+    return go("/tracklet", {"id": id}, asked.state(), at=f"#{place}")
 
 
 @router.post("/compare")
-def label_in_comparison(
-    lookup: Looked, asked: AskedFor, id: Id, match: Id, same: Annotated[bool, Form()]
-) -> Response:
+def label_in_comparison(lookup: Looked, asked: AskedFor, id: Id, match: Id, same: Same) -> Response:
     """Keep a label and show the comparison again."""
     lookup.label(id, match, same=same)
-    both = {"id": id, "match": match}
-    return RedirectResponse(address("/compare", both, asked.state()) + "#label", 303)
+    return go("/compare", {"id": id, "match": match}, asked.state(), at="#label")
+
+
+@router.post("/tracklet/reject")
+def reject(lookup: Looked, id: FormId) -> Response:
+    """Label a tracklet as not a person."""
+    lookup.reject(id)
+    return go("/tracklet", id=id)
+
+
+@router.post("/tracklet/restore")
+def restore(lookup: Looked, id: FormId) -> Response:
+    """Take that label back."""
+    lookup.restore(id)
+    return go("/tracklet", id=id)
 
 
 @router.get("/forget")
-def ask_before_forgetting(lookup: Looked, id: Id) -> Response:
+def ask_before_forgetting(lookup: Looked, entry: Named) -> Response:
     """Ask whether to forget a tracklet, and offer those labelled as the same person."""
-    alike = [other for other, same in _labels(lookup, id).items() if same]
-    entries = lookup.gallery.find([id, *alike])
-    if id not in entries:
-        raise HTTPException(404, f"The gallery has no tracklet {id}.")
-    others = [entries[other] for other in alike if other in entries]
-    return render("forget.html", entry=entries[id], others=others)
+    alike = [other for other, same in _labels(lookup, entry.id).items() if same]
+    found = lookup.gallery.find(alike)
+    others = [found[other] for other in alike if other in found]
+    return render("forget.html", entry=entry, others=others)
 
 
 @router.post("/forget")
@@ -194,19 +192,17 @@ def forget(
     lookup: Looked, id: Annotated[list[str], Form(min_length=1, max_length=MOST_AT_ONCE)]
 ) -> Response:
     """Forget tracklets for good."""
-    return RedirectResponse(address("/tracklets", forgotten=len(lookup.forget(id))), 303)
+    return go("/tracklets", forgotten=len(lookup.forget(id)))
 
 
 @router.get("/labels")
 def labels(lookup: Looked) -> Response:
     """What was said about matches."""
-    every = lookup.gallery.labels.all()
-    pairs = labelled(lookup, every[-ON_A_PAGE:])[::-1]
-    rejected = lookup.gallery.rejected.all()
+    every, rejected = lookup.gallery.labels.all(), lookup.gallery.rejected.all()
     latest = lookup.gallery.find([each.id for each in rejected[: -ON_A_PAGE - 1 : -1]])
     return render(
         "labels.html",
-        labelled=pairs,
+        labelled=lookup.labelled(every[-ON_A_PAGE:])[::-1],
         total=len(every),
         rejected=list(latest.values()),
         total_rejected=len(rejected),
@@ -232,15 +228,14 @@ def _frame(lookup: Lookup, asked: Asked) -> dict[str, Any]:
     }
 
 
-def _search(lookup: Lookup, asked: Asked, id: str) -> tuple[Entry, Found]:
+def _search(lookup: Lookup, asked: Asked, query: Entry) -> dict[str, Any]:
     """The query and its matches, first and last those that a human has labelled."""
-    query, model = lookup.entry(id), lookup.model(asked.model)
+    model = lookup.model(asked.model)
     found = lookup.matches(query, model, asked.where(lookup, query), asked.k)
-    labels = _labels(lookup, id)
-    order = {True: 0, None: 1, False: 2}
-    return query, replace(
-        found, matches=sorted(found.matches, key=lambda match: order[labels.get(match.entry.id)])
-    )
+    labels, order = _labels(lookup, query.id), {True: 0, None: 1, False: 2}
+    matches = sorted(found.matches, key=lambda match: order[labels.get(match.entry.id)])
+    shown = {"query": query, "found": replace(found, matches=matches), "labels": labels}
+    return _frame(lookup, asked) | shown
 
 
 def groups(
@@ -267,8 +262,69 @@ def _single(lookup: Lookup, query: Entry, model: str, id: str) -> Match:
 
 def _labels(lookup: Lookup, id: str) -> dict[str, bool]:
     """Whether others were labelled as the same person as this one."""
-    labels: dict[str, bool] = {}
-    for label in lookup.gallery.labels.all():
-        if id in (label.query, label.match):
-            labels[label.match if label.query == id else label.query] = label.same
-    return labels
+    return {
+        label.match if label.query == id else label.query: label.same
+        for label in lookup.gallery.labels.all()
+        if id in (label.query, label.match)
+    }
+
+
+@router.get("/settings")
+def settings(lookup: Looked, request: Request) -> Response:
+    """What all who use the gallery agree on, and forms to change it for those who may."""
+    return _settings(lookup, request)
+
+
+@router.post("/settings/keep")
+def keep(lookup: Looked, days: Days = "", sure: Annotated[bool, Form()] = False) -> Response:
+    """Set for how long tracklets are kept; those beyond it are forgotten at once."""
+    if not sure:
+        raise HTTPException(400, "Say that those beyond the time are to be forgotten at once.")
+    with refused():
+        lookup.gallery.set_retention_days(float(days) if days.strip() else None)
+    lookup.gallery.expire(time.time())
+    return go("/settings")
+
+
+@router.post("/settings/log")
+def keep_log(lookup: Looked, days: Days = "") -> Response:
+    """Set for how long lines of the log are kept."""
+    with refused():
+        lookup.gallery.set_log_days(float(days) if days.strip() else None)
+    lookup.gallery.expire(time.time())
+    return go("/settings")
+
+
+@router.post("/settings/token")
+def make_token(
+    lookup: Looked, request: Request, name: FormName, role: Annotated[Role, Form()]
+) -> Response:
+    """Make a token and show it, this once."""
+    tokens = Tokens(lookup.gallery)
+    if role == "look" and request.state.open and not tokens.all():
+        raise HTTPException(400, "The first token must manage, or nobody could from here.")
+    with refused():
+        made = tokens.new(name.strip(), role)
+    return _settings(lookup, request, name.strip(), made)
+
+
+@router.post("/settings/revoke")
+def revoke(lookup: Looked, name: FormName) -> Response:
+    """Let nobody in by a token any more."""
+    with refused():
+        Tokens(lookup.gallery).revoke(name)
+    return go("/settings")
+
+
+def _settings(lookup: Lookup, request: Request, name: str = "", made: str = "") -> Response:
+    return render(
+        "settings.html",
+        stats=lookup.stats(),
+        log_days=lookup.gallery.settings.log_days,
+        doubt=lookup.gallery.doubt,
+        embeddable=lookup.embeddable(),
+        tokens=Tokens(lookup.gallery).all(),
+        manages=request.state.role == "manage",
+        name=name,
+        made=made,
+    )

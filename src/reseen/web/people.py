@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Query
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from reseen.data.pictures import data_uri
@@ -16,12 +16,19 @@ from reseen.gallery.records import Filter
 from reseen.gallery.rejected import Rejection
 from reseen.gallery.review import A_ROUND
 from reseen.times import is_dated
-from reseen.web.api import LONGEST_ID, MOST_AT_ONCE
-from reseen.web.lookup import Looked, Lookup
-from reseen.web.pages import MOST_PAGES, ON_A_PAGE
-from reseen.web.rendering import address, render
+from reseen.web.asked import (
+    LONGEST_NAME,
+    ON_A_PAGE,
+    FormId,
+    Identity,
+    Page,
+    Same,
+    Skipped,
+    paged,
+)
+from reseen.web.lookup import Looked, Lookup, Somebody
+from reseen.web.rendering import go, render
 
-LONGEST_NAME = 100
 LIKELY = 5
 """Others who are shown as perhaps the same person."""
 
@@ -32,13 +39,6 @@ STEPS = {"minute": 60, "10 minutes": 600, "hour": 3_600, "6 hours": 21_600, "day
 MOST_LINES = 25
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-
-Skipped = Annotated[int, Query(ge=0, le=MOST_AT_ONCE)]
-FormId = Annotated[str, Form(max_length=LONGEST_ID)]
-Name = Annotated[str, Query(max_length=LONGEST_ID)]
-Page = Annotated[int, Query(ge=1, le=MOST_PAGES)]
-Sought = Annotated[str, Query(max_length=LONGEST_ID)]
-"""A part of the names looked for."""
 
 
 @router.get("/review")
@@ -59,29 +59,25 @@ def review(lookup: Looked, skipped: Skipped = 0) -> Response:
 
 @router.post("/review")
 def answer(
-    lookup: Looked,
-    query: FormId,
-    match: FormId,
-    same: Annotated[bool, Form()],
-    skipped: Skipped = 0,
+    lookup: Looked, query: FormId, match: FormId, same: Same, skipped: Skipped = 0
 ) -> Response:
     """Keep an answer and ask the next question."""
     lookup.answer(query, match, same=same)
-    return RedirectResponse(address("/review", skipped=skipped or None), 303)
+    return go("/review", skipped=skipped)
 
 
 @router.post("/review/undo")
 def undo(lookup: Looked, skipped: Skipped = 0) -> Response:
     """Take the last answer back, and ask again."""
     lookup.review.undo()
-    return RedirectResponse(address("/review", skipped=skipped or None), 303)
+    return go("/review", skipped=skipped)
 
 
 @router.get("/people")
 def people(
     lookup: Looked,
     page: Page = 1,
-    name: Sought = "",
+    name: Identity = "",
     rejected: Annotated[float | None, Query(allow_inf_nan=False)] = None,
 ) -> Response:
     """People by when they were last seen, 50 on a page."""
@@ -99,9 +95,11 @@ def people(
 
 
 @router.get("/person/merge")
-def whom_to_merge(lookup: Looked, identity: Name, page: Page = 1, name: Sought = "") -> Response:
+def whom_to_merge(
+    lookup: Looked, somebody: Somebody, page: Page = 1, name: Identity = ""
+) -> Response:
     """The same list, to pick who is the same person as somebody."""
-    return _listed(lookup, page, name, merging=lookup.person(identity))
+    return _listed(lookup, page, name, merging=somebody)
 
 
 def _listed(
@@ -113,16 +111,16 @@ def _listed(
     rejected: Sequence[Rejection] = (),
 ) -> Response:
     names = lookup.directory.called(name)
+    at = paged(page, len(names))
     return render(
         "people.html",
-        people=lookup.directory.people(names, ON_A_PAGE, (page - 1) * ON_A_PAGE),
+        people=lookup.directory.people(names, ON_A_PAGE, at["before"]),
         total=len(names),
         waiting=waiting,
         merging=merging,
         rejected=rejected,
         state={"identity": merging.identity if merging else "", "name": name},
-        page=page,
-        pages=max(1, -(-len(names) // ON_A_PAGE)),
+        **at,
     )
 
 
@@ -131,111 +129,94 @@ def identify(lookup: Looked) -> Response:
     """Put all together as people, or let those join who are new."""
     identities = Identities(lookup.gallery)
     identities.catch_up() if lookup.identified else identities.identify()
-    return RedirectResponse("/people", 303)
-
-
-@router.get("/person")
-def person(lookup: Looked, identity: Name, page: Page = 1) -> Response:
-    """Somebody's appearances over cameras and hours, 50 on a page, and who may be the same."""
-    found, identities = lookup.person(identity), Identities(lookup.gallery)
-    likely = perhaps_the_same(identities, found, LIKELY)
-    others = {each.other if each.identity == identity else each.identity: each for each in likely}
-    return render(
-        "person.html",
-        person=found,
-        before=(before := (page - 1) * ON_A_PAGE),
-        shown=(shown := found.appearances[before : before + ON_A_PAGE]),
-        page=page,
-        pages=max(1, -(-len(found.appearances) // ON_A_PAGE)),
-        times=timeline(found),
-        labels=_labels(lookup, found, shown),
-        likely=[(lookup.person(name), each.probability) for name, each in others.items()],
-    )
-
-
-@router.post("/person")
-def label(lookup: Looked, identity: Name, id: FormId, same: Annotated[bool, Form()]) -> Response:
-    """Keep an appearance with the person, or split it off."""
-    other = lookup.person(identity).beside(id)
-    if other is None:
-        raise HTTPException(400, "Nobody can be told from the only appearance there is.")
-    lookup.label(other, id, same=same)
-    return RedirectResponse(address("/person", identity=identity), 303)
-
-
-@router.post("/person/confirm")
-def confirm(lookup: Looked, identity: Name) -> Response:
-    """Label all appearances as the same person."""
-    found = lookup.person(identity)
-    every = [each.entry.id for each in found.appearances]
-    Identities(lookup.gallery).label(found.best.id, every, same=True)
-    return RedirectResponse(address("/person", identity=identity), 303)
-
-
-@router.post("/person/reject")
-def reject_person(lookup: Looked, identity: Name) -> Response:
-    """Label all appearances as not a person."""
-    ids = [each.entry.id for each in lookup.person(identity).appearances]
-    return RedirectResponse(address("/people", rejected=repr(lookup.reject(ids))), 303)
+    return go("/people")
 
 
 @router.post("/people/restore")
 def restore_people(lookup: Looked, time: Annotated[float, Form()]) -> Response:
     """Take back what was rejected at one time."""
-    lookup.restore([each.id for each in lookup.gallery.rejected.at(time)])
-    return RedirectResponse("/people", 303)
+    lookup.restore(*(each.id for each in lookup.gallery.rejected.at(time)))
+    return go("/people")
 
 
-@router.post("/tracklet/reject")
-def reject(lookup: Looked, id: FormId) -> Response:
-    """Label an appearance as not a person."""
-    lookup.reject([id])
-    return RedirectResponse(address("/tracklet", id=id), 303)
+@router.get("/person")
+def person(lookup: Looked, somebody: Somebody, page: Page = 1) -> Response:
+    """Somebody's appearances over cameras and hours, 50 on a page, and who may be the same."""
+    at = paged(page, len(somebody.appearances))
+    shown = somebody.appearances[at["before"] :][:ON_A_PAGE]
+    likely = perhaps_the_same(Identities(lookup.gallery), somebody, LIKELY)
+    own = somebody.identity
+    others = {each.other if each.identity == own else each.identity: each for each in likely}
+    return render(
+        "person.html",
+        person=somebody,
+        shown=shown,
+        **at,
+        times=timeline(somebody),
+        labels=_labels(lookup, somebody, shown),
+        likely=[(lookup.person(name), each.probability) for name, each in others.items()],
+    )
 
 
-@router.post("/tracklet/restore")
-def restore(lookup: Looked, id: FormId) -> Response:
-    """Take that label back."""
-    lookup.restore([id])
-    return RedirectResponse(address("/tracklet", id=id), 303)
+@router.post("/person")
+def label(lookup: Looked, somebody: Somebody, id: FormId, same: Same) -> Response:
+    """Keep an appearance with the person, or split it off."""
+    other = somebody.beside(id)
+    if other is None:
+        raise HTTPException(400, "Nobody can be told from the only appearance there is.")
+    lookup.label(other, id, same=same)
+    return go("/person", identity=somebody.identity)
+
+
+@router.post("/person/confirm")
+def confirm(lookup: Looked, somebody: Somebody) -> Response:
+    """Label all appearances as the same person."""
+    Identities(lookup.gallery).label(somebody.best.id, _ids(somebody), same=True)
+    return go("/person", identity=somebody.identity)
+
+
+@router.post("/person/reject")
+def reject_person(lookup: Looked, somebody: Somebody) -> Response:
+    """Label all appearances as not a person."""
+    return go("/people", rejected=repr(lookup.reject(*_ids(somebody))))
 
 
 @router.post("/person/merge")
-def merge(
-    lookup: Looked, identity: Name, other: Annotated[str, Form(max_length=LONGEST_ID)]
-) -> Response:
+def merge(lookup: Looked, somebody: Somebody, other: FormId) -> Response:
     """Make one of two people."""
-    one, two = lookup.person(identity), lookup.person(other)
+    one, two = somebody, lookup.person(other)
     if one == two:
-        raise HTTPException(400, f"{identity} is one person already.")
-    Identities(lookup.gallery).merge(one.best.id, two.best.id, (identity, other))
+        raise HTTPException(400, f"{other} is one person already.")
+    Identities(lookup.gallery).merge(one.best.id, two.best.id, (one.identity, other))
     (merged,) = {member.identity for member in lookup.gallery.members.of([one.best.id])}
-    return RedirectResponse(address("/person", identity=merged), 303)
+    return go("/person", identity=merged)
 
 
 @router.post("/person/name")
 def name(
     lookup: Looked,
-    identity: Name,
+    somebody: Somebody,
     name: Annotated[str, Form(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")],
 ) -> Response:
     """Call somebody by a name."""
-    lookup.person(identity)
-    Identities(lookup.gallery).name(identity, name.strip())
-    return RedirectResponse(address("/person", identity=name.strip()), 303)
+    Identities(lookup.gallery).name(somebody.identity, name.strip())
+    return go("/person", identity=name.strip())
 
 
 @router.get("/person/sheet")
-def sheet(lookup: Looked, identity: Name) -> Response:
+def sheet(lookup: Looked, somebody: Somebody) -> Response:
     """Somebody's appearances as a page that needs nothing beside it, to be kept or printed."""
-    found = lookup.person(identity)
-    ids = [each.entry.id for each in found.appearances]
+    ids = _ids(somebody)
     lookup.gallery.logged("export", Filter(ids=tuple(ids)))
     lookup.gallery.exports.downloaded("person.html", ids)
     strips = {id: data_uri(strip) for id, strip in lookup.gallery.thumbnails(ids).items()}
-    page = render("sheet.html", person=found, times=timeline(found), strips=strips)
+    page = render("sheet.html", person=somebody, times=timeline(somebody), strips=strips)
     page.headers["Content-Disposition"] = 'attachment; filename="person.html"'
     return page
+
+
+def _ids(person: Person) -> list[str]:
+    return [each.entry.id for each in person.appearances]
 
 
 def _labels(lookup: Looked, person: Person, shown: Sequence[Appearance]) -> dict[str, bool]:

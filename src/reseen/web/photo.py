@@ -7,7 +7,6 @@ from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated
 
 import cv2
@@ -20,17 +19,20 @@ from reseen.data.pictures import Picture, data_uri, decode_picture, encode_jpeg
 from reseen.gallery.query import LEAST_SIDE, Box
 from reseen.gallery.records import EVERYTHING
 from reseen.tracking.detections import SURE_SCORE, Detector
-from reseen.web.api import LONGEST_MODEL, MOST_AT_ONCE
-from reseen.web.lookup import Found, Looked, Lookup, as_bad_request
-from reseen.web.pages import AT_LEAST, FEW, groups
-from reseen.web.rendering import render
-from reseen.web.uploads import (
+from reseen.web.asked import (
+    FEW,
+    MOST_AT_ONCE,
     MOST_PICTURES,
     MOST_PIXELS_OF_PHOTO,
+    FormModel,
+    FormProbability,
     Sent,
     check_header,
     is_form,
 )
+from reseen.web.lookup import Found, Looked, Lookup, refused
+from reseen.web.pages import AT_LEAST, groups
+from reseen.web.rendering import render
 
 LONGEST_SIDE = 1_280
 """Pixels of the photo that a page shows and people are looked for in; larger ones are shrunk."""
@@ -45,7 +47,6 @@ SMALL = 96
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-AtLeast = Annotated[float, Form(ge=0, le=1)]
 BoxText = Annotated[str, Form(max_length=LONGEST_BOX)]
 
 
@@ -81,13 +82,13 @@ def pictures(lookup: Looked) -> Response:
 async def search_by_pictures(
     lookup: Looked,
     pictures: Sent,
-    model: Annotated[str, Form(max_length=LONGEST_MODEL)],
+    model: FormModel,
     k: Annotated[int, Form(ge=1, le=MOST_AT_ONCE)] = FEW,
-    at_least: AtLeast = 0.0,
+    at_least: FormProbability = 0.0,
 ) -> Response:
     """Matches of a person in pictures."""
-    found = await lookup.matches_of(pictures, model, EVERYTHING, k)
-    return await to_thread.run_sync(partial(_page, lookup, found, at_least))
+    found = await lookup.alone(lookup.matches_of, pictures, model, EVERYTHING, k)
+    return await to_thread.run_sync(_page, lookup, found, at_least)
 
 
 @router.post("/photo", dependencies=[Depends(is_form)])
@@ -95,26 +96,27 @@ async def find_people(lookup: Looked, photo: Annotated[UploadFile, File()]) -> R
     """Who is in a photo or a frame of a video; 422 where nobody is found."""
     content, name = await photo.read(), photo.filename or "the photo"
     check_header(content, name, MOST_PIXELS_OF_PHOTO)
-    opened = await lookup.alone(partial(_opened, content, name, lookup.detector))
-    return await to_thread.run_sync(partial(_page, lookup, photo=opened))
+    opened = await lookup.alone(_opened, content, name, lookup.detector)
+    return await to_thread.run_sync(_page, lookup, None, 0.0, opened)
 
 
 @router.post("/photo/person", dependencies=[Depends(is_form)])
 async def search_in_photo(
     lookup: Looked,
     photo: Annotated[str, Form(max_length=LONGEST_PHOTO)],
-    model: Annotated[str, Form(max_length=LONGEST_MODEL)],
+    model: FormModel,
     boxes: Annotated[list[BoxText], Form(max_length=MOST_PEOPLE)] = [],  # noqa: B006
     box: BoxText = "",
     drawn: BoxText = "",
-    at_least: AtLeast = 0.0,
+    at_least: FormProbability = 0.0,
 ) -> Response:
     """Matches of whoever is in a box of the photo."""
-    picture = await lookup.alone(partial(_unpacked, photo))
+    picture = await lookup.alone(_unpacked, photo)
     picked = _box(box or drawn, picture)
-    found = await lookup.matches_of([picked.cut(picture)], model, EVERYTHING, FEW)
+    cut = [picked.cut(picture)]
+    found = await lookup.alone(lookup.matches_of, cut, model, EVERYTHING, FEW)
     back = Photo(picture, photo, [_box(text, picture) for text in boxes], picked)
-    return await to_thread.run_sync(partial(_page, lookup, found, at_least, photo=back))
+    return await to_thread.run_sync(_page, lookup, found, at_least, back)
 
 
 def _page(
@@ -169,7 +171,7 @@ def _unpacked(photo: str) -> Picture:
 
 
 def _decoded(content: bytes, name: str) -> Picture:
-    with as_bad_request():
+    with refused():
         return decode_picture(content, name)
 
 

@@ -1,6 +1,7 @@
 """Templates and addresses of the pages, and saying no: as a page to people, as JSON to programs."""
 
 from base64 import b64encode
+from collections import ChainMap
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import BaseModel, Field
@@ -21,18 +22,32 @@ from reseen.data.colour_histogram import STRIPES
 from reseen.errors import ConflictError, ReseenError
 from reseen.times import show, span
 
-TITLES = {
-    400: "That did not make sense",
-    401: "This gallery asks for a token",
-    403: "Not allowed",
-    404: "Not here",
-    405: "Not this way",
-    409: "That does not go together",
-    413: "Too much at once",
-    415: "Not this kind of file",
-    422: "That did not make sense",
-    429: "Not so soon",
-    503: "The gallery cannot answer",
+REFUSALS = {
+    400: ("That did not make sense", "The request makes no sense."),
+    401: ("This gallery asks for a token", "The token is missing or wrong."),
+    403: ("Not allowed", "Another site asks, or the token may only look."),
+    404: ("Not here", "The gallery does not have it."),
+    405: ("Not this way", ""),
+    409: ("That does not go together", "It contradicts what the gallery holds."),
+    413: ("Too much at once", "The request is too large."),
+    415: ("Not this kind of file", ""),
+    422: ("That did not make sense", "A parameter does not fit."),
+    429: ("Not so soon", "Too many wrong tokens came from there."),
+    503: ("The gallery cannot answer", "The gallery is damaged or its disk is full."),
+}
+"""The title of each refusal for people, and what it says to programs that any call may get it."""
+
+
+class Problem(BaseModel):
+    """What is wrong with a request."""
+
+    detail: str = Field(description="One line for people.")
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, (_, description) in REFUSALS.items()
+    if description
 }
 
 
@@ -49,11 +64,13 @@ def render(
 
 def address(path: str, *asked: Mapping[str, Any], **more: Any) -> str:
     """The path with its parameters; later ones replace earlier ones, empty ones are left out."""
-    values: dict[str, Any] = {}
-    for each in (*asked, more):
-        values.update(each)
-    given = {name: value for name, value in values.items() if value not in (None, "", False, ())}
+    given = {name: value for name, value in ChainMap(more, *reversed(asked)).items() if value}
     return f"{path}?{urlencode(given, doseq=True)}" if given else path
+
+
+def go(path: str, *asked: Mapping[str, Any], at: str = "", **more: Any) -> Response:
+    """Send the browser on to a page, once what it has posted is done."""
+    return RedirectResponse(address(path, *asked, **more) + at, 303)
 
 
 @cache
@@ -63,16 +80,10 @@ def content_policy() -> str:
     Both are part of the page and known by their hashes. A page is a single answer then, which
     is soon painted, and nothing that found its way into one would be run.
     """
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "img-src 'self' data:",
-            f"style-src '{_hash(_text('page.css'))}'",
-            f"script-src '{_hash(_text('page.js'))}'",
-            "form-action 'self'",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
-        )
+    return (
+        "default-src 'none'; img-src 'self' data:; "
+        f"style-src '{_hash(_text('page.css'))}'; script-src '{_hash(_text('page.js'))}'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
 
@@ -123,19 +134,13 @@ def _percent(probability: float) -> str:
     return "above 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
 
 
-class Problem(BaseModel):
-    """What is wrong with a request."""
-
-    detail: str = Field(description="One line for people.")
-
-
 def refusal(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Answer a request with what is wrong."""
     if request.url.path.startswith("/api"):
         return JSONResponse({"detail": detail}, status, headers)
-    title = TITLES.get(status, "Something is wrong")
+    title, _ = REFUSALS.get(status, ("Something is wrong", ""))
     return render("refusal.html", status, headers, title=title, status=status, detail=detail)
 
 

@@ -1,17 +1,14 @@
 """Somebody in the whole pictures that were kept of a recording."""
 
-from typing import Annotated
-
 import cv2
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from reseen.data.pictures import data_uri, decode_picture, encode_jpeg
 from reseen.data.tracklet import Moment
 from reseen.times import show
-from reseen.web.api import LONGEST_ID
-from reseen.web.lookup import Looked
+from reseen.web.lookup import Looked, Named
 from reseen.web.rendering import render
 
 BLUE, QUALITY = (0, 98, 168), 85
@@ -20,9 +17,9 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/scene")
-def scene(lookup: Looked, id: Annotated[str, Query(max_length=LONGEST_ID)]) -> Response:
+def scene(lookup: Looked, entry: Named) -> Response:
     """A tracklet's kept pictures in time order, a box around the person."""
-    entry, kept = lookup.entry(id), lookup.gallery.frames.kept(id)
+    kept = lookup.gallery.frames.kept(entry.id)
     begun = None if entry.start is None or not kept else entry.start - kept[0].seconds
     times = [show(None if begun is None else begun + each.seconds) for each in kept]
     pictures = [(time, data_uri(boxed(each))) for time, each in zip(times, kept, strict=True)]
