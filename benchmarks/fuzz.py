@@ -4,8 +4,8 @@ Run as `python benchmarks/fuzz.py [--inputs N] [--seed S] [READER ...]`. Whole f
 requests are damaged by a seeded hand: bytes are changed, cut out, wiped and doubled, and values in
 JSON and TOML replaced by others of any type; digests are then written anew, so that what lies
 behind them is reached. Each reader works in a process of its own. It fails for any other exception
-than ReseenError, for a change that nobody tells of where there are digests, for more than 60
-seconds over one input and for more than 2 GB of memory.
+than ReseenError, for a result that is another one without a word where digests hold it, for more
+than 60 seconds over one input and for more than 2 GB of memory.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,15 @@ def _replaced(value: Any, random: random.Random) -> Any:
     return value
 
 
+@cache
+def _undamaged(reader: Reader, folder: Path) -> object:
+    """What a reader finds where nothing is damaged."""
+    path = folder / (reader.paths[0] if reader.paths else reader.name)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(reader.content[0])
+    return reader.read(path)
+
+
 class Hang(BaseException):
     """One input took longer than `LONGEST` seconds."""
 
@@ -130,17 +140,22 @@ def attack(reader: Reader, inputs: int, seed: int, place: Path, told: Connection
     for stream in (1, 2):  # decoders are talkative, commands print
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     signal.signal(signal.SIGALRM, late)
+    if reader.held:
+        _undamaged(reader, place / "whole")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(inputs):
         folder = place / f"{number}"
         which = chance.randrange(len(reader.content))
         path = folder / (reader.paths[which] if reader.paths else reader.name.partition(" to ")[0])
         path.parent.mkdir(parents=True)
-        path.write_bytes(damaged(reader.content[which], chance, reader.seal))
+        whole = reader.content[which]
+        hurt = _damaged_bytes(whole, chance) if reader.held else damaged(whole, chance, reader.seal)
+        path.write_bytes(hurt)
         signal.alarm(LONGEST)
         try:
-            reader.read(path)
-            ends["read"] += 1
+            found = reader.read(path)
+            changed = reader.held and found != _undamaged(reader, place / "whole")
+            ends["changed without a word" if changed else "read"] += 1
         except ReseenError as error:
             ends["refused" if "\n" not in plain(str(error)) else "refused in several lines"] += 1
         except BaseException as error:
@@ -183,7 +198,7 @@ def main() -> None:
             try:
                 ends, memory = ours.recv()
             except EOFError:
-                last = max(int(path.name) for path in place.iterdir())
+                last = max(int(path.name) for path in place.iterdir() if path.name.isdigit())
                 ends, memory = Counter({f"the process died of input {last}": 1}), 0
             child.join()
             faults = {end: count for end, count in ends.items() if end not in ("read", "refused")}

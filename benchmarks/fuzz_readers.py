@@ -30,6 +30,7 @@ from reseen.models.networks import style_beside
 from reseen.network import checkpoint
 from reseen.network.checkpoint import Run, RunFacts, read_tensors
 from reseen.network.config import Config
+from reseen.network.model import PartFusion
 from reseen.tracking.detections import Detections
 from reseen.tracking.detectors import journalled
 from reseen.tracking.mot import read_boxes
@@ -45,6 +46,8 @@ class Reader:
         content: whole files, one of which is damaged.
         seal: writes digests anew into a JSON document; None where there are none.
         paths: where in the folder each of the files lies, if not by its reader's name.
+        held: whether digests hold what is read: whatever became of the bytes, it is the same as
+            from the undamaged file, or refused.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Reader:
     read: Callable[[Path], object]
     seal: Callable[[Any], Any] | None = None
     paths: tuple[str, ...] = ()
+    held: bool = False
 
 
 def _sealed_index(document: Any) -> Any:
@@ -71,6 +75,31 @@ def _sealed_facts(document: Any) -> Any:
         except (KeyError, ReseenError):
             pass
     return document
+
+
+def stored(folder: Path) -> object:
+    """All that a store holds, as `check store` and training read it."""
+    found = FrameStore.open(folder)
+    if wrong := list(damaged_shards(folder)):
+        raise ReseenError(wrong[0])
+    frames = found.frames[np.arange(int(found.lengths.sum()))]
+    facts = found.dataset, found.flow, found.fingerprint, found.notes, found.names, found.splits
+    numbers = found.persons, found.cameras, found.starts, found.lengths, np.asarray(frames)
+    return facts, [each.tobytes() for each in numbers]
+
+
+def trained(folder: Path) -> object:
+    """All that a run holds."""
+    found, (tensors, metadata) = Run.open(folder), read_tensors(folder / "w.safetensors")
+    weights = {name: each.numpy().tobytes() for name, each in tensors.items()}
+    return found.config, found.facts, weights, metadata, found.part_fusion().weights.tolist()
+
+
+def embedded(path: Path) -> object:
+    """All that a file of features holds."""
+    found = Embeddings.load(path)
+    numbers = found.features, found.persons, found.cameras
+    return found.names, [each.tobytes() for each in numbers]
 
 
 def _pictures() -> tuple[bytes, ...]:
@@ -106,6 +135,7 @@ def readers(place: Path) -> list[Reader]:  # noqa: C901, a list of small functio
         {"network.start": torch.zeros(3, 4)},
         {"updates": "3"},
     )
+    run.save_part_fusion(PartFusion())
     numbers = np.random.default_rng(0).normal(size=(6, 8)).astype(np.float32)
     rows = np.arange(6)
     Embeddings(numbers, rows, rows % 2, tuple("abcdef")).save(place / "e.parquet")
@@ -169,6 +199,12 @@ def readers(place: Path) -> list[Reader]:  # noqa: C901, a list of small functio
     def both(folder: Path) -> object:
         return FrameStore.open(folder), list(damaged_shards(folder))
 
+    def written_store(path: Path) -> object:
+        return in_folder(store.path, stored)(path)
+
+    def written_run(path: Path) -> object:
+        return in_folder(run.path, trained)(path)
+
     def config_sealed(path: Path) -> object:
         text = path.read_bytes()
         head = hashlib.blake2b(text, digest_size=16).hexdigest()
@@ -181,6 +217,9 @@ def readers(place: Path) -> list[Reader]:  # noqa: C901, a list of small functio
     def shard(path: Path) -> object:
         return in_folder(store.path, both)(path)
 
+    whole_store = sorted(path for path in store.path.iterdir() if path.suffix in (".json", ".npy"))
+    whole_run = [run.path / name for name in ("run.json", "config.toml", "parts.json")]
+    whole_run.append(run.path / "w.safetensors")
     toml = run.config.to_toml().encode()
     sidecar = {"sha256": "ab", "img_size": [256, 128], "preprocess": "resize"}
     own = {"input_size": [256, 128], "mean": [0.1] * 3, "std": [0.2] * 3, "to_rgb": True}
@@ -203,6 +242,11 @@ def readers(place: Path) -> list[Reader]:  # noqa: C901, a list of small functio
                in_folder(run.path, lambda folder: Run.open(folder).part_fusion())),
         Reader("w.safetensors", (file(run.path / "w.safetensors"),), read_tensors),
         Reader("e.parquet", (file(place / "e.parquet"),), Embeddings.load),
+        Reader("store", tuple(map(file, whole_store)), written_store,
+               paths=tuple(path.name for path in whole_store), held=True),
+        Reader("run", tuple(map(file, whole_run)), written_run,
+               paths=tuple(path.name for path in whole_run), held=True),
+        Reader("embeddings", (file(place / "e.parquet"),), embedded, held=True),
         Reader("tracklets.json", (listed["tracklets.json"],), in_tracks(load_tracks)),
         Reader("tracklets.json to forget", (listed["tracklets.json"],),
                in_tracks(lambda folder: delete_crops(folder / first))),

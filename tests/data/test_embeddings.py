@@ -27,6 +27,23 @@ def test_parquet_gives_back_every_bit(tmp_path, count):
     assert read.names == written.names
 
 
+def test_a_changed_byte_is_told_or_changes_nothing(tmp_path):
+    whole = embeddings(5)
+    whole.save(tmp_path / "e.parquet")
+    content, told = (tmp_path / "e.parquet").read_bytes(), 0
+    for place in range(0, len(content), 5):
+        changed = bytes([*content[:place], content[place] ^ 4, *content[place + 1 :]])
+        (tmp_path / "e.parquet").write_bytes(changed)
+        try:
+            found = Embeddings.load(tmp_path / "e.parquet")
+        except ReseenError:
+            told += 1
+        else:
+            for column in ("features", "persons", "cameras", "names"):
+                np.testing.assert_array_equal(getattr(found, column), getattr(whole, column))
+    assert told > 100
+
+
 def test_others_can_read_the_columns(tmp_path):
     embeddings(2, 3).save(tmp_path / "features.parquet")
     rows = parquet.read_table(tmp_path / "features.parquet").to_pylist()

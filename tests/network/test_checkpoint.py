@@ -199,7 +199,9 @@ def test_part_weights_come_back(run):
     fusion.logits.data = torch.tensor([0.3, -1.0, 2.0])
     run.save_part_fusion(fusion)
     torch.testing.assert_close(run.part_fusion().weights, fusion.weights)
-    assert sum(read_json(run.path / "parts.json").values()) == pytest.approx(1)
+    assert sum(
+        read_json(run.path / "parts.json")[part] for part in PartFusion.PARTS
+    ) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +217,14 @@ def test_part_weights_come_back(run):
 def test_damaged_part_weights(run, values, words):
     write_json(run.path / "parts.json", values)
     with pytest.raises(ReseenError, match=words):
+        run.part_fusion()
+
+
+def test_part_weights_of_which_a_digit_changed_are_told(run):
+    run.save_part_fusion(PartFusion())
+    text = (run.path / "parts.json").read_text()
+    (run.path / "parts.json").write_text(text.replace("0.3333333", "0.3333334", 1))
+    with pytest.raises(ReseenError, match=r"parts\.json is not as it was written"):
         run.part_fusion()
 
 

@@ -1,5 +1,6 @@
 """Tracklets as features: what scoring, metric learning and search work on."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
 from reseen.files import read_file, written_aside
+
+DIGEST = b"digest"
+"""The key in a file's metadata under which stands what its content comes down to."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,9 @@ class Embeddings:
             "camera": pyarrow.array(self.cameras, pyarrow.int64()),
             "feature": pyarrow.FixedSizeListArray.from_arrays(values, self.features.shape[1]),
         }
+        table = pyarrow.table(columns).replace_schema_metadata({DIGEST: self._digest()})
         with written_aside(path) as temporary:
-            parquet.write_table(pyarrow.table(columns), temporary)
+            parquet.write_table(table, temporary)
 
     @classmethod
     def load(cls, path: Path) -> "Embeddings":
@@ -84,10 +89,19 @@ class Embeddings:
             features = feature.flatten().to_numpy().reshape(-1, feature.type.list_size)
             whole, text = pyarrow.int64(), pyarrow.string()
             persons, cameras = (table[what].cast(whole).to_numpy() for what in ("person", "camera"))
-            return cls(features, persons, cameras, tuple(table["name"].cast(text).to_pylist()))
+            found = cls(features, persons, cameras, tuple(table["name"].cast(text).to_pylist()))
+            if (table.schema.metadata or {}).get(DIGEST) not in (None, found._digest()):
+                raise ReseenError("it is not as it was written")
+            return found
         except (OSError, ValueError, NotImplementedError, ReseenError) as error:
             reason = str(error).splitlines()[0]
             raise ReseenError(f"{path} does not hold features: {reason}") from error
+
+    def _digest(self) -> bytes:
+        digest = hashlib.blake2b(repr(self.names).encode(), digest_size=16)
+        for column, kind in ((self.features, "f4"), (self.persons, "i8"), (self.cameras, "i8")):
+            digest.update(np.ascontiguousarray(column, kind).tobytes())
+        return digest.hexdigest().encode()
 
 
 def joined(one: Embeddings, other: Embeddings) -> Embeddings:

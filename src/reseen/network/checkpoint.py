@@ -57,6 +57,7 @@ class _PartWeights(msgspec.Struct):
     full: float
     upper: float
     lower: float
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,10 @@ class Run:
         """Eq. (10) with its learned weights."""
         path = self.path / PARTS_FILE
         found = read_as(path, _PartWeights, "train it again")
-        weights = torch.tensor([getattr(found, part) for part in PartFusion.PARTS])
+        values = {part: getattr(found, part) for part in PartFusion.PARTS}
+        if found.digest not in (None, _digest(json.dumps(values))):
+            raise ReseenError(f"{path} is not as it was written; train it again")
+        weights = torch.tensor(list(values.values()))
         if not (weights > 0).all():
             raise ReseenError(f"{path} holds a weight that is not above 0")
         if abs(weights.sum().item() - 1) > 1e-5:  # a softmax; its three roundings are 2e-7
@@ -177,8 +181,9 @@ class Run:
 
     def save_part_fusion(self, fusion: PartFusion) -> None:
         """Write the learned weights of eq. (10)."""
-        values = zip(PartFusion.PARTS, fusion.weights.tolist(), strict=True)
-        write_json(self.path / PARTS_FILE, dict(values))
+        values = dict(zip(PartFusion.PARTS, fusion.weights.tolist(), strict=True))
+        digest = _digest(json.dumps(values))
+        write_json(self.path / PARTS_FILE, {**values, "digest": digest})
 
     def embed(self, tracklets: Iterable[Sequence[Picture]]) -> NDArray[np.float32]:
         """The run's final feature of tracklets, (M, 128).
