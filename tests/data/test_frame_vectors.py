@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from reseen.data.frame_vectors import FrameNetwork, open_network
+from reseen.data.frame_vectors import FrameNetwork, find_network, open_network
 from reseen.errors import ReseenError
 from reseen.models.networks import STYLES
 
@@ -276,6 +276,36 @@ class TestNames:
     def test_other_names_are_refused(self):
         with pytest.raises(ReseenError, match="nobody is neither an ONNX file"):
             open_network("nobody")
+
+
+class TestFindNetwork:
+    """A network that was used before, by its id and where its file lay then."""
+
+    @pytest.fixture(params=sorted(STYLES))
+    def used(self, request, make_network):
+        path, _ = make_network(length=300)
+        return path, open_network(str(path), request.param).model_id
+
+    def test_it_is_found_where_it_was_with_its_style(self, used):
+        path, model_id = used
+        assert find_network(model_id, str(path)).model_id == model_id
+
+    def test_it_may_have_moved_to_the_folder_of_models(self, used, tmp_path, monkeypatch):
+        path, model_id = used
+        monkeypatch.setenv("RESEEN_MODELS", str(tmp_path / "models"))
+        (tmp_path / "models").mkdir()
+        path.rename(tmp_path / "models" / path.name)
+        assert find_network(model_id, str(path)).model_id == model_id
+
+    def test_another_file_in_its_place_is_not_taken(self, used, make_network):
+        path, model_id = used
+        make_network(length=300, scale=2)
+        wanted = f"{model_id} lies neither at {path} nor at .*network.onnx; put it there"
+        with pytest.raises(ReseenError, match=wanted):
+            find_network(model_id, str(path))
+
+    def test_what_has_no_file_is_found_by_its_id(self):
+        assert find_network("lite0-57934424", "").model_id == "lite0-57934424"
 
 
 def test_osnet_is_known_by_its_hash(shared_data):

@@ -21,6 +21,7 @@ from reseen.data.prepare import prepare
 from reseen.data.store import INDEX_FILE, PLAN_FILE, FrameStore, damaged_shards, shard_file
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet, Split
 from reseen.errors import ReseenError
+from reseen.models.lite0 import lite0_file
 
 LENGTHS = (3, 1, 4, 2, 5, 3)
 
@@ -368,6 +369,14 @@ def test_a_store_of_a_trunk_holds_its_vectors_of_each_half_and_mirror(benchmark,
             np.testing.assert_allclose(found[:, 0], network.vectors(halves), atol=1e-3)
             np.testing.assert_allclose(found[:, 1], network.vectors(mirrored), atol=1e-3)
     assert not list(damaged_shards(store.path))
+
+
+def test_a_store_of_a_trunk_named_by_its_file_says_where_it_lay(benchmark, tmp_path, monkeypatch):
+    (tmp_path / "own.onnx").write_bytes(lite0_file().read_bytes())
+    monkeypatch.chdir(tmp_path)
+    store = prepare(benchmark, "store", processes=1, trunk="own.onnx", style="lite0")
+    assert store.trunk.startswith("own-lite0-")
+    assert store.trunk_file == str(tmp_path / "own.onnx")
 
 
 def test_a_store_of_another_trunk_is_not_gone_on_with(benchmark, copied):

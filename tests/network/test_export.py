@@ -1,5 +1,6 @@
 """A run written as ONNX gives the features that PyTorch gives."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 import torch
 
 from reseen.data.coding import FRAME_SHAPE
+from reseen.data.frame_vectors import open_network
 from reseen.errors import ReseenError
 from reseen.gallery.extractors import open_extractor
 from reseen.models import lite0
 from reseen.network import export
-from reseen.network.checkpoint import Run, RunFacts, versions, write_tensors
+from reseen.network.checkpoint import Run, RunFacts, load, versions, write_tensors
 from reseen.network.config import Config
 from reseen.network.export import TOLERANCE, ClipToFeature, export_onnx
 from reseen.network.losses import Learner
@@ -60,11 +62,12 @@ def test_an_export_that_differs_is_not_written(tmp_path, monkeypatch):
     assert not (tmp_path / "run.onnx").exists()
 
 
-def make_trunk_run(path: Path, parts=("full",)) -> Run:
+def make_trunk_run(path: Path, parts=("full",), trunk=lite0.NAME, trunk_file="") -> Run:
     """A run with random weights on what lite0 stores."""
     shape = (6, lite0.DIMENSIONS)
     config = Config.from_mapping({"clips": {"frames": 2}}, "test", Config.preset("modern"))
-    facts = RunFacts("folder", "", "none", shape, 0, 0, parts, (1, 2), (), versions(), lite0.NAME)
+    facts = RunFacts("folder", "", "none", shape, 0, 0, parts, (1, 2), (), versions())
+    facts = replace(facts, trunk=trunk, trunk_file=trunk_file)
     run = Run.create(path, config, facts)
     weights = dict(Learner(config, 2, 0, shape).named_parameters())
     write_tensors(path / "full" / "weights.safetensors", weights, {})
@@ -89,6 +92,21 @@ def test_a_run_on_a_trunk_becomes_one_file_over_crops(tmp_path):
     added = open_extractor(str(path)).embed([[crop] for crop in crops])
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     np.testing.assert_allclose(added, found / lengths, atol=1e-5)
+
+
+def test_a_run_on_a_trunk_from_a_file_finds_it_again_or_asks_for_it(tmp_path):
+    """`export` opens it as `embed` does."""
+    file = tmp_path / "own.onnx"
+    file.write_bytes(lite0.lite0_file().read_bytes())
+    model_id = open_network(str(file), "half").model_id
+    run = make_trunk_run(tmp_path / "run", trunk=model_id, trunk_file=str(file))
+    crop = np.random.default_rng(1).integers(0, 256, (256, 128, 3), np.uint8)
+    found = load(run.path).embed([[crop]])
+    assert np.abs(found - make_trunk_run(tmp_path / "other").embed([[crop]])).max() > 1e-4
+
+    file.unlink()
+    with pytest.raises(ReseenError, match=f"run needs the trunk .* {model_id} lies neither at"):
+        load(run.path).embed([[crop]])
 
 
 def test_what_cannot_be_joined_is_said(tmp_path):

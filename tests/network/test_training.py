@@ -479,6 +479,12 @@ def test_junk_and_distractors_are_never_trained_on(make_store):
     assert facts.people == (1, 2, 3, 4, 5, 6)
 
 
+def test_a_run_knows_the_trunk_of_its_store_and_where_it_lay(store):
+    store = replace(store, trunk="own-half-0123456789ab", trunk_file="/elsewhere/own.onnx")
+    facts = plan_run(store, ("full",), 0, 0, config())
+    assert (facts.trunk, facts.trunk_file) == (store.trunk, store.trunk_file)
+
+
 def test_all_parts_train_three_networks_and_keep_people_back(store, tmp_path, monkeypatch):
     seen = {batches: set(), part_fusion: set()}
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from reseen.data.pictures import Picture
 from reseen.errors import ReseenError
 from reseen.models import lite0
-from reseen.models.catalogue import best_trunk, catalogue, known
+from reseen.models.catalogue import best_trunk, catalogue, known, models_folder
 from reseen.models.networks import (
     FREE_SIZE,
+    STYLES,
     Style,
     first_line,
     named_style,
@@ -215,6 +216,29 @@ def open_network(name: str, style: str | None = None) -> FrameNetwork:
             f"{name} is neither an ONNX file nor a run folder nor one of reseen models list"
         )
     return FrameNetwork(Path(name), style)
+
+
+def find_network(model_id: str, file: str) -> FrameNetwork:
+    """Open a network again that was used before.
+
+    Args:
+        model_id: of the network.
+        file: where its file lay, if it was named by that; it may lie in the folder of models now.
+
+    Raises:
+        ReseenError: it is not there, or another file is.
+    """
+    if not file:
+        return open_network(model_id)
+    stated, _, digest = model_id.rpartition("-")
+    style = next((name for name in STYLES if stated.endswith(f"-{name}")), None)
+    places = Path(file), models_folder() / Path(file).name
+    for place in filter(Path.is_file, places):
+        if read_graph(place)[0].startswith(digest):
+            network = FrameNetwork(place, style)
+            if network.model_id == model_id:
+                return network
+    raise ReseenError(f"{model_id} lies neither at {places[0]} nor at {places[1]}; put it there")
 
 
 def _padded(picture: Picture, proportion: float, colour: Sequence[float]) -> Picture:

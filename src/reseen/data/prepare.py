@@ -67,6 +67,7 @@ class Coding:
         flow: a key of `reseen.data.coding.FLOWS`; "none" with a trunk.
         trunk, style: what `open_network` takes; no trunk when empty.
         model_id: of the trunk.
+        file: where it lies, if that is its name.
         shape, dtype: of what a picture becomes.
     """
 
@@ -74,6 +75,7 @@ class Coding:
     trunk: str = ""
     style: str | None = None
     model_id: str = ""
+    file: str = ""
     shape: tuple[int, ...] = FRAME_SHAPE
     dtype: str = "uint8"
 
@@ -82,7 +84,8 @@ class Coding:
         """Store vectors of a network, which is tried before any work begins."""
         network = open_network(trunk, style)
         shape = (VIEWS, network.dimensions)
-        return cls("none", trunk, style, network.model_id, shape, "float16")
+        file = str(network.path.absolute()) if network.path == Path(trunk) else ""
+        return cls("none", trunk, style, network.model_id, file, shape, "float16")
 
     def frames(self, pictures: Iterator[Picture]) -> Iterator[NDArray[Any]]:
         """What each picture becomes, one by one."""
@@ -269,6 +272,7 @@ def _index(benchmark: Benchmark, recipe: Recipe, coding: Coding, notes: list[Pac
         lengths=tuple(filter(None, lengths)),
         splits=_remaining(benchmark.splits, kept),
         recipe=recipe,
+        trunk_file=coding.file,
     )
 
 

@@ -60,7 +60,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class Index:
-    """The content of `store.json`; columns are of the M tracklets, in the order of their frames."""
+    """The content of `store.json`; columns are of the M tracklets, in the order of their frames.
+
+    `trunk_file` is where the trunk's file lay, if it was named by that; it may have moved since.
+    """
 
     format: int
     fingerprint: str
@@ -75,6 +78,7 @@ class Index:
     lengths: tuple[int, ...]
     splits: tuple[Split, ...]
     recipe: Recipe
+    trunk_file: str = ""
 
     def write(self, path: Path) -> None:
         """Write the index, with its own digest, into the folder `path`; the store is then whole."""
@@ -176,6 +180,7 @@ class FrameStore:
             `starts[i] + lengths[i] - 1`.
         splits: one for each trial, indices into the M tracklets.
         trunk: the model id of the network whose vectors are stored; empty for pictures.
+        trunk_file: where its file lay, if it was named by that.
     """
 
     path: Path
@@ -192,6 +197,7 @@ class FrameStore:
     lengths: NDArray[np.int64]
     splits: tuple[Split, ...]
     trunk: str = ""
+    trunk_file: str = ""
 
     def __post_init__(self) -> None:
         columns = (self.persons, self.cameras, self.starts, self.lengths)
@@ -255,6 +261,7 @@ class FrameStore:
             lengths=lengths,
             splits=index.splits,
             trunk=index.recipe.trunk,
+            trunk_file=index.trunk_file,
         )
 
 

@@ -76,6 +76,7 @@ class RunFacts:
         held_out: persons kept back for the weights of eq. (10).
         versions: of reseen, torch and Python.
         trunk: the network whose vectors were trained on, as in the store; empty for pictures.
+        trunk_file: where its file lay then, if it was named by that.
     """
 
     dataset: str
@@ -89,6 +90,7 @@ class RunFacts:
     held_out: tuple[int, ...]
     versions: dict[str, str]
     trunk: str = ""
+    trunk_file: str = ""
 
 
 @dataclass(frozen=True)

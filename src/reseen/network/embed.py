@@ -293,9 +293,9 @@ def open_trunk(run: Run) -> "FrameNetwork":
     Raises:
         ReseenError: it is not here.
     """
-    from reseen.data.frame_vectors import open_network  # loads ONNX
+    from reseen.data.frame_vectors import find_network  # loads ONNX
 
     try:
-        return open_network(run.facts.trunk)
+        return find_network(run.facts.trunk, run.facts.trunk_file)
     except ReseenError as error:
         raise ReseenError(f"{run.path} needs the trunk that it was trained on: {error}") from error

@@ -182,6 +182,7 @@ def plan_run(
         held_out=tuple(sorted(held_out)),
         versions=versions(),
         trunk=store.trunk,
+        trunk_file=store.trunk_file,
     )
 
 
