@@ -92,6 +92,23 @@ def test_what_comes_later_is_converted_as_what_was_there(filled, lite0):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_nothing_is_learned_from_what_is_no_person(filled, lite0):
+    gallery, later = filled
+    gallery.add(later, [lite0])
+    for place in range(11):
+        gallery.labels.add(f"north/{place}", f"south/{place}", same=True)
+    gallery.rejected.add(["south/3"], {})
+    made = adapt(gallery, lite0)
+    assert (made.tracklets, made.labelled) == (2 * PEOPLE + 3, 10)
+    south = [id for id in gallery.ids(lite0.model_id) if id.startswith("south")]
+    vectors = [gallery.query(id, lite0.model_id).embedding for id in south]
+    np.testing.assert_allclose(made.means.own["south"], np.mean(vectors, axis=0), rtol=1e-5)
+    assert len(gallery.labelled_pairs(lite0.model_id).same) == 10
+    assert len(gallery.query("south/3", made.model).embedding)  # it may be taken back
+    gallery.rejected.take_back(["south/3"])
+    assert len(gallery.labelled_pairs(lite0.model_id).same) == 11
+
+
 def test_a_second_version_is_taken_instead_of_the_first(filled, lite0):
     gallery, _ = filled
     adapt(gallery, lite0)

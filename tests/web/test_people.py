@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reseen.gallery.identities import Identities
+from reseen.gallery.log import LOG_FILE, read_lines
 from reseen.gallery.records import Filter
 
 
@@ -369,6 +370,13 @@ def test_identities_of_a_model_that_is_gone_are_a_conflict(client, put_together,
     asked = {"id": "north/ada", "match": "south/ada"}
     assert client.post("/compare", params=asked, data={"same": "yes"}).status_code == 303
     assert len(put_together.labels.all()) == 1
+
+
+def test_opening_a_person_is_no_search(client, put_together):
+    client.get("/person", params={"identity": home(put_together, "north/ada")})
+    *_, last = read_lines(Path(put_together.uri) / LOG_FILE)
+    assert last["what"] == "person"
+    assert len(last["where"]["ids"]) == 1
 
 
 def test_the_sheet_needs_nothing_beside_it(client, put_together):

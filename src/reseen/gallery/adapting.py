@@ -155,7 +155,7 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = F
 def _learned(gallery: Gallery, extractor: NetworkExtractor, self_train: bool) -> Adaptation:
     """The next version; not kept yet."""
     base = extractor.model_id
-    entries = gallery.entries(model=base)
+    entries = gallery.entries(_of_people(gallery), base)
     seen = {entry.camera for entry in entries}
     if len(seen) < FEWEST_CAMERAS or len(entries) < FEWEST_TRACKLETS:
         raise ReseenError(
@@ -180,6 +180,11 @@ def _learned(gallery: Gallery, extractor: NetworkExtractor, self_train: bool) ->
     )
 
 
+def _of_people(gallery: Gallery) -> Filter:
+    """All but what a human said is no person: nothing can be learned of people from that."""
+    return Filter(not_ids=gallery.rejected.ids())
+
+
 def _is_whitened(model: str, self_train: bool, labelled: int) -> bool:
     return model == LITE0 or self_train or labelled > 0
 
@@ -200,7 +205,7 @@ def keep_up(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation | None:
         return None
     if (
         known is None
-        or gallery.count(model=extractor.model_id) >= 2 * known.tracklets
+        or gallery.count(_of_people(gallery), extractor.model_id) >= 2 * known.tracklets
         or _more_labels(gallery, known)
     ):
         self_train = known is not None and known.self_trained
@@ -267,7 +272,7 @@ def _stored(
 
 def _more_labels(gallery: Gallery, known: Adaptation) -> bool:
     """Whether twice as many pairs are labelled as when this was learned."""
-    entries = gallery.entries(model=base_of(known.model))
+    entries = gallery.entries(_of_people(gallery), base_of(known.model))
     return len(_labelled(gallery, entries)) >= max(2 * known.labelled, FEWEST_LABELS)
 
 
@@ -276,7 +281,7 @@ def _labelled(gallery: Gallery, entries: Sequence[Entry]) -> NDArray[np.int64]:
     places = {entry.id: place for place, entry in enumerate(entries)}
     pairs = [
         (places[label.query], places[label.match])
-        for label in gallery.labels.all()
+        for label in gallery.labels_on_people()
         if label.same and label.query in places and label.match in places
     ]
     return np.array(pairs if len(pairs) >= FEWEST_LABELS else (), np.int64).reshape(-1, 2)

@@ -30,7 +30,7 @@ from reseen.gallery.extractors import Extractor
 from reseen.gallery.forgetting import Forgetting
 from reseen.gallery.frames import FRAMES, PLACES, Frames
 from reseen.gallery.integrity import check_database, keep_digests
-from reseen.gallery.labels import Labels
+from reseen.gallery.labels import Label, Labels
 from reseen.gallery.log import LOG_FILE, append_line, drop_lines
 from reseen.gallery.members import Members
 from reseen.gallery.records import (
@@ -736,9 +736,14 @@ class Gallery:
         """The same without what was rejected, unless it names its tracklets."""
         return where if where.ids else replace(where, not_ids=self.rejected.ids())
 
+    def labels_on_people(self) -> list[Label]:
+        """The labels to learn from: none on what was rejected, which they outlive if taken back."""
+        rejected = set(self.rejected.ids())
+        return [each for each in self.labels.all() if not {each.query, each.match} & rejected]
+
     def labelled_pairs(self, model: str) -> Pairs:
         """Distances of the pairs that people have labelled, where both have an embedding."""
-        labels = self.labels.all()
+        labels = self.labels_on_people()
         ids = {id for label in labels for id in (label.query, label.match)}
         vectors = {
             id: vector

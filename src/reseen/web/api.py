@@ -196,7 +196,7 @@ def labels(lookup: Looked) -> list[TrainingPair]:
             query_source=query.source,
             match_source=match.source,
         )
-        for label, query, match in lookup.labelled(lookup.gallery.labels.all())
+        for label, query, match in lookup.labelled(lookup.gallery.labels_on_people())
     ]
 
 

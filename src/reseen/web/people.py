@@ -142,6 +142,7 @@ def restore_people(lookup: Looked, time: Annotated[float, Form()]) -> Response:
 @router.get("/person")
 def person(lookup: Looked, somebody: Somebody, page: Page = 1) -> Response:
     """Somebody's appearances over cameras and hours, 50 on a page, and who may be the same."""
+    lookup.gallery.logged("person", Filter(ids=(somebody.best.id,)))
     at = paged(page, len(somebody.appearances))
     shown = somebody.appearances[at["before"] :][:ON_A_PAGE]
     likely = perhaps_the_same(Identities(lookup.gallery), somebody, LIKELY)
