@@ -254,13 +254,14 @@ def lost_and_found(folder: Path, film: Path, host: str, count: int) -> None:
     with serving(film, host, count):
         watching = start(folder)
         seconds_until(all_are(folder, "running"), 120)
-    row("seconds until killed cameras are noticed", seconds_until(all_are(folder, "stalled"), 60))
+    noticed = seconds_until(all_are(folder, "stalled"), 60)
+    row("seconds until killed cameras are noticed", noticed, 10)
     with serving(film, host, count) as server:
         back = seconds_until(all_are(folder, "running"), 120)
         row("seconds until all run again", back, 75)
         cut(host, server, True)
         noticed = seconds_until(all_are(folder, "stalled"), 60)
-        row("seconds until a cut network is noticed", noticed, 20)
+        row("seconds until a cut network is noticed", noticed, 10)
         time.sleep(30)
         cut(host, server, False)
         row("seconds until all run again", seconds_until(all_are(folder, "running"), 120), 75)

@@ -86,6 +86,29 @@ def test_lost_it_is_tried_again_and_answers_again(cameras):
     newest.close()
 
 
+def test_what_waited_in_the_decoder_of_a_camera_that_is_cut_off_is_no_new_picture(
+    cameras, monkeypatch
+):
+    """OpenCV waits in vain, and then gives it as if it had just come."""
+    now = [100.0]
+
+    class CutOff(Capture):
+        def grab(self) -> bool:
+            whole = super().grab()
+            now[0] += 0.2 if self._level == 10 else module.CAMERA_TIMEOUT / 1000
+            return whole
+
+    monkeypatch.setattr(module.threading.Thread, "start", lambda _: None)
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    cameras.append(CutOff([10, 20, 30]))
+    newest = Newest("rtsp://hall", fps=5)
+    with pytest.raises(ReseenError, match="sends no pictures any more"):
+        newest._read_until_lost()
+    assert level(newest.take(0)) == 10
+    assert newest.seen == pytest.approx(100.2)
+    assert now[0] == pytest.approx(110.2)  # noticed after the first wait
+
+
 def test_who_never_answers_is_asked_again_and_again(cameras):
     newest = Newest("rtsp://hall", fps=5)
     assert newest.take(0.01) is None

@@ -87,21 +87,20 @@ class Newest:
         self.returned = time.monotonic()
         capture, is_recording = opened(self._address)
         self.reconnects += self._read > 0
-        begun = self.returned = came = time.monotonic()
+        begun = self.returned = time.monotonic()
         failures = 0
         try:
-            while not self._closed.is_set():
+            while not self._closed.is_set() and failures < FAILURES_WHEN_LOST:
+                asked = time.monotonic()
                 whole = capture.grab()
-                self.returned = time.monotonic()
+                now = self.returned = time.monotonic()
+                if not is_recording and now - asked >= CAMERA_TIMEOUT / 1000:
+                    break  # what comes after waiting in vain has been in the decoder for long
+                failures = 0 if whole else failures + 1
                 if whole:
-                    failures, came = 0, self.returned
                     if is_recording:
-                        self._closed.wait(begun + capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 - came)
+                        self._closed.wait(begun + capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 - now)
                     self._keep(capture)
-                    continue
-                failures += 1
-                if failures >= FAILURES_WHEN_LOST or self.returned - came > CAMERA_TIMEOUT / 1000:
-                    break
         finally:
             capture.release()
         if not is_recording:

@@ -26,8 +26,8 @@ from reseen.tracking.detectors import best_detector, open_detector
 from reseen.tracking.tracker import PATIENCE
 from reseen.tracking.video import FIRST_PAUSE, LONGEST_PAUSE, without_password
 
-STALLED = 10.0
-"""Seconds without a picture after which a camera counts as stalled."""
+STALLED = 8.0
+"""Seconds without a picture after which a camera counts as stalled, so that all know within 10."""
 
 HANGS = 30.0
 """Seconds in which a call that reads a camera must come back, longer than OpenCV's own limits."""
@@ -96,6 +96,7 @@ def _live(camera: Camera, cameras: Cameras) -> Live:
         open_detector(cameras.detector or best_detector()[0], cameras.detector_input),
         list(extractors.values()),
         min_length=cameras.min_length,
+        keep_frames=cameras.keep_frames,
         pixelate_heads=not cameras.heads,
     )
 
