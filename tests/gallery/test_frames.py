@@ -70,4 +70,6 @@ def test_many_places_are_thinned_evenly(gallery):
     moments = tuple(Moment(float(number), BOX) for number in range(100))
     added = tracklet("ada", 0.0)
     gallery.add([Tracklet("ada", "hall", 0.0, 99.0, "film", (), added.contents, moments)], STRIPES)
-    assert [each.seconds for each in gallery.frames.places("ada")] == [4.0 * n for n in range(25)]
+    assert [each.seconds for each in gallery.frames.places("ada")] == [
+        4.0 * n for n in range(25)
+    ] + [99.0]

@@ -172,7 +172,7 @@ def test_kept_frames_show_where_somebody_was(videos, tmp_path):
     assert 2 <= len(kept) <= 3
     assert kept[0].seconds == places[0].seconds == pytest.approx(red.start - NOON)
     assert kept[-1].seconds == pytest.approx(red.end - NOON)
-    assert len(places) == 20
+    assert len(places) == 21
     for moment in kept:
         picture = decode_picture(moment.picture, "a kept frame")
         height, width = picture.shape[:2]

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from reseen.data.colour_histogram import ColourHistogram
+from reseen.data.pictures import decode_picture
 from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import CameraMeans
 from reseen.gallery.adapting import Adaptation, convert
 from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Filter
 from reseen.gallery.thumbnail import hidden
 from reseen.service import live as module
 from reseen.service.live import SHOWN_WIDTH, Live
@@ -141,6 +143,43 @@ def test_a_clock_that_is_set_back_changes_no_length(gallery, live, monkeypatch):
     (entry,) = gallery.entries()
     assert entry.end - entry.start == pytest.approx(9 / FPS)
     assert entry.start == pytest.approx(wall - 3600, abs=60)
+
+
+def test_whole_pictures_are_kept_if_asked_for_and_no_byte_of_them_is_left_of_the_forgotten(
+    gallery, tmp_path, traces
+):
+    """Green comes later than red: what was kept of red before, it is not on."""
+    live = Live(
+        gallery, "hall", "rtsp://hall", find, [ColourHistogram()], min_length=4, keep_frames=True
+    )
+    walk = [scene((RED, 10 + 10 * index)) for index in range(5)]
+    walk += [scene((RED, 60 + 10 * index), (GREEN, 200 - 10 * index)) for index in range(10)]
+    show(live, walk, time.monotonic())
+    live.end_all()
+    live.add()
+    red, green = sorted(gallery.entries(), key=lambda entry: -entry.frames)
+    kept = {entry.id: gallery.frames.kept(entry.id) for entry in (red, green)}
+    for entry in (red, green):
+        seconds = [moment.seconds for moment in kept[entry.id]]
+        assert len(seconds) in (2, 3)
+        assert seconds[:: len(seconds) - 1] == pytest.approx([entry.start, entry.end])
+    before = [each for each in kept[red.id] if each.seconds < green.start - 0.1]
+    shared = [each.picture for some in kept.values() for each in some if each not in before]
+    picture = decode_picture(before[0].picture, "a kept picture")
+    assert picture.shape == (240, 320, 3)
+    assert np.abs(picture[90, 25].astype(int) - RED).max() < 40
+    assert traces(tmp_path, shared)
+    gallery.forget(Filter((green.id,)), at_once=True)
+    assert traces(tmp_path, [*shared, green.id.encode()]) == []
+    assert gallery.frames.kept(red.id) == before
+
+
+def test_no_whole_picture_is_kept_unless_asked_for(gallery, live):
+    show(live, [scene((RED, 10 + 10 * index)) for index in range(10)], time.monotonic())
+    live.end_all()
+    live.add()
+    (entry,) = gallery.entries()
+    assert gallery.frames.kept(entry.id) == []
 
 
 def test_the_last_picture_is_small_and_heads_are_mosaics():

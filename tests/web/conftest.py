@@ -4,11 +4,13 @@ import shutil
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from reseen.data.colour_histogram import ColourHistogram
+from reseen.data.tracklet import Moment
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import NewTracklets
 from reseen.gallery.thumbnail import make_thumbnail
@@ -108,3 +110,30 @@ def make_client(gallery):
         return TestClient(create_app(gallery, **settings), base_url, follow_redirects=False)
 
     return make
+
+
+@pytest.fixture
+def film(tmp_path):
+    """Somebody green walks to the right for 8 s; another one, with a checked head, stands."""
+    path = tmp_path / "yard.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 240))
+    checks = np.indices((16, 40)).sum(axis=0) // 4 % 2 == 0
+    for index in range(80):
+        picture = np.full((240, 320, 3), 120, np.uint8)
+        left = 20 + 2 * index
+        picture[60:160, left : left + 40] = (30, 160, 60)
+        picture[12:28, 260:300][checks] = (250, 250, 250)
+        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def recorded(gallery, film, embed_people, put):
+    """Both are in the gallery; the green one is known at the first and the last frame alone."""
+    green = (Moment(0.0, (20 / 320, 0.25, 60 / 320, 160 / 240)),)
+    green += (Moment(7.9, (178 / 320, 0.25, 218 / 320, 161 / 240)),)
+    stands = tuple(Moment(float(second), (0.8, 0.05, 0.95, 0.9)) for second in range(9))
+    told = {"sources": [str(film)] * 2, "moments": [green, stands]}
+    put(gallery, embed_people([("yard", "eve"), ("yard", "ben")], **told), "stripes")
+    return film

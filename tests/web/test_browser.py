@@ -423,6 +423,19 @@ def test_large_pictures_move_unless_held_still(user):
     assert user.find(".moving img").value_of_css_property("animation-name") == "none"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_recording_plays_when_that_is_asked_for(user, recorded, scheme):
+    user.look_through(DESKTOP, prefers_color_scheme=scheme)
+    user.open("/scene?id=yard/eve")
+    played = "document.querySelector('details img').naturalWidth"
+    assert user.run(f"return {played}") == 0
+    user.click("summary")
+    WebDriverWait(user.browser, 20).until(lambda _: user.run(f"return {played}") == 320)
+    assert user.findings() == []
+    user.look_through(PHONE)
+    assert user.run("return document.documentElement.scrollWidth") <= PHONE["width"]
+
+
 def test_cards_are_still_until_pointed_at_and_load_no_more_than_is_seen(user):
     fetched = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
     WebDriverWait(user.browser, 20).until(lambda _: len(user.run(fetched)) == 6)

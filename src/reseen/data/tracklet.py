@@ -21,7 +21,7 @@ class Moment:
     """Where somebody was in a whole picture of a recording.
 
     Attributes:
-        seconds: since the recording's beginning.
+        seconds: since the recording's beginning; since 1970 where a live camera was watched.
         box: left, top, right and bottom edge, as shares of the picture's width and height.
         picture: the whole picture, small, as a JPEG; empty where it is not to be kept.
     """

@@ -45,8 +45,8 @@ class Frames:
         places, frames = list[dict[str, Any]](), list[dict[str, Any]]()
         for id, source, start, all_ in zip(ids, sources, starts, moments, strict=True):
             known = {"id": id, "source": source}
-            some = all_[:: -(-len(all_) // MOST_PLACES) or 1]
-            if some:
+            if all_:
+                some = [*all_[: -1 : -(-len(all_) // (MOST_PLACES - 1))], all_[-1]]
                 times = {"seconds": [each.seconds for each in some]}
                 places.append(known | times | {"boxes": [each.box for each in some]})
             for each in all_:
@@ -63,14 +63,19 @@ class Frames:
 
     def places(self, id: str) -> list[Moment]:
         """Where a tracklet's person was, in time order, without pictures."""
+        return next(iter(self._places(col("id") == id)), [])
+
+    def people(self, source: str, first: float, last: float) -> list[list[Moment]]:
+        """Where everybody was who is known to be in some seconds of a recording, as `places`."""
+        everybody = self._places(col("source") == source)
+        return [one for one in everybody if one[0].seconds <= last and one[-1].seconds >= first]
+
+    def _places(self, whose: Any) -> list[list[Moment]]:
         table = self._database.find(PLACES)
-        rows = (
-            [] if table is None else table.read(["seconds", "boxes"], col("id") == id).to_pylist()
-        )
+        rows = [] if table is None else table.read(["seconds", "boxes"], whose).to_pylist()
         return [
-            Moment(seconds, tuple(box))
+            [Moment(*place) for place in zip(row["seconds"], map(tuple, row["boxes"]), strict=True)]
             for row in rows
-            for seconds, box in zip(row["seconds"], row["boxes"], strict=True)
         ]
 
     def kept(self, id: str) -> list[Moment]:

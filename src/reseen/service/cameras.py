@@ -59,7 +59,8 @@ class Cameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
         each: the cameras, [[camera]] in the file.
         detector, detector_input, min_length: as for `track`.
         model, style: what embeds, as for `gallery add`.
-        heads: whether thumbnails show heads as they are.
+        keep_frames: whether the gallery keeps three small whole pictures of each tracklet.
+        heads: whether thumbnails and whole pictures show heads as they are.
     """
 
     gallery: str
@@ -69,6 +70,7 @@ class Cameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
     min_length: Annotated[int, Meta(ge=1)] = MIN_LENGTH
     model: str | None = None
     style: str | None = None
+    keep_frames: bool = False
     heads: bool = False
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence, Set
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from reseen.data.pictures import Picture, encode_jpeg
@@ -11,7 +12,7 @@ from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter
 from reseen.gallery.thumbnail import hidden
-from reseen.service.incoming import MOST_CROPS, in_memory
+from reseen.service.incoming import MOST_CROPS, in_memory, whole_picture
 from reseen.tracking.cutting import Cutter
 from reseen.tracking.detections import Boxes, Detector, checked
 from reseen.tracking.tracker import Tracker
@@ -46,14 +47,17 @@ class Live:
         extractors: Sequence[Extractor],
         *,
         min_length: int,
+        keep_frames: bool = False,
         pixelate_heads: bool = True,
     ) -> None:
-        """Begin with nobody; arguments as for `ingest`."""
+        """Begin with nobody; arguments as for `ingest`, and those of `Keeping`."""
         self.waiting = list[Tracklet]()
         self.people = self.frames = 0
         self._gallery, self._camera, self._source = gallery, camera, source
         self._detector, self._extractors, self._heads = detector, extractors, pixelate_heads
-        self._tracker, self._cutter = Tracker(), Cutter(min_length, most=MOST_CROPS)
+        whole = self._whole if keep_frames else lambda _: b""
+        self._tracker = Tracker()
+        self._cutter = Cutter(min_length, most=MOST_CROPS, whole=whole)
         self._prefix = f"{camera}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         self._new, self._adds, self._counted = 0, 0, set[int]()
         self._adapted: dict[str, Adaptation | None] = {}
@@ -62,12 +66,12 @@ class Live:
     def see(self, frame: Frame) -> None:
         """Follow people into the next picture, whose time is that of the monotonic clock."""
         found = checked(self._detector(frame.picture))
+        self._last = frame.picture, found.boxes
         people = self._tracker.update(frame.seconds, found, frame.picture)
         self._cutter.add(frame, people)
         stay = self._cutter.begun_before(frame.seconds - LONGEST_STAY)
         self._end_all_but(self._tracker.people - stay)
         self.frames += 1
-        self._last = frame.picture, found.boxes
 
     def end_all(self) -> None:
         """Take it that nobody is in the picture any more."""
@@ -96,12 +100,20 @@ class Live:
             None if self._last is None else encode_jpeg(hidden(*self._last, SHOWN_WIDTH), QUALITY)
         )
 
+    def _whole(self, frame: Frame) -> bytes:
+        assert self._last is not None
+        boxes = self._last[1]
+        return whole_picture(frame.picture, boxes if self._heads else boxes[:0])
+
     def _end_all_but(self, people: Set[int]) -> None:
         gone, _ = self._cutter.end_all_but(people)
         # Frames have monotonic times; the clock that people read may have been set meanwhile.
         offset = time.time() - time.monotonic()
         place = self._prefix, self._camera, offset, self._source
-        self.waiting += [in_memory(each, *place) for each in gone]
+        for each in gone:
+            shown = {one.seconds: one for one in each.shown.values()}.values()
+            moments = tuple(replace(one, seconds=one.seconds + offset) for one in shown)
+            self.waiting.append(replace(in_memory(each, *place), moments=moments))
         numbers = {each.person for each in gone}
         self._new += len(numbers - self._counted)
         self._counted = (self._counted | numbers) & self._tracker.people

@@ -5,7 +5,7 @@ import os
 import re
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,24 @@ def frames_from(
         yield frame
     if not counts.read:
         raise ReseenError(f"{without_password(source)} holds no frame that can be read")
+
+
+def frames_about(path: Path, seconds: float) -> Generator[Frame]:
+    """The frames of a recording from about a moment on: the first may be somewhat before it.
+
+    What lies before is not decoded, so that frames' numbers do not count. Times are as those of
+    `frames_from`.
+
+    Yields:
+        The frames, up to the recording's end.
+
+    Raises:
+        ReseenError: the file is not there, or cannot be read.
+    """
+    capture = _open_file(path)
+    shown = _mirror(path, capture)
+    capture.set(cv2.CAP_PROP_POS_MSEC, max(seconds, 0) * 1000)
+    yield from _recording(capture, Counts(), 25.0, shown)
 
 
 def _picture_names(folder: Path) -> list[str]:
