@@ -21,7 +21,7 @@ from reseen.gallery.calibration import Calibration, Rates
 from reseen.gallery.extractors import open_extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.integrity import HINT
-from reseen.gallery.members import Member
+from reseen.gallery.registers import Member
 from reseen.tracking.onnx import OnnxDetector
 from reseen.tracking.video import frames_from
 from reseen.web import api

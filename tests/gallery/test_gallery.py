@@ -435,11 +435,12 @@ def test_a_url_works_like_a_folder(tmp_path):
     assert (notes / "log.jsonl").exists()
 
 
-def test_a_gallery_of_another_version_is_refused(gallery, monkeypatch):
+def test_a_gallery_of_another_version_is_refused(folder, monkeypatch):
     metadata = {table.FORMAT_KEY: b"0"}
     monkeypatch.setattr(
         "reseen.gallery.gallery.TRACKLET_SCHEMA", TRACKLET_SCHEMA.with_metadata(metadata)
     )
+    gallery = Gallery.open(folder, create=True)
     with pytest.raises(ReseenError):
         put(gallery, embedded(2), "net")
     with pytest.raises(ReseenError, match="has the format 0 but this version of reseen reads 2"):

@@ -12,8 +12,8 @@ from reseen.errors import ConflictError, ReseenError
 from reseen.evaluation.clustering import score_clustering
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import Identities
-from reseen.gallery.members import Members
 from reseen.gallery.records import Filter, NewTracklets
+from reseen.gallery.registers import Members
 
 CAMERAS = ("north", "south", "yard")
 

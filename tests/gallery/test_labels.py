@@ -1,6 +1,6 @@
 import pytest
 
-from reseen.gallery.labels import Labels
+from reseen.gallery.registers import Labels
 from reseen.gallery.table import Database
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.members import Member
 from reseen.gallery.people import Directory
 from reseen.gallery.records import Filter, NewTracklets
+from reseen.gallery.registers import Member
 
 ENDS = {"ada": [90, 10], "ben": [50], "eve": [None, 60], "max": [None], "zoe": [60, 5]}
 ORDER = ["ada", "eve", "zoe", "ben", "max"]

@@ -27,7 +27,7 @@ class Exports:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self._table = database, database.table(NAME, SCHEMA)
 
     def keep(self, path: Path, ids: Collection[str]) -> None:
         """Register a file of ours, in place of what the path held before.
@@ -37,7 +37,7 @@ class Exports:
         if self._database.writable:
             place, digest = str(path.resolve()), digest_of(path)
             other = (col("path") == place) & (col("digest") != digest)
-            self._database.make(NAME, SCHEMA).delete(other)
+            self._table.delete(other)
             self._put(place, digest, ids)
 
     def downloaded(self, name: str, ids: Collection[str]) -> None:
@@ -49,15 +49,13 @@ class Exports:
     def _put(self, place: str, digest: str | None, ids: Collection[str]) -> None:
         row = {"path": place, "digest": digest}
         rows = [row | {"key": json.dumps([place, digest, id]), "id": id} for id in set(ids)]
-        self._database.make(NAME, SCHEMA).put(rows)
+        self._table.put(rows)
 
     def leave(self, ids: Sequence[str]) -> None:
         """Keep which files are about tracklets that are about to be forgotten, not about whom."""
-        table = self._database.find(NAME)
-        if table is not None:
-            found = table.read(["path", "digest"], col("id").isin(list(ids))).to_pylist()
-            left = {row["path"]: row for row in found}
-            table.put([row | {"key": uuid4().hex, "id": None} for row in left.values()])
+        found = self._table.read(["path", "digest"], col("id").isin(list(ids))).to_pylist()
+        left = {row["path"]: row for row in found}
+        self._table.put([row | {"key": uuid4().hex, "id": None} for row in left.values()])
 
     def clear(self, *, elsewhere: bool = False, telling: bool = False) -> list[str]:
         """Delete the files about the forgotten that lie in the gallery's folder.
@@ -69,10 +67,9 @@ class Exports:
         Returns:
             Those that stay: they lie elsewhere, or have been changed since.
         """
-        table = self._database.find(NAME)
-        if table is None or not self._database.writable:
+        if not self._database.writable:
             return []
-        rows = [row for row in table.read(SCHEMA.names).to_pylist() if row["id"] is None]
+        rows = [row for row in self._table.read(SCHEMA.names).to_pylist() if row["id"] is None]
         here, gone, left = Path(self._database.uri).resolve(), [], set[str]()
         for row in rows:
             if row["digest"] is None:
@@ -88,5 +85,5 @@ class Exports:
                 path.unlink(missing_ok=True)
             gone.append(row["key"])
         if gone:
-            table.delete(col("key").isin(gone))
+            self._table.delete(col("key").isin(gone))
         return sorted(left)

@@ -14,10 +14,8 @@ from reseen.gallery import table as tables
 from reseen.gallery.exports import NAME as EXPORTS
 from reseen.gallery.exports import Exports
 from reseen.gallery.frames import FRAMES, PLACES, Frames
-from reseen.gallery.labels import NAME as LABELS
-from reseen.gallery.members import NAME as MEMBERS
 from reseen.gallery.records import Waiting
-from reseen.gallery.rejected import NAME as REJECTED
+from reseen.gallery.registers import LABELS, MEMBERS, REJECTED
 from reseen.gallery.settings import Settings
 from reseen.gallery.table import EMBEDDINGS, TRACKLETS, Database, Table, schema_of
 
@@ -46,11 +44,12 @@ class Forgetting:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
+        self._forgotten = database.table(FORGOTTEN, schema_of("digest"))
+        self._waiting = database.table(WAITING, WAITING_SCHEMA)
 
     def waiting(self) -> Waiting | None:
         """What is forgotten and not wiped from the disk yet."""
-        found = self._database.find(WAITING)
-        rows = [] if found is None else found.read(["since", "tracklets"]).to_pylist()
+        rows = self._waiting.read(["since", "tracklets"]).to_pylist()
         if not rows:
             return None
         return Waiting(sum(row["tracklets"] for row in rows), min(row["since"] for row in rows))
@@ -77,11 +76,10 @@ class Forgetting:
         forgotten tracklets, older versions of the tables included. When the process dies in
         between, the next one begins anew.
         """
-        waiting = self._database.find(WAITING)
-        if waiting is None or not waiting.count():
+        if not self._waiting.count():
             return
         with self._database.locked(fcntl.LOCK_EX):
-            rows = waiting.read(["key", "fragments"]).to_pylist()
+            rows = self._waiting.read(["key", "fragments"]).to_pylist()
             touched: dict[str, set[int]] = {}
             for row in rows:
                 for name, fragments in json.loads(row["fragments"]).items():
@@ -89,8 +87,8 @@ class Forgetting:
             for name, numbers in touched.items():
                 self._database.existing(name).wipe(sorted(numbers))
             every = col("key").isin([row["key"] for row in rows])
-            waiting.wipe(waiting.fragments(every))  # which held the ids until all was deleted
-            waiting.delete(every)
+            self._waiting.wipe(self._waiting.fragments(every))  # the ids, until all was deleted
+            self._waiting.delete(every)
 
     def forget(self, condition: Expr) -> list[str]:
         """Delete tracklets from every table, and the labels on them; returns their ids.
@@ -104,7 +102,7 @@ class Forgetting:
             return []
         # Equal crops may have been seen in two places.
         kept = {self._settings.digest(each) for each in found["digest"].to_pylist() if each}
-        self._database.make(FORGOTTEN, schema_of("digest")).put([{"digest": each} for each in kept])
+        self._forgotten.put([{"digest": each} for each in kept])
         # They may be on pictures that were kept of others.
         self._drop([*ids, *Frames(self._database).showing(found.to_pylist())], len(ids))
         return ids
@@ -117,7 +115,7 @@ class Forgetting:
 
     def _drop(self, ids: list[str], tracklets: int) -> None:
         """Delete all of some tracklets, and pictures by their keys."""
-        waiting = self._database.make(WAITING, WAITING_SCHEMA)
+        self._waiting.make()
         with self._database.locked(fcntl.LOCK_SH):
             touched = {
                 # Where rows are replaced, those before lie dead in any of the others.
@@ -129,50 +127,39 @@ class Forgetting:
             row = {"key": uuid4().hex, "since": time.time(), "tracklets": tracklets}
             row |= {"fragments": json.dumps(touched)}
             Exports(self._database).leave(ids)
-            waiting.put([row | {"ids": json.dumps(ids)}])
+            self._waiting.put([row | {"ids": json.dumps(ids)}])
             self._finish(row, ids)
 
     def _finish(self, row: dict[str, Any], ids: list[str]) -> None:
         for _, holding, which in self._holding(ids):
             if holding.count(which):  # else its log of changes would be all that names them
                 holding.delete(which)
-        self._database.existing(WAITING).put([row | {"ids": None}], replace=True)
+        self._waiting.put([row | {"ids": None}], replace=True)
 
     def finish(self) -> None:
         """Delete what a killed process was about to."""
-        waiting = self._database.find(WAITING)
-        rows = [] if waiting is None else waiting.read(WAITING_SCHEMA.names).to_pylist()
-        for row in rows:
+        for row in self._waiting.read(WAITING_SCHEMA.names).to_pylist():
             if row["ids"] is not None:
                 with self._database.locked(fcntl.LOCK_SH):
                     self._finish(row, json.loads(row["ids"]))
 
     def _holding(self, ids: Sequence[str]) -> list[tuple[str, Table, Expr]]:
         """The tables that hold tracklets, and which of their rows; first what is shown."""
-        which, chosen = col("id").isin(list(ids)), list(ids)
-        every = [
-            TRACKLETS,
-            *(
-                name
-                for name in self._database.names()
-                if name.startswith(EMBEDDINGS) or name in (MEMBERS, EXPORTS, PLACES, REJECTED)
-            ),
-        ]
-        found = [(name, self._database.existing(name), which) for name in every]
-        frames = self._database.find(FRAMES)
-        if frames is not None:
-            found.append((FRAMES, frames, which | col("key").isin(chosen)))
-        labels = self._database.find(LABELS)
-        if labels is not None:
-            concerned = col("query").isin(chosen) | col("match").isin(chosen)
-            found.append((LABELS, labels, concerned))
-        return found
+        chosen = list(ids)
+        which = col("id").isin(chosen)
+        rows = dict.fromkeys((MEMBERS, EXPORTS, PLACES, REJECTED), which) | {
+            FRAMES: which | col("key").isin(chosen),
+            LABELS: col("query").isin(chosen) | col("match").isin(chosen),
+        }
+        there = [name for name in self._database.names() if name in rows]
+        models = [name for name in self._database.names() if name.startswith(EMBEDDINGS)]
+        every = (TRACKLETS, *models, *there)
+        return [(name, self._database.existing(name), rows.get(name, which)) for name in every]
 
     def known(self, digests: Sequence[str]) -> set[str]:
         """Those of the crops' digests that were forgotten."""
-        known = self._database.find(FORGOTTEN)
-        if known is None or not digests:
+        if not digests:
             return set()
         salted = {self._settings.digest(each): each for each in digests}
-        found = known.read(["digest"], col("digest").isin(list(salted)))
+        found = self._forgotten.read(["digest"], col("digest").isin(list(salted)))
         return {salted[each] for each in found["digest"].to_pylist()}

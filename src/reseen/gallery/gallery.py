@@ -30,9 +30,7 @@ from reseen.gallery.extractors import Extractor
 from reseen.gallery.forgetting import Forgetting
 from reseen.gallery.frames import FRAMES, PLACES, Frames
 from reseen.gallery.integrity import check_database, keep_digests
-from reseen.gallery.labels import Label, Labels
 from reseen.gallery.log import LOG_FILE, append_line, drop_lines
-from reseen.gallery.members import Members
 from reseen.gallery.records import (
     EVERYTHING,
     Added,
@@ -45,8 +43,7 @@ from reseen.gallery.records import (
     Stats,
     Waiting,
 )
-from reseen.gallery.rejected import NAME as REJECTED
-from reseen.gallery.rejected import Rejected
+from reseen.gallery.registers import REJECTED, VIDEOS, Label, Labels, Members, Rejected, Videos
 from reseen.gallery.settings import NAME as SETTINGS
 from reseen.gallery.settings import Settings, base_of, checked_model, version_of
 from reseen.gallery.table import (
@@ -58,8 +55,6 @@ from reseen.gallery.table import (
     conditions,
     schema_of,
 )
-from reseen.gallery.videos import NAME as VIDEOS
-from reseen.gallery.videos import Videos
 from reseen.progress import Advance
 from reseen.times import DATED_FROM, show
 
@@ -116,6 +111,7 @@ class Gallery:
         self.uri, self.notes = uri, notes
         self._database = Database(uri, notes, cache)
         self.settings, self.labels = Settings(self._database), Labels(self._database)
+        self._tracklets = self._database.table(TRACKLETS, TRACKLET_SCHEMA)
         self._forgetting = Forgetting(self._database, self.settings)
         self.members, self.rejected = Members(self._database), Rejected(self._database)
         self.videos = Videos(self._database)
@@ -156,8 +152,8 @@ class Gallery:
         elif not folder.is_dir():
             raise ReseenError(f"there is no gallery at {folder}; add tracklets to make one")
         gallery = cls(uri, folder, cache)
-        empty = gallery._database.find(TRACKLETS) is None and not gallery.videos.failures()
-        if empty and not create:
+        filled = gallery._tracklets.is_there or gallery.videos.failures()
+        if not filled and not create:
             raise ReseenError(f"there is no gallery at {uri}; add tracklets to make one")
         if gallery.writable:
             gallery.digest("")  # makes the salt
@@ -250,7 +246,7 @@ class Gallery:
         for model, table_ in tables.items():
             columns = placed | {VECTOR: _list_column(embeddings[model])}
             rows = pyarrow.Table.from_pydict(columns, schema=table_.schema)
-            counts.append(table_.insert(rows))
+            counts.append(table_.put(rows))
         return max(counts)
 
     def add_embeddings(self, model: str, entries: Sequence[Entry], embeddings: Matrix) -> None:
@@ -264,7 +260,7 @@ class Gallery:
             VECTOR: _list_column(embeddings),
         }
         found = self._table_for(model, embeddings)
-        found.insert(pyarrow.Table.from_pydict(columns, schema=found.schema))
+        found.put(pyarrow.Table.from_pydict(columns, schema=found.schema))
         present = self.find(ids)
         gone = [id for id in ids if id not in present]
         if gone:  # forgotten meanwhile
@@ -306,16 +302,16 @@ class Gallery:
             "digest": tracklets.digests or none,
             "thumbnail": tracklets.thumbnails or none,
         }
-        table_ = self._database.make(TRACKLETS, TRACKLET_SCHEMA)
-        new = table_.insert(pyarrow.Table.from_pydict(columns, schema=TRACKLET_SCHEMA))
+        new = self._tracklets.put(pyarrow.Table.from_pydict(columns, schema=TRACKLET_SCHEMA))
         if new == count or tracklets.digests is None:
             return new, ids
-        found = table_.read(["id", "digest"], col("id").isin(ids)).to_pylist()
+        found = self._tracklets.read(["id", "digest"], col("id").isin(ids)).to_pylist()
         owners = {row["id"]: row["digest"] for row in found}
         for place, (id, digest) in enumerate(zip(ids, tracklets.digests, strict=True)):
             if owners.get(id) not in (digest, None):
                 ids[place] = intake.longer_id(id, digest)
-        return new + table_.insert(pyarrow.Table.from_pydict(columns, schema=TRACKLET_SCHEMA)), ids
+        longer = pyarrow.Table.from_pydict(columns, schema=TRACKLET_SCHEMA)
+        return new + self._tracklets.put(longer), ids
 
     def _table_for(self, model: str, embeddings: Matrix) -> Table:
         """The table of a model, after a check that the embeddings fit it."""
@@ -323,7 +319,7 @@ class Gallery:
             raise ReseenError(f"{model} makes embeddings that are not finite; train it again")
         numbers = embeddings.shape[1]
         schema = schema_of("id", **PLACED, **{VECTOR: pyarrow.list_(pyarrow.float32(), numbers)})
-        found = self._database.make(EMBEDDINGS + checked_model(model), schema)
+        found = self._database.table(EMBEDDINGS + checked_model(model), schema)
         if numbers != found.dimensions:
             raise ReseenError(
                 f"the gallery {self.uri} holds embeddings of {found.dimensions} numbers by {model} "
@@ -399,11 +395,8 @@ class Gallery:
             limit: how many at most.
             offset: after how many others.
         """
-        listed = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
-        if listed is None:
-            return []
         names, order = ENTRY_COLUMNS if model is None else ["id"], ("start_time", "id")
-        rows = listed.read(names, conditions(where), order, limit, offset)
+        rows = self._table(model).read(names, conditions(where), order, limit, offset)
         if model is None:
             return _entries(rows)
         ids = rows["id"].to_pylist()
@@ -412,8 +405,7 @@ class Gallery:
 
     def count(self, where: Filter = EVERYTHING, model: str | None = None) -> int:
         """How many tracklets there are, or how many that have a model's embedding."""
-        found = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
-        return 0 if found is None else found.count(conditions(where))
+        return self._table(model).count(conditions(where))
 
     def entry(self, id: str) -> Entry:
         """One tracklet."""
@@ -424,18 +416,16 @@ class Gallery:
 
     def find(self, ids: Sequence[str]) -> dict[str, Entry]:
         """Those of some tracklets that are in the gallery, by id."""
-        tracklets = self._database.find(TRACKLETS)
-        if tracklets is None or not ids:
+        if not ids:
             return {}
-        rows = tracklets.read(ENTRY_COLUMNS, conditions(Filter(ids=tuple(ids))))
+        rows = self._tracklets.read(ENTRY_COLUMNS, conditions(Filter(ids=tuple(ids))))
         return {entry.id: entry for entry in _entries(rows)}
 
     def thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
         """JPEG strips of 8 pictures side by side, of those tracklets that have one."""
-        tracklets = self._database.find(TRACKLETS)
-        if tracklets is None or not ids:
+        if not ids:
             return {}
-        rows = tracklets.read(["id", "thumbnail"], conditions(Filter(ids=tuple(ids))))
+        rows = self._tracklets.read(["id", "thumbnail"], conditions(Filter(ids=tuple(ids))))
         strips = zip(rows["id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True)
         return {id: strip for id, strip in strips if strip is not None}
 
@@ -443,14 +433,12 @@ class Gallery:
     def version(self) -> tuple[int, ...]:
         """Something else after every change of tracklets or rejections, by whatever process."""
         names = [TRACKLETS, REJECTED, *(EMBEDDINGS + model for model in self.models())]
-        found = [self._database.find(name) for name in names]
-        return tuple(each.version for each in found if each is not None)
+        return tuple(self._database.table(name).version for name in names)
 
     def stats(self) -> Stats:
         """Count what the gallery holds."""
         cameras, times = Counter[str](), [np.empty((2, 0))]
-        tracklets = self._database.find(TRACKLETS)
-        for batch in () if tracklets is None else tracklets.batches(list(PLACED)):
+        for batch in self._tracklets.batches(list(PLACED)):
             cameras.update(batch["camera"].to_pylist())
             times.append(
                 np.stack([batch[name].to_numpy(False) for name in ("start_time", "end_time")])
@@ -460,10 +448,7 @@ class Gallery:
         known = every[dated if dated.any() else ~np.isnan(every)]
         return Stats(
             tracklets=cameras.total(),
-            models={
-                model: self._database.existing(EMBEDDINGS + model).count()
-                for model in self.models()
-            },
+            models={model: self.count(model=model) for model in self.models()},
             cameras=dict(sorted(cameras.items())),
             start=float(known.min()) if known.size else None,
             end=float(known.max()) if known.size else None,
@@ -485,7 +470,7 @@ class Gallery:
         """
         where, vectors = conditions(Filter(ids=(id,))), dict[str, Matrix]()
         for each in self.models():
-            rows = self._database.existing(EMBEDDINGS + each).read([VECTOR], where, limit=1)
+            rows = self._table(each).read([VECTOR], where, limit=1)
             vectors |= {each: matrix(rows[VECTOR])[0]} if len(rows) else {}
         if model not in vectors:
             self.entry(id)
@@ -528,8 +513,8 @@ class Gallery:
         return self._matches(query, pyarrow.Table.from_batches(near)) if near else []
 
     def _comparable(self, query: Query) -> Table:
-        compared = self._database.find(EMBEDDINGS + query.model)
-        if compared is None:
+        compared = self._table(query.model)
+        if not compared.is_there:
             self.model(query.model)  # says which models there are
             raise ReseenError(f"the gallery {self.uri} is empty; add tracklets to it first")
         if len(query.embedding) != compared.dimensions:
@@ -546,9 +531,8 @@ class Gallery:
         ids, distances = rows["id"].take(order).to_pylist(), every[order]
         entries, beside = self.find(ids), {id: dict[str, float]() for id in ids}
         for model, vector in query.beside.items():
-            others = self._database.find(EMBEDDINGS + model)
-            if others is not None and ids:
-                near = others.read(["id", VECTOR], conditions(Filter(ids=tuple(ids))))
+            if self._table(model).is_there and ids:
+                near = self._table(model).read(["id", VECTOR], conditions(Filter(ids=tuple(ids))))
                 for id, other in zip(near["id"].to_pylist(), _distances(vector, near), strict=True):
                     beside[id][model] = float(other)
         calibration = self.settings.calibration(query.model)
@@ -627,8 +611,7 @@ class Gallery:
             limit = clock - days * SECONDS_IN_DAY
             seen = (col("end_time") < limit) & (col("end_time") >= DATED_FROM)
             over = over | seen | (col("added") < limit)
-        tracklets = self._database.find(TRACKLETS)
-        anybody = tracklets is not None and tracklets.count(over) > 0
+        anybody = self._tracklets.count(over) > 0
         last = self.settings.get(CLOCK) or 0.0
         leapt = now is None and 0 < last < clock - LEAP and (anybody or log_days is not None)
         self.doubt = _doubt(self.uri, clock, last, days) if leapt else None
@@ -713,24 +696,28 @@ class Gallery:
         self, names: Sequence[str], where: Expr, model: str | None = None
     ) -> list[dict[str, Any]]:
         """Columns of the tracklets, or of a model's embeddings."""
-        found = self._database.find(TRACKLETS if model is None else EMBEDDINGS + model)
-        return [] if found is None else found.read(names, where).to_pylist()
+        rows: list[dict[str, Any]] = self._table(model).read(names, where).to_pylist()
+        return rows
 
     def last_seen(self) -> pyarrow.Table:
         """Each tracklet's id and end as two columns, for looking over all of them."""
-        return self._database.existing(TRACKLETS).read(["id", "end_time"])
+        return self._tracklets.read(["id", "end_time"])
 
     def ids(self, model: str) -> set[str]:
         """The tracklets that have an embedding by a model and are not rejected."""
         where = conditions(self._of_people(EVERYTHING))
-        return set(
-            self._database.existing(EMBEDDINGS + model).read(["id"], where)["id"].to_pylist()
-        )
+        return set(self._table(model).read(["id"], where)["id"].to_pylist())
 
     def embeddings(self, model: str, where: Filter = EVERYTHING) -> Iterator[pyarrow.RecordBatch]:
         """Ids, cameras, times and vectors by a model, batch after batch; without the rejected."""
-        found = self._database.existing(EMBEDDINGS + self.model(model))
-        yield from found.batches(["id", *PLACED, VECTOR], conditions(self._of_people(where)))
+        where = self._of_people(where)
+        yield from self._table(self.model(model)).batches(
+            ["id", *PLACED, VECTOR], conditions(where)
+        )
+
+    def _table(self, model: str | None) -> Table:
+        """The table of a model's embeddings, or of the tracklets."""
+        return self._tracklets if model is None else self._database.table(EMBEDDINGS + model)
 
     def _of_people(self, where: Filter) -> Filter:
         """The same without what was rejected, unless it names its tracklets."""

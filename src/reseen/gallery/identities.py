@@ -25,9 +25,8 @@ from reseen.gallery.grouping import (
     nearest_pairs,
     seconds_between,
 )
-from reseen.gallery.labels import Label
-from reseen.gallery.members import Member
 from reseen.gallery.records import EVERYTHING, Filter
+from reseen.gallery.registers import Label, Member
 from reseen.gallery.table import VECTOR
 
 NEIGHBOURS = 20

@@ -10,8 +10,8 @@ from pyarrow.compute import match_substring
 
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import Identities
-from reseen.gallery.members import Member
 from reseen.gallery.records import Entry, Filter
+from reseen.gallery.registers import Member
 from reseen.gallery.review import Question, questions
 
 NEAR = 20

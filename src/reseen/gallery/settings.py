@@ -12,7 +12,7 @@ from lancedb.expr import col
 
 from reseen.errors import ReseenError
 from reseen.gallery.calibration import Calibration
-from reseen.gallery.table import Database, Table, schema_of
+from reseen.gallery.table import Database, schema_of
 
 NAME = "settings"
 
@@ -21,19 +21,17 @@ class Settings:
     """Settings of a gallery by name, each a JSON text in a table of its database."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._table = database.table(NAME, schema_of("name", value=pyarrow.string()))
         self._salt: str | None = None
 
     def get(self, name: str) -> Any:
         """A setting's value; None where it is not set."""
-        table = self._database.find(NAME)
-        rows = [] if table is None else table.read(["value"], col("name") == name).to_pylist()
+        rows = self._table.read(["value"], col("name") == name).to_pylist()
         return json.loads(rows[0]["value"]) if rows else None
 
     def all(self, prefix: str) -> dict[str, Any]:
         """The values of all settings that are set and whose names begin so, by the rest."""
-        table = self._database.find(NAME)
-        rows = [] if table is None else table.read(["name", "value"]).to_pylist()
+        rows = self._table.read(["name", "value"]).to_pylist()
         found = {row["name"]: json.loads(row["value"]) for row in rows}
         return {
             name.removeprefix(prefix): found[name]
@@ -43,14 +41,11 @@ class Settings:
 
     def set(self, name: str, value: Any) -> None:
         """Set it for everybody."""
-        self._table().put([{"name": name, "value": json.dumps(value)}], replace=True)
+        self._table.put([{"name": name, "value": json.dumps(value)}], replace=True)
 
     def add(self, name: str, value: Any) -> bool:
         """Set it unless it was ever set; returns whether this did, to one of many who try."""
-        return self._table().put([{"name": name, "value": json.dumps(value)}]) > 0
-
-    def _table(self) -> Table:
-        return self._database.make(NAME, schema_of("name", value=pyarrow.string()))
+        return self._table.put([{"name": name, "value": json.dumps(value)}]) > 0
 
     @property
     def retention_days(self) -> float | None:

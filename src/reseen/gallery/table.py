@@ -145,35 +145,52 @@ class Database:
             file.name.endswith(".manifest") for file in os.scandir(versions)
         )
 
-    def find(self, name: str) -> "Table | None":
-        """A table; None where there is no such one."""
-        if name not in self._tables:
-            if name not in self.names():
-                return None
-            with self.explained("opened"):
-                self._tables[name] = Table(self, _reread(lambda: self._connection.open_table(name)))
-        return self._tables[name]
+    def table(self, name: str, schema: pyarrow.Schema | None = None) -> "Table":
+        """A table, which may not be there yet; then nothing is in it.
+
+        Args:
+            name: the table's.
+            schema: its columns, by which the first `put` makes it.
+        """
+        known = self._tables.get(name)
+        if known is None or (schema is not None and not known.is_there):
+            known = self._tables[name] = Table(self, name, schema)
+        return known
 
     def existing(self, name: str) -> "Table":
         """A table that must be there."""
-        found = self.find(name)
-        if found is None:
+        found = self.table(name)
+        if not found.is_there:
             raise ReseenError(f"the gallery {self.uri} is damaged: it has no {name}")
         return found
 
+    def find(self, name: str) -> "Table | None":
+        """A table; None where there is no such one."""
+        found = self.table(name)
+        return found if found.is_there else None
+
     def make(self, name: str, schema: pyarrow.Schema) -> "Table":
         """A table, made unless it is there."""
-        found = self.find(name)
-        if found is not None:
-            return found
+        found = self.table(name, schema)
+        found.make()
+        return found
+
+    def opened(self, name: str) -> Any:
+        """LanceDB's own table of this name; None where there is none."""
+        if name not in self.names():
+            return None
+        with self.explained("opened"):
+            return _reread(lambda: self._connection.open_table(name))
+
+    def made(self, name: str, schema: pyarrow.Schema) -> Any:
+        """LanceDB's own table of this name, made unless another process was quicker."""
         self.require_writable()
         with self.locked(fcntl.LOCK_EX), self.explained("written"):
-            table = self._connection.create_table(name, schema=schema, exist_ok=True)
-            return self._tables.setdefault(name, Table(self, table))
+            return self._connection.create_table(name, schema=schema, exist_ok=True)
 
     def drop(self, name: str) -> None:
         """Delete a table with its files, where it is there."""
-        if self.find(name) is not None:
+        if self.table(name).is_there:
             with self.locked(fcntl.LOCK_EX), self.explained("written"):
                 self._connection.drop_table(name)
             del self._tables[name]
@@ -222,28 +239,49 @@ class Database:
 
 
 class Table:
-    """A table of a gallery's database, whose first column is its key.
+    """A table of a gallery's database, whose first column is its key; the first row makes it.
 
     Attributes:
-        schema: its columns.
+        schema: its columns; before it is there, those that it will have.
     """
 
-    def __init__(self, database: Database, table: Any) -> None:
-        self._database, self._table = database, table
-        self.schema: pyarrow.Schema = table.schema
-        found = (self.schema.metadata or {}).get(FORMAT_KEY, b"unknown")
+    def __init__(self, database: Database, name: str, schema: pyarrow.Schema | None) -> None:
+        self._database, self._name = database, name
+        self._table: Any = None
+        self.schema = schema or pyarrow.schema([])
+        self._counted: tuple[int, dict[Filter, tuple[int, int]]] = (0, {})
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it has been made, by whatever process."""
+        if self._table is None and (found := self._database.opened(self._name)) is not None:
+            self._take(found)
+        return self._table is not None
+
+    def make(self) -> None:
+        """Make it where it is missing; the caller has no lock."""
+        if not self.is_there:
+            self._take(self._database.made(self._name, self.schema))
+
+    def _take(self, table: Any) -> None:
+        found = (table.schema.metadata or {}).get(FORMAT_KEY, b"unknown")
+        uri = self._database.uri
         if found == b"1":
             raise ReseenError(
-                f"the gallery {database.uri} is of an earlier version of reseen; convert it with "
+                f"the gallery {uri} is of an earlier version of reseen; convert it with "
                 f"reseen gallery upgrade"
             )
         if found != FORMAT:
             raise ReseenError(
-                f"the gallery {database.uri} has the format {found.decode(errors='replace')} but "
+                f"the gallery {uri} has the format {found.decode(errors='replace')} but "
                 f"this version of reseen reads {FORMAT.decode()}; fill a new gallery"
             )
-        self._key = self.schema.names[0]
-        self._counted: tuple[int, dict[Filter, tuple[int, int]]] = (0, {})
+        self._table, self.schema = table, table.schema
+
+    @property
+    def key(self) -> str:
+        """The name of the column by which rows are told apart."""
+        return str(self.schema.names[0])
 
     @property
     def dimensions(self) -> int:
@@ -254,7 +292,7 @@ class Table:
     def version(self) -> int:
         """Another number after every change, by whatever process."""
         with self._database.explained("read"):
-            return int(self._table.version)
+            return int(self._table.version) if self.is_there else 0
 
     @property
     def size(self) -> int:
@@ -262,25 +300,30 @@ class Table:
         with self._database.explained("read"):
             return int(self._table.stats()["total_bytes"])
 
-    def put(self, rows: Sequence[dict[str, Any]], *, replace: bool = False) -> int:
+    def put(self, rows: Sequence[dict[str, Any]] | pyarrow.Table, *, replace: bool = False) -> int:
         """Insert the rows whose key is not there yet, in one transaction.
 
         When this returns, the rows are there; when the process dies before, all or none are.
 
         Args:
-            rows: values by column; those left out are null.
+            rows: values by column, those left out are null; or a table.
             replace: write over rows that have the same key.
 
         Returns:
             How many were inserted.
         """
-        return self.insert(pyarrow.Table.from_pylist(list(rows), schema=self.schema), replace)
-
-    def insert(self, rows: pyarrow.Table, replace: bool = False) -> int:
-        """The same with rows that are a table already."""
+        if not len(rows):
+            return 0
+        if not isinstance(rows, pyarrow.Table):
+            rows = pyarrow.Table.from_pylist(list(rows), schema=self.schema)
         self._database.require_writable()
+        self.make()
+        return self.insert(rows, replace)
+
+    def insert(self, rows: pyarrow.Table, replace: bool) -> int:
+        """What `put` does to a table that is there."""
         with self._database.locked(fcntl.LOCK_SH), self._database.explained("written"):
-            merge = self._table.merge_insert([self._key]).when_not_matched_insert_all()
+            merge = self._table.merge_insert([self.key]).when_not_matched_insert_all()
             # With an index over the keys, two processes that insert one at once both succeed.
             merge = merge.use_index(False)
             merge = merge.when_matched_update_all() if replace else merge
@@ -288,6 +331,8 @@ class Table:
 
     def count(self, where: Expr | None = None) -> int:
         """How many rows there are, or how many of them are `where`."""
+        if not self.is_there:
+            return 0
         with self._database.explained("read"):
             if where is None:
                 return int(_reread(self._table.count_rows))
@@ -304,8 +349,12 @@ class Table:
         offset: int = 0,
     ) -> pyarrow.Table:
         """Some columns, and those ordered by, of some rows."""
+        names = list(dict.fromkeys([*names, *order_by]))
+        if not self.is_there:
+            kinds = {field.name: field.type for field in self.schema}
+            return pyarrow.table({name: pyarrow.array([], kinds.get(name)) for name in names})
         with self._database.explained("read"):
-            query = self._query([*names, *(name for name in order_by if name not in names)], where)
+            query = self._query(names, where)
             if order_by:
                 query = query.order_by([{"column_name": name} for name in order_by])
             return _reread(query.limit(limit).offset(offset).to_arrow)
@@ -314,6 +363,8 @@ class Table:
         self, names: Sequence[str], where: Expr | None = None
     ) -> Iterator[pyarrow.RecordBatch]:
         """Some columns of some rows, batch after batch, in bounded memory."""
+        if not self.is_there:
+            return
         with self._database.locked(fcntl.LOCK_SH), self._database.explained("read"):
             yield from self._query(names, where).limit(None).to_batches()
 
@@ -330,7 +381,7 @@ class Table:
             query = query if condition is None else query.where(condition)
             few = searched <= EXACT_UP_TO
             query = query.bypass_vector_index() if few else query.nprobes(probed)
-            query = query.distance_type("l2").limit(count).select([self._key, VECTOR, "_distance"])
+            query = query.distance_type("l2").limit(count).select([self.key, VECTOR, "_distance"])
             # Unlike to_arrow, this does not ask for the table's schema.
             return _reread(lambda: query.to_batches().read_all())
 
@@ -354,8 +405,9 @@ class Table:
 
     def delete(self, where: Expr) -> None:
         """Delete rows: nobody finds them from now on, but their bytes stay until `wipe`."""
-        with self._database.explained("cleaned"):
-            _retried(lambda: self._table.delete(where))
+        if self.is_there:
+            with self._database.explained("cleaned"):
+                _retried(lambda: self._table.delete(where))
 
     def wipe(self, fragments: Sequence[int]) -> None:
         """Wipe the bytes of deleted rows from the disk; the caller has the lock alone.
@@ -422,7 +474,7 @@ class Table:
 
     def indexed_rows(self) -> int:
         """How many rows its main index knows: that over the vectors, else that over the keys."""
-        main = VECTOR if VECTOR in self.schema.names else self._key
+        main = VECTOR if VECTOR in self.schema.names else self.key
         indices = [index for index in self._table.list_indices() if index.name == main]
         return indices[0].num_indexed_rows or 0 if indices else 0
 

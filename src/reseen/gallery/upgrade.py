@@ -15,9 +15,9 @@ from reseen.errors import ReseenError
 from reseen.files import read_as, read_json, write_text, writing
 from reseen.gallery.calibration import Calibration
 from reseen.gallery.gallery import Gallery, matrix
-from reseen.gallery.labels import Label
 from reseen.gallery.log import LOG_FILE, append_line, read_lines
 from reseen.gallery.records import NewTracklets
+from reseen.gallery.registers import Label
 from reseen.gallery.table import FORMAT_KEY, TRACKLETS, Database
 
 OLD_FORMAT = b"1"

@@ -13,7 +13,7 @@ from reseen.data.pictures import data_uri
 from reseen.gallery.identities import Identities
 from reseen.gallery.people import Appearance, Person, perhaps_the_same
 from reseen.gallery.records import Filter
-from reseen.gallery.rejected import Rejection
+from reseen.gallery.registers import Rejection
 from reseen.gallery.review import A_ROUND
 from reseen.times import is_dated
 from reseen.web.asked import (
