@@ -13,10 +13,10 @@ from reseen.data.embeddings import Embeddings
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.evaluation.evaluate import evaluate
-from reseen.evaluation.metric_learning import LEARNED_METRICS, Metric
+from reseen.evaluation.metric_learning import LEARNED_METRICS, Metric, fit_xqda
 from reseen.evaluation.report import FeatureScores, Report
 from reseen.evaluation.scoring import score_features
-from reseen.experiments.modern import train_modern
+from reseen.experiments.modern import train_modern, trunk_metrics
 from reseen.experiments.plan import (
     VARIANTS,
     _train_stacked,
@@ -226,6 +226,26 @@ def test_the_modern_preset_is_trained_and_scored_on_the_trunks_vectors(make_stor
     before = (run.path / "report.json").stat().st_mtime_ns
     assert train_modern(vectors, tmp_path / "out", 1, 0, "report.json") == [run]
     assert (run.path / "report.json").stat().st_mtime_ns == before
+
+
+def test_learned_metrics_of_the_trunks_vectors_leave_out_what_cannot_learn(make_store, caplog):
+    """Of these few people, KISSME cannot; XQDA's distances are worked out from the vectors here."""
+    vectors = make_store(PEOPLE, trained={1, 2, 3, 4, 5, 6}, name="vectors", vectors=(6, 40))
+    with caplog.at_level("INFO"):
+        found = trunk_metrics(vectors, 1)
+    assert list(found) == ["xqda"]
+    assert "KISSME of the trunk's vectors is left out: the training" in caplog.text
+    means = [
+        vectors.tracklet(at)[:, :2].astype(np.float32).mean(axis=(0, 1))
+        for at in range(len(vectors))
+    ]
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    names = tuple(vectors.names)
+    everybody = Embeddings(np.array(means, np.float32), vectors.persons, vectors.cameras, names)
+    split = vectors.split(0)
+    train, query, gallery = map(everybody.take, (split.train, split.query, split.gallery))
+    scores = score_features(query, gallery, distance=fit_xqda(train).distances)
+    assert found["xqda"].trials[0].features == {"trunk": FeatureScores.of(scores)}
 
 
 @pytest.mark.parametrize("other", [{}, {"vectors": (6, 40), "trained": {1, 2, 3, 4, 5, 7}}])

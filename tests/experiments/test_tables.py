@@ -121,10 +121,13 @@ def test_table_1_says_how_far_ours_is_from_the_baseline_on_the_same_people(sever
 
 def test_the_modern_row_shows_what_its_trunk_gives_without_a_head_too(several):
     shares = [{"fused": share, "trunk-lda": 0.5} for share in (0.6, 0.7, 0.8)]
-    (table,) = section(replace(several, modern=report_of(*shares)), "Table 1").tables
-    assert [row[:2] for row in table.rows][-2:] == [
+    learned = {"xqda": report_of(*({"trunk": share} for share in (0.3, 0.4, 0.5)))}
+    shown = replace(several, modern=report_of(*shares), trunk_metrics=learned)
+    (table,) = section(shown, "Table 1").tables
+    assert [row[:2] for row in table.rows][-3:] == [
         ("the preset modern, on a pretrained trunk, trained here", "70.0 ± 10.0"),
         ("LDA of the same trunk's vectors, here", "50.0 ± 0.0"),
+        ("XQDA of the same trunk's vectors, here", "40.0 ± 10.0"),
     ]
 
 

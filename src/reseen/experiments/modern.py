@@ -7,10 +7,15 @@ import numpy as np
 
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
-from reseen.evaluation.evaluate import evaluate
+from reseen.evaluation.baselines import baselines
+from reseen.evaluation.evaluate import default_protocol, evaluate
+from reseen.evaluation.metric_learning import LEARNED_METRICS
+from reseen.evaluation.protocol import score_by_protocol
+from reseen.evaluation.report import FeatureScores, Report, Trial
 from reseen.network.checkpoint import RUN_FILE, Run
 from reseen.network.config import Config
 from reseen.network.training import plan_run, train
+from reseen.progress import log
 
 MODERN = {
     "fused": "the preset modern, on a pretrained trunk, trained here",
@@ -62,3 +67,27 @@ def train_modern(
             evaluate(run, vectors).report().save(path / report_file)
         runs.append(run)
     return runs
+
+
+def trunk_metrics(vectors: FrameStore, trials: int) -> dict[str, Report]:
+    """What KISSME and XQDA make of a trunk's vectors, by name; without what cannot learn."""
+    found = {}
+    for name in ("kissme", "xqda"):
+        try:
+            every = tuple(_scored(vectors, trial, name) for trial in range(trials))
+        except ReseenError as error:
+            log.info(f"{name.upper()} of the trunk's vectors is left out: {error}")
+        else:
+            found[name] = Report(vectors.dataset, default_protocol(vectors.dataset), every)
+    return found
+
+
+def _scored(vectors: FrameStore, trial: int, name: str) -> Trial:
+    split = vectors.split(trial)
+    train, query, gallery = (
+        baselines(vectors, chosen, ())["trunk"]
+        for chosen in (split.train, split.query, split.gallery)
+    )
+    metric, protocol = LEARNED_METRICS[name](train), default_protocol(vectors.dataset)
+    scores = score_by_protocol(query, gallery, protocol, metric.distances)
+    return Trial(trial, {"trunk": FeatureScores.of(scores)})

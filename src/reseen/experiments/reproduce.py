@@ -15,7 +15,7 @@ from reseen.evaluation.evaluate import Evaluation, evaluate
 from reseen.evaluation.metric_learning import LEARNED_METRICS
 from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.report import FeatureScores, Report, Trial, markdown_table
-from reseen.experiments.modern import require_same_data, train_modern
+from reseen.experiments.modern import require_same_data, train_modern, trunk_metrics
 from reseen.experiments.plan import FEATURE_OF, known_variants, plan_runs, snapshots, train_runs
 from reseen.experiments.rebuilt import REBUILT, TRAINED
 from reseen.experiments.tables import Results, learning_curves, sections
@@ -83,7 +83,11 @@ def reproduce(
         results = _gather(runs, methods)
         if vectors:
             modern = train_modern(vectors, out, trials, seed, REPORT_FILE)
-            results = replace(results, modern=_merged(modern, REPORT_FILE))
+            results = replace(
+                results,
+                modern=_merged(modern, REPORT_FILE),
+                trunk_metrics=trunk_metrics(vectors, trials),
+            )
         _write(out, store, runs, results, time.monotonic() - started)
     return results
 

@@ -1,7 +1,7 @@
 """The tables that `reproduce` shows, from the scores of all its trials."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Results:
         left_out: metrics and methods that could not learn in some trial, and why.
         updates, pairs, clips: the budget of one network; pairs and clips are those of an update.
         modern: the preset `modern` on a pretrained trunk, where asked for.
+        trunk_metrics: that trunk's vectors under learned metrics.
     """
 
     variants: Mapping[str, Report]
@@ -42,6 +43,7 @@ class Results:
     pairs: int
     clips: int
     modern: Report | None = None
+    trunk_metrics: Mapping[str, Report] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """All reports as JSON; the paper's own network's is the document's top level."""
@@ -59,6 +61,7 @@ class Results:
             "rebuilt": {name: report.document() for name, report in self.rebuilt.items()},
             "left_out": dict(self.left_out),
             "modern": self.modern.document() if self.modern else None,
+            "trunk_metrics": {name: each.document() for name, each in self.trunk_metrics.items()},
         }
 
 
@@ -117,6 +120,10 @@ def _table1(results: Results, published: Published | None) -> Section:
             for kind, label in MODERN.items()
             if kind in results.modern.kinds
         ]
+    rows += [
+        _row(f"{name.upper()} of the same trunk's vectors, here", report, "trunk")
+        for name, report in results.trunk_metrics.items()
+    ]
     absent = "; ".join(f"{name} ({why})" for name, why in NOT_REBUILT.items())
     printed = published.table1 if published else {}
     return Section(
