@@ -24,7 +24,7 @@ from reseen.errors import ReseenError
 from reseen.evaluation.report import Report
 from reseen.files import converted, read_json
 from reseen.gallery.calibration import Calibration
-from reseen.gallery.crops import delete_crops
+from reseen.gallery.exports import delete_crops
 from reseen.gallery.log import read_lines
 from reseen.models.networks import style_beside
 from reseen.network import checkpoint

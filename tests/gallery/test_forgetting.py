@@ -13,7 +13,7 @@ from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.tracked import load_tracks
 from reseen.errors import ReseenError
 from reseen.gallery import table
-from reseen.gallery.crops import delete_crops
+from reseen.gallery.exports import delete_crops
 from reseen.gallery.forgetting import WIPE_WITHIN
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter, NewTracklets

@@ -8,8 +8,8 @@ from reseen.errors import ReseenError
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.grouping import Evidence
 from reseen.gallery.identities import Identities
+from reseen.gallery.people import Changes, Review, changes, questions
 from reseen.gallery.records import Filter, NewTracklets
-from reseen.gallery.review import Changes, Review, changes, questions
 
 
 def evidence(odds, spans=None, different=()):

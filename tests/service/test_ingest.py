@@ -17,7 +17,7 @@ from reseen.data.pictures import decode_picture
 from reseen.data.tracked import tracklets_in
 from reseen.errors import ReseenError
 from reseen.gallery import table
-from reseen.gallery.crops import delete_crops
+from reseen.gallery.exports import delete_crops
 from reseen.gallery.forgetting import Forgetting
 from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.records import Filter

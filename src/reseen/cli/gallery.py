@@ -217,7 +217,7 @@ def forget(
         crops: Delete what `reseen track` or `ingest` wrote of them, too, and the files of --json,
             --sheet and --preview that tell of them.
     """
-    from reseen.gallery.crops import delete_crops
+    from reseen.gallery.exports import delete_crops
     from reseen.gallery.records import Filter
 
     opened = open_gallery(gallery)

@@ -10,12 +10,12 @@ labels: OSNet x0.25 finds 60.2 % at rank 1 instead of 53.5, whitened 58.2 (three
 CUHK03's training people, both directions). With labels, whitening is ahead for it, too.
 """
 
-import base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from lancedb.expr import col
 from numpy.typing import NDArray
@@ -52,6 +52,16 @@ FEWEST_LABELS = 10
 """Pairs labelled as one person: what fewer have in common may be chance."""
 
 BATCH = 1_000
+
+
+class _Kept(msgspec.Struct):
+    """What a gallery's settings keep of an adaptation; `tensors` in the form of safetensors."""
+
+    cameras: list[str]
+    tracklets: int
+    tensors: bytes
+    self_trained: bool = False
+    labelled: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,30 +107,23 @@ class Adaptation:
         if self.whitening is not None:
             tensors |= {"mean": self.whitening.mean, "matrix": self.whitening.matrix}
         content = save({name: values.astype(np.float32) for name, values in tensors.items()})
-        text = base64.b64encode(content).decode()
-        kept = {
-            "cameras": cameras,
-            "tracklets": self.tracklets,
-            "self_trained": self.self_trained,
-            "labelled": self.labelled,
-            "tensors": text,
-        }
-        gallery.settings.set(f"adaptation {self.model}", kept)
+        kept = _Kept(cameras, self.tracklets, content, self.self_trained, self.labelled)
+        gallery.settings.set(f"adaptation {self.model}", msgspec.to_builtins(kept))
 
     @classmethod
     def load(cls, gallery: Gallery, model: str) -> "Adaptation | None":
         """The one that a gallery's adapted embeddings were made with."""
         from safetensors.numpy import load
 
-        kept = gallery.settings.get(f"adaptation {model}")
-        if kept is None:
+        setting = gallery.settings.get(f"adaptation {model}")
+        if setting is None:
             return None
-        tensors = load(base64.b64decode(kept["tensors"]))
-        own = {one: tensors[f"camera {place}"] for place, one in enumerate(kept["cameras"])}
+        kept = msgspec.convert(setting, _Kept)
+        tensors = load(kept.tensors)
+        own = {one: tensors[f"camera {place}"] for place, one in enumerate(kept.cameras)}
         whitening = Projection(tensors["mean"], tensors["matrix"]) if "mean" in tensors else None
         means = CameraMeans(tensors["overall"], own)
-        trained, labelled = kept.get("self_trained", False), kept.get("labelled", 0)
-        return cls(model, means, whitening, kept["tracklets"], trained, labelled)
+        return cls(model, means, whitening, kept.tracklets, kept.self_trained, kept.labelled)
 
 
 def _unit(values: NDArray[np.float64]) -> Matrix:

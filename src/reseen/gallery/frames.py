@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow
-from lancedb.expr import col
+from lancedb.expr import Expr, col
 
 from reseen.data.tracklet import Moment
 from reseen.gallery.table import Database, schema_of
@@ -27,7 +27,8 @@ class Frames:
     """The places and kept pictures of a gallery's tracklets, in two tables of its database."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._places = database.table(PLACES, PLACES_SCHEMA)
+        self._frames = database.table(FRAMES, FRAMES_SCHEMA)
 
     def keep(
         self,
@@ -54,25 +55,20 @@ class Frames:
                     when: dict[str, Any] = {"time": (start or 0.0) + each.seconds - all_[0].seconds}
                     when |= {"seconds": each.seconds, "key": f"{id} {each.seconds:.3f}"}
                     frames.append(known | when | {"box": each.box, "picture": each.picture})
-        for name, schema, rows in (
-            (PLACES, PLACES_SCHEMA, places),
-            (FRAMES, FRAMES_SCHEMA, frames),
-        ):
-            if rows:
-                self._database.make(name, schema).put(rows)
+        self._places.put(places)
+        self._frames.put(frames)
 
     def places(self, id: str) -> list[Moment]:
         """Where a tracklet's person was, in time order, without pictures."""
-        return next(iter(self._places(col("id") == id)), [])
+        return next(iter(self._seen(col("id") == id)), [])
 
     def people(self, source: str, first: float, last: float) -> list[list[Moment]]:
         """Where everybody was who is known to be in some seconds of a recording, as `places`."""
-        everybody = self._places(col("source") == source)
+        everybody = self._seen(col("source") == source)
         return [one for one in everybody if one[0].seconds <= last and one[-1].seconds >= first]
 
-    def _places(self, whose: Any) -> list[list[Moment]]:
-        table = self._database.find(PLACES)
-        rows = [] if table is None else table.read(["seconds", "boxes"], whose).to_pylist()
+    def _seen(self, whose: Expr) -> list[list[Moment]]:
+        rows = self._places.read(["seconds", "boxes"], whose).to_pylist()
         return [
             [Moment(*place) for place in zip(row["seconds"], map(tuple, row["boxes"]), strict=True)]
             for row in rows
@@ -80,10 +76,8 @@ class Frames:
 
     def kept(self, id: str) -> list[Moment]:
         """The kept pictures of a tracklet, in time order."""
-        table = self._database.find(FRAMES)
-        if table is None:
-            return []
-        rows = table.read(["seconds", "box", "picture"], col("id") == id, ["seconds"]).to_pylist()
+        columns = ["seconds", "box", "picture"]
+        rows = self._frames.read(columns, col("id") == id, ["seconds"]).to_pylist()
         return [Moment(row["seconds"], tuple(row["box"]), row["picture"]) for row in rows]
 
     def showing(self, seen: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -92,14 +86,11 @@ class Frames:
         Args:
             seen: who: each with `source`, `start_time` and `end_time`.
         """
-        table = self._database.find(FRAMES)
-        if table is None:
-            return []
         found = set[str]()
         for each in seen:
             here = col("source") == each["source"]
             start, end = each["start_time"], each["end_time"]
             if start is not None and end is not None:
                 here = here & (col("time") >= start) & (col("time") <= end)
-            found.update(table.read(["key"], here)["key"].to_pylist())
+            found.update(self._frames.read(["key"], here)["key"].to_pylist())
         return sorted(found)

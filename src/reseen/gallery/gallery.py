@@ -74,6 +74,7 @@ CANDIDATES = 2
 
 TEXT, SECONDS, WHOLE = pyarrow.string(), pyarrow.float64(), pyarrow.int64()
 PLACED = {"camera": TEXT, "start_time": SECONDS, "end_time": SECONDS}
+PLACED_SCHEMA = schema_of("id", **PLACED)
 TRACKLET_SCHEMA = schema_of(
     "id",
     **PLACED,
@@ -225,42 +226,27 @@ class Gallery:
             keep_until: when to forget all, or each, in seconds since 1970.
             added: when each was added, in seconds since 1970; None for now.
         """
-        count = len(tracklets.ids)
-        if not count:
+        if not tracklets.ids:
             return 0
         id, times = Counter(tracklets.ids).most_common(1)[0]
         if times > 1:
             raise ReseenError(f"{times} of the tracklets to add have the id {id}")
         tables = {model: self._table_for(model, each) for model, each in embeddings.items()}
         # The tracklets first: when this is cut short, `add` sees which embeddings are missing.
-        new, ids = self._insert(tracklets, keep_until, added)
+        new, rows = self._insert(tracklets, keep_until, added)
         if tracklets.moments is not None:
+            ids = rows["id"].to_pylist()
             self.frames.keep(ids, tracklets.sources, tracklets.starts, tracklets.moments)
-        placed = {
-            "id": ids,
-            "camera": tracklets.cameras,
-            "start_time": tracklets.starts,
-            "end_time": tracklets.ends,
-        }
-        counts = [new]
-        for model, table_ in tables.items():
-            columns = placed | {VECTOR: _list_column(embeddings[model])}
-            rows = pyarrow.Table.from_pydict(columns, schema=table_.schema)
-            counts.append(table_.put(rows))
-        return max(counts)
+        counts = [table.put(_with(rows, embeddings[model])) for model, table in tables.items()]
+        return max(new, *counts)
 
     def add_embeddings(self, model: str, entries: Sequence[Entry], embeddings: Matrix) -> None:
         """Add a model's embeddings (M, D) of M tracklets that are there already."""
         ids = [entry.id for entry in entries]
-        columns = {
-            "id": ids,
-            "camera": [entry.camera for entry in entries],
-            "start_time": [entry.start for entry in entries],
-            "end_time": [entry.end for entry in entries],
-            VECTOR: _list_column(embeddings),
-        }
+        places = [(entry.id, entry.camera, entry.start, entry.end) for entry in entries]
         found = self._table_for(model, embeddings)
-        found.put(pyarrow.Table.from_pydict(columns, schema=found.schema))
+        rows = [dict(zip(PLACED_SCHEMA.names, place, strict=True)) for place in places]
+        found.put(_with(pyarrow.Table.from_pylist(rows, PLACED_SCHEMA), embeddings))
         present = self.find(ids)
         gone = [id for id in ids if id not in present]
         if gone:  # forgotten meanwhile
@@ -282,8 +268,8 @@ class Gallery:
         tracklets: NewTracklets,
         keep_until: float | Sequence[float | None] | None,
         added: Sequence[float] | None,
-    ) -> tuple[int, list[str]]:
-        """Insert into the table of tracklets; returns how many are new, and the ids of all.
+    ) -> tuple[int, pyarrow.Table]:
+        """Insert into the table of tracklets; returns how many are new, and the rows of all.
 
         Where another process has just given one's id to other crops, it gets a longer one.
         """
@@ -302,16 +288,17 @@ class Gallery:
             "digest": tracklets.digests or none,
             "thumbnail": tracklets.thumbnails or none,
         }
-        new = self._tracklets.put(pyarrow.Table.from_pydict(columns, schema=TRACKLET_SCHEMA))
+        rows = pyarrow.Table.from_pydict(columns, schema=TRACKLET_SCHEMA)
+        new = self._tracklets.put(rows)
         if new == count or tracklets.digests is None:
-            return new, ids
+            return new, rows
         found = self._tracklets.read(["id", "digest"], col("id").isin(ids)).to_pylist()
         owners = {row["id"]: row["digest"] for row in found}
         for place, (id, digest) in enumerate(zip(ids, tracklets.digests, strict=True)):
             if owners.get(id) not in (digest, None):
                 ids[place] = intake.longer_id(id, digest)
-        longer = pyarrow.Table.from_pydict(columns, schema=TRACKLET_SCHEMA)
-        return new + self._tracklets.put(longer), ids
+        rows = pyarrow.Table.from_pydict(columns, schema=TRACKLET_SCHEMA)
+        return new + self._tracklets.put(rows), rows
 
     def _table_for(self, model: str, embeddings: Matrix) -> Table:
         """The table of a model, after a check that the embeddings fit it."""
@@ -536,11 +523,9 @@ class Gallery:
                 for id, other in zip(near["id"].to_pylist(), _distances(vector, near), strict=True):
                     beside[id][model] = float(other)
         calibration = self.settings.calibration(query.model)
-        probabilities: Sequence[float | None] = (
-            [None] * len(ids)
-            if calibration is None
-            else calibration.probabilities(distances).tolist()
-        )
+        probabilities: list[float | None] = [None] * len(ids)
+        if calibration is not None:
+            probabilities = calibration.probabilities(distances).tolist()
         return [
             Match(entries[id], distance, beside[id], probability)
             for id, distance, probability in zip(
@@ -798,9 +783,11 @@ def matrix(column: Any) -> Matrix:
     return values.reshape(len(array), array.type.list_size)
 
 
-def _list_column(embeddings: Matrix) -> pyarrow.FixedSizeListArray:
+def _with(rows: pyarrow.Table, embeddings: Matrix) -> pyarrow.Table:
+    """The ids and places of tracklets, with their embeddings (M, D) as the last column."""
     values = pyarrow.array(np.ascontiguousarray(embeddings, dtype=np.float32).ravel())
-    return pyarrow.FixedSizeListArray.from_arrays(values, embeddings.shape[1])
+    vectors = pyarrow.FixedSizeListArray.from_arrays(values, embeddings.shape[1])
+    return rows.select(PLACED_SCHEMA.names).append_column(VECTOR, vectors)
 
 
 def _distances(vector: Matrix, rows: Any) -> Matrix:

@@ -1,21 +1,34 @@
-"""The people of a gallery: who was seen how often, where and when."""
+"""The people of a gallery: who was seen how often, where and when, and whom to ask a human about.
+
+Asked is about the pairs of people that are nearest to being joined or not.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from threading import Lock
 
 import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 from pyarrow.compute import match_substring
+from scipy.special import expit
 
 from reseen.gallery.gallery import Gallery
+from reseen.gallery.grouping import Evidence, Numbers
 from reseen.gallery.identities import Identities
 from reseen.gallery.records import Entry, Filter
 from reseen.gallery.registers import Member
-from reseen.gallery.review import Question, questions
 
 NEAR = 20
 """Tracklets nearest to a person's best whose people are thought of as perhaps the same one."""
+
+MOST_REVIEWED = 2_000
+"""Tracklets, those seen last, whose people are asked about; comparing them takes half a second."""
+
+A_ROUND = 10
+"""Answers after which is told what they have changed."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +140,90 @@ def _people(gallery: Gallery, members: Iterable[Member], where: Filter) -> list[
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whether two identities are one person, asked by the two tracklets that are most alike.
+
+    Attributes:
+        query, match: ids of the tracklets, one of each identity.
+        identity, other: names of their identities.
+        probability: that the two tracklets show one person.
+    """
+
+    query: str
+    match: str
+    identity: str
+    other: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What labels have changed.
+
+    Attributes:
+        people_before, people_after: how many identities there were and are.
+        joined: names of identities before that are one now, by its name.
+        parted: names of identities that are several now, by the name before.
+    """
+
+    people_before: int
+    people_after: int
+    joined: dict[str, list[str]]
+    parted: dict[str, list[str]]
+
+
+def questions(
+    evidence: Evidence, identities: Sequence[str], first: Callable[[Numbers], Numbers] = np.abs
+) -> Iterator[Question]:
+    """Ask of pairs of identities whether they are one person, where they can be.
+
+    Left out are those that a human has told apart, and those who would be in two places at once.
+
+    Args:
+        evidence: about N tracklets.
+        identities: (N,) names.
+        first: of the mean log odds over the pairs' tracklets, by which `grouping.group` joins
+            identities, what puts them into an order, smallest first: by default the least sure.
+    """
+    names, numbers = np.unique(np.asarray(identities, dtype=object), return_inverse=True)
+    members = [np.flatnonzero(numbers == number).tolist() for number in range(len(names))]
+    told = {frozenset(numbers[list(pair)].tolist()) for pair in evidence.different}
+    both, means, closest = _between(evidence, numbers)
+    for place in np.argsort(first(means), kind="stable").tolist():
+        one, other = both[place].tolist()
+        if {one, other} in told or not evidence.possible(members[one], members[other]):
+            continue
+        query, match = evidence.pairs[closest[place]].tolist()
+        yield Question(
+            evidence.ids[query],
+            evidence.ids[match],
+            identities[query],
+            identities[match],
+            float(expit(evidence.log_odds[closest[place]])),
+        )
+
+
+def _between(
+    evidence: Evidence, numbers: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], Numbers, NDArray[np.int64]]:
+    """Pairs of identities with a listed pair of tracklets between them.
+
+    Returns:
+        (Q, 2) numbers of the identities, (Q,) mean log odds over all pairs of their tracklets,
+        (Q,) place of the likeliest of the listed pairs.
+    """
+    sides = np.sort(numbers[evidence.pairs], axis=1)
+    across = np.flatnonzero(sides[:, 0] != sides[:, 1])
+    across = across[np.argsort(-evidence.log_odds[across], kind="stable")]  # likeliest first
+    both, first, which, listed = np.unique(
+        sides[across], axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    every = np.bincount(numbers)[both].prod(axis=1)
+    totals = np.bincount(which.ravel(), evidence.log_odds[across], len(both))
+    return both, (totals + (every - listed) * evidence.unlisted) / every, across[first]
+
+
 def perhaps_the_same(identities: Identities, person: Person, count: int) -> list[Question]:
     """Others who may be this person, the likeliest first."""
     gallery = identities.gallery
@@ -137,3 +234,81 @@ def perhaps_the_same(identities: Identities, person: Person, count: int) -> list
     evidence = identities.evidence(homes)
     every = questions(evidence, [homes[id] for id in evidence.ids], np.negative)
     return [each for each in every if person.identity in (each.identity, each.other)][:count]
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Changes:
+    """What became of the identities.
+
+    Args:
+        before, after: the identities' names by tracklet.
+    """
+    origins, fates = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for id in before.keys() & after.keys():
+        origins[after[id]].add(before[id])
+        fates[before[id]].add(after[id])
+    return Changes(
+        len(set(before.values())),
+        len(set(after.values())),
+        {name: sorted(found) for name, found in sorted(origins.items()) if len(found) > 1},
+        {name: sorted(found) for name, found in sorted(fates.items()) if len(found) > 1},
+    )
+
+
+class Review:
+    """A human's answers, one after the other.
+
+    Args:
+        gallery: the gallery.
+    """
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery, self._turn = gallery, Lock()
+        self._answered: list[tuple[str, str]] = []
+        self._before: dict[str, str] = {}
+
+    @property
+    def answers(self) -> int:
+        """How many were given and not taken back."""
+        return len(self._answered)
+
+    def answer(self, query: str, match: str, *, same: bool) -> None:
+        """Keep an answer as a label; the people follow at once.
+
+        Raises:
+            ConflictError: it contradicts other labels; nothing is kept of it.
+        """
+        with self._turn:
+            before = self._identities() if self.answers % A_ROUND == 0 else self._before
+            Identities(self._gallery).label(query, [match], same=same)
+            self._answered.append((query, match))
+            self._before = before
+
+    def undo(self) -> None:
+        """Take the last answer back, if there is one."""
+        with self._turn:
+            if self._answered:
+                Identities(self._gallery).take_back(*self._answered.pop())
+
+    def changes(self) -> Changes | None:
+        """What the last ten answers have changed; None in between."""
+        if self.answers % A_ROUND or not self._answered:
+            return None
+        return changes(self._before, self._identities())
+
+    def _identities(self) -> dict[str, str]:
+        return {member.id: member.identity for member in self._gallery.members.all()}
+
+    def questions(self, count: int, skipped: int = 0) -> list[Question]:
+        """The next questions, after some that are skipped."""
+        identities = Identities(self._gallery)
+        total = self._gallery.count(model=identities.model)
+        latest = self._gallery.entries(
+            model=identities.model, limit=MOST_REVIEWED, offset=max(total - MOST_REVIEWED, 0)
+        )
+        known = {
+            member.id: member.identity
+            for member in self._gallery.members.of(entry.id for entry in latest)
+        }
+        evidence = identities.evidence(known)
+        every = questions(evidence, [known[id] for id in evidence.ids])
+        return list(islice(every, skipped, skipped + count))

@@ -50,8 +50,12 @@ class Settings:
     @property
     def retention_days(self) -> float | None:
         """How many days after a person was seen a tracklet is forgotten; None for never."""
-        days = self.get("retention_days")
-        return None if days is None else float(days)
+        return self._days("retention_days")
+
+    @property
+    def log_days(self) -> float | None:
+        """How many days a line of the log is kept; None for ever."""
+        return self._days("log_days")
 
     def set_retention_days(self, days: float | None) -> None:
         """Change the retention period; None keeps tracklets for ever."""
@@ -61,10 +65,8 @@ class Settings:
         """Change for how long lines of the log are kept; None keeps them for ever."""
         self.set("log_days", _checked_days(days))
 
-    @property
-    def log_days(self) -> float | None:
-        """How many days a line of the log is kept; None for ever."""
-        days = self.get("log_days")
+    def _days(self, name: str) -> float | None:
+        days = self.get(name)
         return None if days is None else float(days)
 
     def calibration(self, model: str) -> Calibration | None:

@@ -164,17 +164,6 @@ class Database:
             raise ReseenError(f"the gallery {self.uri} is damaged: it has no {name}")
         return found
 
-    def find(self, name: str) -> "Table | None":
-        """A table; None where there is no such one."""
-        found = self.table(name)
-        return found if found.is_there else None
-
-    def make(self, name: str, schema: pyarrow.Schema) -> "Table":
-        """A table, made unless it is there."""
-        found = self.table(name, schema)
-        found.make()
-        return found
-
     def opened(self, name: str) -> Any:
         """LanceDB's own table of this name; None where there is none."""
         if name not in self.names():

@@ -8,10 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from reseen.gallery.people import Person
+from reseen.gallery.people import Person, Question
 from reseen.gallery.records import Entry, Filter, Stats
 from reseen.gallery.registers import Label, Rejection
-from reseen.gallery.review import Question
 from reseen.gallery.thumbnail import still_of
 from reseen.web.asked import (
     LONGEST_CAMERA,

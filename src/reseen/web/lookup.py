@@ -15,11 +15,10 @@ from reseen.errors import ReseenError
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import SETTING, Identities
-from reseen.gallery.people import Directory, Person, person
+from reseen.gallery.people import Directory, Person, Review, person
 from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
 from reseen.gallery.registers import Label, Member
-from reseen.gallery.review import Review
 from reseen.gallery.settings import version_of
 from reseen.tracking.detections import Detector
 from reseen.web.asked import Id, Identity

@@ -11,10 +11,9 @@ from starlette.responses import Response
 
 from reseen.data.pictures import data_uri
 from reseen.gallery.identities import Identities
-from reseen.gallery.people import Appearance, Person, perhaps_the_same
+from reseen.gallery.people import A_ROUND, Appearance, Person, perhaps_the_same
 from reseen.gallery.records import Filter
 from reseen.gallery.registers import Rejection
-from reseen.gallery.review import A_ROUND
 from reseen.times import is_dated
 from reseen.web.asked import (
     LONGEST_NAME,
