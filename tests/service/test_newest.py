@@ -8,6 +8,7 @@ import pytest
 from reseen.errors import ReseenError
 from reseen.service import newest as module
 from reseen.service.newest import Newest
+from reseen.tracking.video import CAMERA_TIMEOUT
 from tests.service import blocks
 from tests.tracking import motion_jpeg
 
@@ -95,7 +96,7 @@ def test_what_waited_in_the_decoder_of_a_camera_that_is_cut_off_is_no_new_pictur
     class CutOff(Capture):
         def grab(self) -> bool:
             whole = super().grab()
-            now[0] += 0.2 if self._level == 10 else module.CAMERA_TIMEOUT / 1000
+            now[0] += 0.2 if self._level == 10 else CAMERA_TIMEOUT / 1000
             return whole
 
     monkeypatch.setattr(module.threading.Thread, "start", lambda _: None)

@@ -329,6 +329,23 @@ def test_a_lost_camera_is_tried_again_with_growing_pauses(camera):
     assert first.released
 
 
+def test_what_waited_in_the_decoder_of_a_camera_that_is_cut_off_is_no_picture(camera, caplog):
+    """OpenCV waits in vain, and then gives it as if it had just come."""
+
+    class CutOff(FakeCapture):
+        def read(self):
+            camera.now += 0.2 if len(self.script) > 1 else video.CAMERA_TIMEOUT / 1000
+            return super().read()
+
+    camera.pauses.clear()
+    camera.answers(CutOff([10, 20, 30]), FakeCapture([], opened=False), FakeCapture([40]))
+    frames = list(itertools.islice(camera.frames(Counts()), 3))
+    assert levels(frames) == [1, 2, 4]
+    assert [frame.seconds for frame in frames] == pytest.approx([0.2, 0.4, 13.4])
+    told = "rtsp://camera/1 sends no pictures any more; it is tried again"
+    assert [record.message for record in caplog.records] == [told]
+
+
 def test_pauses_stop_growing_at_a_minute(camera):
     camera.pauses.clear()
     gone = [FakeCapture([], opened=False) for _ in range(9)]

@@ -9,11 +9,11 @@ import numpy as np
 
 from reseen.errors import ReseenError
 from reseen.tracking.video import (
-    CAMERA_TIMEOUT,
     FAILURES_WHEN_LOST,
     FIRST_PAUSE,
     LONGEST_PAUSE,
     Frame,
+    in_vain,
     opened,
 )
 
@@ -94,8 +94,8 @@ class Newest:
                 asked = time.monotonic()
                 whole = capture.grab()
                 now = self.returned = time.monotonic()
-                if not is_recording and now - asked >= CAMERA_TIMEOUT / 1000:
-                    break  # what comes after waiting in vain has been in the decoder for long
+                if not is_recording and in_vain(now - asked):
+                    break
                 failures = 0 if whole else failures + 1
                 if whole:
                     if is_recording:

@@ -18,6 +18,7 @@ from reseen.data.layout import entries, is_picture
 from reseen.data.pictures import Picture, read_picture
 from reseen.errors import ReseenError
 from reseen.files import require_file
+from reseen.progress import log
 
 FAILURES_AT_END = 100
 """So many failed reads in a row are the end of a recording, unless it says that it has more."""
@@ -242,19 +243,33 @@ def _open_url(url: str) -> Any:
     return cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
 
 
+def in_vain(waited: float) -> bool:
+    """Whether a camera was waited for until OpenCV gave up, after so many seconds.
+
+    What it gives then is no new picture: it had been in the decoder.
+    """
+    return waited >= CAMERA_TIMEOUT / 1000
+
+
 def _frame_count(capture: Any) -> int | None:
     count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     return int(count) if math.isfinite(count) and count > 0 else None
 
 
-def _pictures(capture: Any, failures_at_end: int) -> Iterator[tuple[int, Picture]]:
+def _pictures(
+    capture: Any, failures_at_end: int, clock: Callable[[], float] = lambda: 0.0
+) -> Iterator[tuple[int, Picture]]:
     """Yield (failed reads just before, RGB picture) until reading fails for good.
 
-    That is after so many failures in a row, or as many as there are frames said to be to come.
+    That is after so many failures in a row, or as many as there are frames said to be to come; by
+    the clock of who reads a camera, also when one was waited for in vain.
     """
     expected, failures, read = _frame_count(capture) or 0, 0, 0
     while failures < max(failures_at_end, expected - read):
+        asked = clock()
         whole, picture = capture.read()
+        if in_vain(clock() - asked):
+            return
         if not whole:
             failures += 1
             continue
@@ -335,7 +350,7 @@ def _camera(
     index, pause, started = 0, FIRST_PAUSE, clock()
     while True:
         try:
-            for failures, picture in _pictures(capture, FAILURES_WHEN_LOST):
+            for failures, picture in _pictures(capture, FAILURES_WHEN_LOST, clock):
                 counts.broken += failures
                 index += failures
                 yield Frame(index, clock() - started, picture)
@@ -343,6 +358,8 @@ def _camera(
                 pause = FIRST_PAUSE
         finally:
             capture.release()
+        if pause == FIRST_PAUSE:
+            log.warning(f"{without_password(url)} sends no pictures any more; it is tried again")
         sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
         capture = _open_url(url)
