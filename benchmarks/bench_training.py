@@ -29,8 +29,7 @@ from reseen.network import training
 from reseen.network.batches import BatchSource, Job
 from reseen.network.config import Config
 from reseen.network.embed import CLIPS_AT_ONCE, tracklet_features
-from reseen.network.model import SpatialTemporalFusion
-from reseen.network.trunks import PaperCnn
+from reseen.network.model import PaperCnn, SpatialTemporalFusion
 
 TIME_BOUND = 1.10
 CONVOLUTIONS_BOUND = 1 / 0.85

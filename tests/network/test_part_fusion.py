@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reseen.network.config import LossConfig
-from reseen.network.part_fusion import fit_part_weights
+from reseen.network.held_out import fit_part_weights
 
 PAIRS, DIMENSIONS, PEOPLE = 128, 128, 6
 

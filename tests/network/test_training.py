@@ -23,12 +23,13 @@ from reseen.data.prepare import prepare
 from reseen.data.projections import lda
 from reseen.errors import ReseenError
 from reseen.files import read_json
-from reseen.network import batches, part_fusion, training
+from reseen.network import batches, training
+from reseen.network import held_out as part_fusion
 from reseen.network.checkpoint import Run, read_tensors
 from reseen.network.config import Config, OptimiserConfig
 from reseen.network.embed import embed, embed_all
+from reseen.network.held_out import mean_reciprocal_rank
 from reseen.network.losses import Learner
-from reseen.network.selection import mean_reciprocal_rank
 from reseen.network.training import (
     fit,
     job_of,

@@ -67,9 +67,9 @@ def _check_store(path: Path) -> "CheckResult":
 
 
 def _check_run(path: Path) -> "CheckResult":
-    from reseen.network.check import check_run
+    from reseen.network.checkpoint import Run
 
-    return check_run(path)
+    return Run.open(path).check()
 
 
 def _check_gallery(path: Path) -> "CheckResult":

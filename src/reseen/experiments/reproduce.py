@@ -23,9 +23,9 @@ from reseen.files import claim, locked, read_json, write_json, write_text
 from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file
 from reseen.network.config import Config
 from reseen.network.embed import best_device, embed
+from reseen.network.held_out import learn_part_fusion
 from reseen.network.model import PartFusion
 from reseen.network.model_card import CARD_FILE, model_card
-from reseen.network.part_fusion import learn_part_fusion
 from reseen.parallel import unordered
 from reseen.progress import progress
 from reseen.report.page import facts, write_pages
@@ -172,10 +172,7 @@ def _score_methods(
     """
     if not names:
         return
-    trained = set(run.facts.people)
-    split = store.split(run.facts.trial)
-    people = [index for index in split.train if int(store.persons[index]) in trained]
-    augmented = embed(run, store, people)[kind]
+    augmented = embed(run, store, run.tracklets(store, run.facts.people))[kind]
     train = replace(
         augmented[0], features=np.stack([each.features for each in augmented]).mean(axis=0)
     )

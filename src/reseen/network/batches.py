@@ -24,8 +24,7 @@ from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.network.config import Config
 from reseen.network.losses import draw_masks
-from reseen.network.model import DropoutMasks
-from reseen.network.trunks import make_trunk
+from reseen.network.model import DropoutMasks, make_trunk
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ Nothing here is ever executed on opening: weights are safetensors, the rest is t
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 from reseen.data.clips import BodyPart
 from reseen.data.pictures import Picture
+from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.files import (
     converted,
@@ -46,6 +47,7 @@ from reseen.network.config import Config
 from reseen.network.model import PartFusion, SpatialTemporalFusion
 
 if TYPE_CHECKING:
+    from reseen.data.check import CheckResult
     from reseen.network.embed import RunExtractor
 
 FORMAT = 2
@@ -92,6 +94,11 @@ class RunFacts:
     trunk: str = ""
     trunk_file: str = ""
 
+    @property
+    def every_part(self) -> bool:
+        """Whether eq. (10) has its three features."""
+        return set(self.parts) == set(PartFusion.PARTS)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -136,17 +143,37 @@ class Run:
         values = read_json(path / RUN_FILE)
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ReseenError(f"{path} was written by another version of reseen; train it again")
-        right = values.pop("digest", None) == _digest(json.dumps(values))
+        digest, found = values.pop("digest", None), _digest(json.dumps(values))
         facts = converted(values, RunFacts, path / RUN_FILE, "train it again")
         if not facts.parts:
             raise ReseenError(f"{path / RUN_FILE} names no body parts; train it again")
-        if not right:
-            raise ReseenError(f"{path / RUN_FILE} is not as it was written; train it again")
+        _require_unchanged(digest == found, path / RUN_FILE)
         config = Config.load(path / CONFIG_FILE)
         head, _, text = read_text(path / CONFIG_FILE).partition("\n")
-        if head != f"# digest {_digest(text)}":
-            raise ReseenError(f"{path / CONFIG_FILE} is not as it was written; train it again")
+        _require_unchanged(head == f"# digest {_digest(text)}", path / CONFIG_FILE)
         return cls(path, config, facts)
+
+    def check(self) -> "CheckResult":
+        """Read all weights, each compared with the digest that lies with it."""
+        from reseen.data.check import CheckResult  # these load every data set
+        from reseen.data.datasets.common import Fact
+
+        reads: list[Callable[[], object]]
+        reads = [*(partial(self.network, part) for part in self.facts.parts), self.part_fusion]
+        problems = []
+        for read in reads if self.facts.every_part else reads[:-1]:
+            try:
+                read()
+            except ReseenError as error:
+                problems.append(str(error))
+        counts = {"body parts": self.facts.parts, "people trained on": self.facts.people}
+        facts = (Fact(name, None, len(values)) for name, values in counts.items())
+        return CheckResult(tuple(facts), tuple(problems))
+
+    def tracklets(self, store: FrameStore, people: Collection[int]) -> tuple[int, ...]:
+        """Indices of those training tracklets of a store that show some people."""
+        chosen, split = set(people), store.split(self.facts.trial)
+        return tuple(index for index in split.train if int(store.persons[index]) in chosen)
 
     def network(self, part: BodyPart, weights: str = WEIGHTS_FILE) -> SpatialTemporalFusion:
         """The trained network of a body part, in evaluation mode on the CPU.
@@ -157,12 +184,7 @@ class Run:
         """
         path = self.path / part / weights
         network = SpatialTemporalFusion(self.config.network, self.facts.frame_shape)
-        tensors = {
-            name.removeprefix("network."): value
-            for name, value in read_tensors(path)[0].items()
-            if name.startswith("network.")
-        }
-        load_weights(network, tensors, path)
+        load_weights(network, below("network", read_tensors(path)[0]), path)
         return network.eval()
 
     def part_fusion(self) -> PartFusion:
@@ -170,8 +192,7 @@ class Run:
         path = self.path / PARTS_FILE
         found = read_as(path, _PartWeights, "train it again")
         values = {part: getattr(found, part) for part in PartFusion.PARTS}
-        if found.digest not in (None, _digest(json.dumps(values))):
-            raise ReseenError(f"{path} is not as it was written; train it again")
+        _require_unchanged(found.digest in (None, _digest(json.dumps(values))), path)
         weights = torch.tensor(list(values.values()))
         if not (weights > 0).all():
             raise ReseenError(f"{path} holds a weight that is not above 0")
@@ -248,8 +269,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ReseenError(f"{path} is not a whole safetensors file ({error})") from error
-    if metadata.pop("digest", None) != _tensors_digest(tensors, metadata):
-        raise ReseenError(f"{path} is not as it was written; train it again")
+    _require_unchanged(metadata.pop("digest", None) == _tensors_digest(tensors, metadata), path)
     return tensors, metadata
 
 
@@ -276,10 +296,23 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def _require_unchanged(unchanged: bool, path: Path) -> None:
+    if not unchanged:
+        raise ReseenError(f"{path} is not as it was written; train it again")
+
+
 def _error_number(text: str) -> int:
     """The system's error number in a message such as "... (os error 28)"."""
     digits = text.rpartition("os error ")[2].partition(")")[0]
     return int(digits) if digits.isdigit() else 0
+
+
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix and a point, by what follows."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)
+    }
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

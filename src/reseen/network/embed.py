@@ -112,8 +112,7 @@ def embed_all(run: Run, store: FrameStore, kind: str | None = None) -> Embedding
 
 def final_kind(run: Run) -> str:
     """The feature that a run is meant to be used with."""
-    everything = set(run.facts.parts) == set(PartFusion.PARTS)
-    return "parts" if everything else run.config.loss.feature
+    return "parts" if run.facts.every_part else run.config.loss.feature
 
 
 def _part_features(

@@ -48,7 +48,7 @@ class ClipToFeature(nn.Module):
         super().__init__()
         self.config, self.parts = run.config, run.facts.parts
         self.networks = nn.ModuleList(run.network(part) for part in self.parts)
-        self.fusion = run.part_fusion() if set(self.parts) == set(PartFusion.PARTS) else None
+        self.fusion = run.part_fusion() if run.facts.every_part else None
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features of the middle crop.

@@ -13,7 +13,7 @@ from torch import Tensor
 from reseen.errors import ReseenError
 from reseen.files import write_text, writing
 from reseen.network.batches import Job
-from reseen.network.checkpoint import LOG_FILE, load_weights, read_tensors, write_tensors
+from reseen.network.checkpoint import LOG_FILE, below, load_weights, read_tensors, write_tensors
 from reseen.network.losses import LossTerms
 
 UPDATES_BETWEEN_LOGS = 10
@@ -51,12 +51,7 @@ class TrainingState:
         if not self.path.exists():
             return 0
         tensors, metadata = read_tensors(self.path)
-        weights = {
-            name.removeprefix("learner."): value
-            for name, value in tensors.items()
-            if name.startswith("learner.")
-        }
-        load_weights(self.learner, weights, self.path)
+        load_weights(self.learner, below("learner", tensors), self.path)
         try:
             state = self._optimiser_state(tensors)
             updates = int(metadata["updates"])
@@ -69,10 +64,9 @@ class TrainingState:
     def _optimiser_state(self, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
         """What the optimiser remembers of each trained parameter, by its number."""
         state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                parameter, _, key = name.removeprefix("optimiser.").rpartition(".")
-                state.setdefault(self.trained.index(parameter), {})[key] = value
+        for name, value in below("optimiser", tensors).items():
+            parameter, _, key = name.rpartition(".")
+            state.setdefault(self.trained.index(parameter), {})[key] = value
         return state
 
 

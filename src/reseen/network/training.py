@@ -35,12 +35,11 @@ from reseen.network.checkpoint import (
     write_tensors,
 )
 from reseen.network.config import Config, OptimiserConfig
+from reseen.network.held_out import candidates, keep_best, learn_part_fusion
 from reseen.network.lda_start import lda_start
 from reseen.network.losses import Learner, LearnerStack, LossTerms
 from reseen.network.model import PartFusion
 from reseen.network.model_card import keep_model_card
-from reseen.network.part_fusion import learn_part_fusion
-from reseen.network.selection import candidates, keep_best
 from reseen.network.state import UPDATES_BETWEEN_LOGS, LossLog, TrainingState
 from reseen.progress import Advance, log, progress
 
@@ -123,10 +122,9 @@ def train_part(
 
 def job_of(run: Run, store: FrameStore, part: BodyPart) -> Job:
     """What `fit` needs to know of one network of a run."""
-    facts, trained = run.facts, set(run.facts.people)
-    split = store.split(facts.trial)
-    tracklets = tuple(index for index in split.train if int(store.persons[index]) in trained)
-    return Job(run.path / part, part, tracklets, part_seed(facts.seed, facts.trial, part))
+    facts = run.facts
+    seed = part_seed(facts.seed, facts.trial, part)
+    return Job(run.path / part, part, run.tracklets(store, facts.people), seed)
 
 
 def make_fabric(precision: Precision = "32-true") -> Fabric:
