@@ -4,7 +4,7 @@ import time
 import pytest
 
 from reseen.data.pictures import encode_jpeg
-from reseen.gallery.tokens import Tokens
+from reseen.gallery.settings import Tokens
 from reseen.service.state import CameraState, state_file, write_state
 from reseen.web.cameras import people_by_hour
 

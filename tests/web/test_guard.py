@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from reseen.data.pictures import encode_jpeg
 from reseen.errors import ReseenError
 from reseen.gallery.log import LOG_FILE, read_lines
-from reseen.gallery.tokens import Tokens
+from reseen.gallery.settings import Tokens
 from reseen.web import guard
 from reseen.web.app import create_app
 from reseen.web.asked import MOST_BYTES

@@ -139,8 +139,6 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = F
     lite0 is whitened. The model's id tells the version.
 
     Args:
-        gallery: its tracklets are learned from.
-        extractor: made their embeddings.
         self_train: whether to take surer pairs across cameras for one person, too: helps where
             cameras mostly see the same people.
 
@@ -300,13 +298,8 @@ def _whitening(
 ) -> Projection | None:
     """What varies within tracklets, from crops that are still there, and within pairs.
 
-    Args:
-        extractor: embeds the crops.
-        entries: the tracklets.
-        means: what is taken off first.
-        vectors: the tracklets' embeddings.
-        labelled: places of those of one person.
-        self_train: whether to guess more pairs.
+    Of the tracklets `entries` and their `vectors` (M, D), the `labelled` places (L, 2) are pairs of
+    one person; `self_train` guesses more.
     """
     numbers, cameras, counts = list[Matrix](), list[str](), list[int]()
     chosen = np.linspace(0, len(entries) - 1, min(len(entries), MOST_LOOKED_AT)).round()
@@ -341,12 +334,7 @@ def _crops(entry: Entry) -> Pictures:
 
 
 class AdaptedExtractor:
-    """An extractor for pictures that are searched with: their camera is not known.
-
-    Args:
-        extractor: makes the embeddings.
-        adaptation: adapts them.
-    """
+    """An extractor for pictures that are searched with: their camera is not known."""
 
     def __init__(self, extractor: NetworkExtractor, adaptation: Adaptation) -> None:
         self._extractor, self._adaptation = extractor, adaptation

@@ -108,12 +108,7 @@ class Calibration:
 
     @classmethod
     def from_document(cls, document: Any, name: str) -> "Calibration":
-        """Read what `asdict` made of one.
-
-        Args:
-            document: as JSON gives it back.
-            name: what to call it in an error.
-        """
+        """Read what `asdict` and JSON made of one; an error calls it by the name."""
         return converted(document, cls, name, "calibrate again")
 
 
@@ -138,8 +133,6 @@ def calibrate(embeddings: Embeddings, model: str, prior: float | None = None) ->
     on these, every model looks better than it is.
 
     Args:
-        embeddings: features of labelled tracklets.
-        model: id of the model that made them.
         prior: the share of same-person pairs where the probabilities will be used; None takes the
             share among the labelled pairs. A gallery in which one tracklet in a thousand is the
             right one has a prior of 0.001.

@@ -30,11 +30,8 @@ def contact_sheet(
     them, so that nobody takes an untrained network for a good one.
 
     Args:
-        query: the query.
         pictures: the query's thumbnail; None leaves its place empty.
-        matches: who was found, nearest first.
         thumbnails: of the matches, by id.
-        path: the file.
     """
     row = HEIGHT + GAP
     across, down = STRIP + TEXT + 3 * GAP, row * (len(matches) + 1) + 3 * GAP

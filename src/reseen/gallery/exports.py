@@ -104,10 +104,7 @@ class _Listed(msgspec.Struct):
 
 
 def delete_crops(crops: Path) -> bool:
-    """Delete a tracklet's crops, its place in the list and its boxes, where `track` wrote them.
-
-    Args:
-        crops: the folder of the crops.
+    """Delete the folder of a tracklet's crops, its place in the list and its boxes, by `track`.
 
     Returns:
         Whether it did. Pictures that somebody else put there stay, and so do those of a recording

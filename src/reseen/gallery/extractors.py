@@ -61,11 +61,7 @@ def open_extractor(name: str, style: str | None = None) -> Extractor:
 
 
 class NetworkExtractor:
-    """The mean over crops of what a network makes of each, of length 1.
-
-    Args:
-        network: the network.
-    """
+    """The mean over crops of what a network makes of each, of length 1."""
 
     def __init__(self, network: FrameNetwork) -> None:
         self.model_id, self.dimensions = network.model_id, network.dimensions

@@ -183,8 +183,6 @@ class Gallery:
         and several processes may add at once.
 
         Args:
-            tracklets: the tracklets.
-            extractors: make their embeddings.
             pixelate_heads: whether the stored thumbnails hide heads.
             keep_until: when to forget them, in seconds since 1970.
             forgotten_too: take in again what was forgotten.
@@ -221,7 +219,6 @@ class Gallery:
         the last of many.
 
         Args:
-            tracklets: M tracklets.
             embeddings: (M, D) float32, finite, by model.
             keep_until: when to forget all, or each, in seconds since 1970.
             added: when each was added, in seconds since 1970; None for now.
@@ -376,11 +373,7 @@ class Gallery:
     ) -> list[Entry]:
         """The tracklets by time and id, a page of them when `limit` is set.
 
-        Args:
-            where: which of them.
-            model: only those that have its embedding.
-            limit: how many at most.
-            offset: after how many others.
+        A model's are only those that have its embedding.
         """
         names, order = ENTRY_COLUMNS if model is None else ["id"], ("start_time", "id")
         rows = self._table(model).read(names, conditions(where), order, limit, offset)
@@ -545,7 +538,6 @@ class Gallery:
         that `add` does not take them in again.
 
         Args:
-            where: which tracklets.
             at_once: wipe the bytes before this returns.
 
         Returns:

@@ -66,7 +66,6 @@ class Identities:
     """The people of a gallery, by one model's embeddings and its calibration.
 
     Args:
-        gallery: the gallery.
         model: id of the model; None takes the one that the present identities were made by, else
             the only one.
         travel: shortest possible seconds between two cameras, by their names in sorted order;

@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ class _New:
     tracklet: Tracklet
     id: str
     digest: str
+    thumbnail: bytes = b""
 
 
 def add(
@@ -69,9 +70,8 @@ def add(
                 present += 1
         added = 0
         for missing, group in lacking.items():
-            read, thumbnails, embeddings, wrong = _embedded(group, missing, pixelate_heads)
-            new = _columns(read, thumbnails)
-            added += gallery.add_embedded(new, embeddings, keep_until=keep_until)
+            read, embeddings, wrong = _embedded(group, missing, pixelate_heads)
+            added += gallery.add_embedded(_columns(read), embeddings, keep_until=keep_until)
             unreadable += wrong
         gallery.hide(kept_out)
         total = Added(
@@ -175,41 +175,38 @@ def longer_id(id: str, digest: str) -> str:
 
 def _embedded(
     group: Sequence[_New], extractors: Sequence[Extractor], pixelate_heads: bool
-) -> tuple[list[_New], list[bytes], dict[str, Matrix], list[str]]:
-    """Those that can be read, their thumbnails and embeddings, and a line for each of the others.
+) -> tuple[list[_New], dict[str, Matrix], list[str]]:
+    """Those that can be read with their thumbnails, embeddings, and a line for each of the others.
 
     An extractor gets all at once, which is faster; one by one only where a picture is broken.
     """
-    read, thumbnails, wrong = list[_New](), list[bytes](), list[str]()
+    read, wrong = list[_New](), list[str]()
     for new in group:
         try:
-            pictures = new.tracklet.pictures
-            thumbnails.append(make_thumbnail(pictures, pixelate_heads=pixelate_heads))
-            read.append(new)
+            strip = make_thumbnail(new.tracklet.pictures, pixelate_heads=pixelate_heads)
+            read.append(replace(new, thumbnail=strip))
         except ReseenError as error:
             wrong.append(f"{new.tracklet.id} left out: {error}")
     try:
-        pictured = [new.tracklet.pictures for new in read]
-        return read, thumbnails, {each.model_id: each.embed(pictured) for each in extractors}, wrong
-    except ReseenError as error:
-        if len(read) == 1:
-            return [], [], {}, [*wrong, f"{read[0].tracklet.id} left out: {error}"]
-    parts = [_embedded([new], extractors, pixelate_heads) for new in read]
-    whole = [part for part in parts if part[0]]
-    embeddings = {
-        each.model_id: np.concatenate([part[2][each.model_id] for part in whole])
-        for each in extractors
-        if whole
-    }
-    return (
-        [new for part in parts for new in part[0]],
-        [strip for part in parts for strip in part[1]],
-        embeddings,
-        wrong + [line for part in parts for line in part[3]],
-    )
+        return read, _vectors(read, extractors), wrong
+    except ReseenError:
+        whole = list[tuple[_New, dict[str, Matrix]]]()
+    for new in read:
+        try:
+            whole.append((new, _vectors([new], extractors)))
+        except ReseenError as error:
+            wrong.append(f"{new.tracklet.id} left out: {error}")
+    names = [each.model_id for each in extractors if whole]
+    embeddings = {name: np.concatenate([found[name] for _, found in whole]) for name in names}
+    return [new for new, _ in whole], embeddings, wrong
 
 
-def _columns(group: Sequence[_New], thumbnails: Sequence[bytes]) -> NewTracklets:
+def _vectors(group: Sequence[_New], extractors: Sequence[Extractor]) -> dict[str, Matrix]:
+    pictures = [new.tracklet.pictures for new in group]
+    return {each.model_id: each.embed(pictures) for each in extractors}
+
+
+def _columns(group: Sequence[_New]) -> NewTracklets:
     tracklets = [each.tracklet for each in group]
     return NewTracklets(
         ids=[each.id for each in group],
@@ -218,7 +215,7 @@ def _columns(group: Sequence[_New], thumbnails: Sequence[bytes]) -> NewTracklets
         starts=[tracklet.start for tracklet in tracklets],
         ends=[tracklet.end for tracklet in tracklets],
         frames=[len(tracklet.pictures) for tracklet in tracklets],
-        thumbnails=thumbnails,
+        thumbnails=[each.thumbnail for each in group],
         crops=[
             str(tracklet.paths[0].parent.resolve()) if tracklet.paths else None
             for tracklet in tracklets

@@ -76,9 +76,6 @@ class Directory:
     """Names of all people, those seen last first; made anew when the gallery has changed.
 
     Of a large gallery it holds the names alone: whoever is shown is read when shown.
-
-    Args:
-        gallery: the gallery.
     """
 
     def __init__(self, gallery: Gallery) -> None:
@@ -237,11 +234,7 @@ def perhaps_the_same(identities: Identities, person: Person, count: int) -> list
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Changes:
-    """What became of the identities.
-
-    Args:
-        before, after: the identities' names by tracklet.
-    """
+    """What became of the identities, by their names of each tracklet before and after."""
     origins, fates = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for id in before.keys() & after.keys():
         origins[after[id]].add(before[id])
@@ -255,11 +248,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Changes:
 
 
 class Review:
-    """A human's answers, one after the other.
-
-    Args:
-        gallery: the gallery.
-    """
+    """A human's answers, one after the other."""
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery, self._turn = gallery, Lock()

@@ -69,11 +69,6 @@ def pictures_in_video(video: Path, seconds: float, box: Box) -> list[Picture]:
     The box follows what was in it to the most similar place nearby in the next frame, for as
     long as that is similar enough. This needs no detector and knows no people: where the person
     is soon hidden or turns, few pictures come out. `track` does better.
-
-    Args:
-        video: the file.
-        seconds: time of the first picture.
-        box: where the person is in it.
     """
     later = (frame for frame in frames_from(video) if frame.seconds >= seconds)
     first = next(later, None)

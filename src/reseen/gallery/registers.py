@@ -29,10 +29,7 @@ Kind = TypeVar("Kind")
 class Register(Generic[Kind]):
     """Records of one kind in a table, whose columns are named as the records' fields.
 
-    Args:
-        table: the table.
-        kind: the records' class.
-        order: the columns by which they are put into an order.
+    They come in the order of some of the columns, where these are named.
     """
 
     def __init__(self, table: Table, kind: type[Kind], *order: str) -> None:

@@ -29,7 +29,7 @@ from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.tokens import Tokens
+from reseen.gallery.settings import Tokens
 from reseen.tracking.detections import Detector
 from reseen.tracking.detectors import photo_detector
 from reseen.web import api, cameras, pages, people, photo, scene

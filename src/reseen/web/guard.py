@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reseen.errors import ReseenError
 from reseen.gallery.log import BY
-from reseen.gallery.tokens import Token, Tokens
+from reseen.gallery.settings import Token, Tokens
 from reseen.web.asked import MOST_BYTES
 from reseen.web.rendering import content_policy, on_gallery_error, on_http_error, render
 

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from reseen.gallery.records import Entry, Filter, Match
-from reseen.gallery.tokens import Role, Tokens
+from reseen.gallery.settings import Role, Tokens
 from reseen.times import day, is_dated, read
 from reseen.web.asked import (
     FEW,
