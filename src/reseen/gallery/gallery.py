@@ -464,22 +464,26 @@ class Gallery:
         candidates and the full vectors order them; `benchmarks/bench_gallery.py` measures how
         many it misses.
         """
-        matches = self.nearest(query, k, where)
-        self.logged("search", where, query, k=k, found=len(matches))
-        return matches
-
-    def nearest(self, query: Query, k: int, where: Filter = EVERYTHING) -> list[Match]:
-        """The same for the program's own needs: nobody searches for anybody, nothing is logged."""
         if k < 1:
             raise ReseenError(f"k must be 1 or more, not {k}")
-        # One more than asked for leaves room for the query itself: to filter it out is slower.
-        rows = self._comparable(query).nearest(
-            query.embedding, CANDIDATES * (k + 1), self._of_people(where)
-        )
+        rows = self._candidates(query, k, where)
         if not len(rows):
             self.model(query.model)  # all of its tracklets may be forgotten
         found = self._matches(query, rows, k + 1)
-        return [match for match in found if match.entry.id != query.name][:k]
+        matches = [match for match in found if match.entry.id != query.name][:k]
+        self.logged("search", where, query, k=k, found=len(matches))
+        return matches
+
+    def nearest(self, query: Query, k: int) -> list[str]:
+        """The ids alone, for the program's own needs: nobody searches, nothing is logged."""
+        rows = self._candidates(query, k, EVERYTHING)
+        order = np.argsort(_distances(query.embedding, rows), kind="stable")[: k + 1]
+        return [id for id in rows["id"].take(order).to_pylist() if id != query.name][:k]
+
+    def _candidates(self, query: Query, k: int, where: Filter) -> pyarrow.Table:
+        """More than the k nearest; room for the query itself, too: to filter it out is slower."""
+        count = CANDIDATES * (k + 1)
+        return self._comparable(query).nearest(query.embedding, count, self._of_people(where))
 
     def alike(self, query: Query, distance: float, where: Filter = EVERYTHING) -> list[Match]:
         """Every tracklet up to a distance, nearest first: exact, and slower than a search."""

@@ -122,8 +122,8 @@ class Identities:
         """The same for tracklets that are known to be new."""
         near = set[str]()
         for id in ids:
-            found = self.gallery.nearest(self.gallery.query(id, self.model), NEIGHBOURS)
-            near |= {id, *(match.entry.id for match in found)}
+            query = self.gallery.query(id, self.model)
+            near |= {id, *self.gallery.nearest(query, NEIGHBOURS)}
         return self.regroup(near) if near else []
 
     def regroup(self, ids: Iterable[str]) -> list[Member]:

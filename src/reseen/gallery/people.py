@@ -225,7 +225,7 @@ def perhaps_the_same(identities: Identities, person: Person, count: int) -> list
     """Others who may be this person, the likeliest first."""
     gallery = identities.gallery
     query = gallery.query(person.best.id, identities.model)
-    near = gallery.members.of(match.entry.id for match in gallery.nearest(query, NEAR))
+    near = gallery.members.of(gallery.nearest(query, NEAR))
     names = {person.identity, *(member.identity for member in near)}
     homes = {member.id: member.identity for member in gallery.members.belonging_to(names)}
     evidence = identities.evidence(homes)
