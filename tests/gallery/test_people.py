@@ -41,21 +41,33 @@ def test_pages_hold_everybody_once_those_seen_last_first(gallery):
         ["max"],
         [],
     ]
-    assert [each.entry.id for each in pages[0][0].appearances] == ["t1", "t0"]  # in order of time
+    ada = pages[0][0]
+    assert ada.ids == ["t1", "t0"]  # in order of time
+    assert [each.entry.id for each in ada.appearances(1, 1)] == ["t0"]
+    assert (ada.start, ada.end, ada.cameras) == (5, 90, ["north"])
+    assert (ada.best.id, ada.beside("t1"), pages[1][1].beside("t2")) == ("t1", "t0", None)
 
 
 def test_a_page_reads_nobody_else(gallery, monkeypatch):
     directory, read = Directory(gallery), []
     names = directory.called()
-    entries = gallery.entries
+    columns, find = gallery.columns, gallery.find
 
-    def counted(*asked):
-        read.extend(found := entries(*asked))
+    def narrow(*asked):
+        read.append(found := columns(*asked))
         return found
 
-    monkeypatch.setattr(gallery, "entries", counted)
+    def whole(ids):
+        read.append(ids)
+        return find(ids)
+
+    monkeypatch.setattr(gallery, "columns", narrow)
+    monkeypatch.setattr(gallery, "find", whole)
     directory.people(names, 2)
-    assert {entry.id for entry in read} == {"t0", "t1", "t3", "t4"}
+    of_all, best = read
+    assert set(of_all["id"].to_pylist()) == {"t0", "t1", "t3", "t4"}
+    assert "source" not in of_all.column_names
+    assert sorted(best) == ["t1", "t4"]
 
 
 def test_names_follow_every_change(gallery):

@@ -5,11 +5,14 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow
 import pytest
 
 from reseen.gallery.identities import Identities
 from reseen.gallery.log import LOG_FILE, read_lines
+from reseen.gallery.people import Person
 from reseen.gallery.records import Filter
+from reseen.web.people import timeline
 
 
 @pytest.fixture
@@ -233,6 +236,16 @@ def test_a_person_of_many_appearances_is_shown_a_page_at_a_time(
     numbers = [re.findall(r'aria-label="Appearance (\d+),', page.text) for page in pages]
     assert numbers == [[str(n) for n in range(1, 51)], [str(n) for n in range(51, 63)]]
     assert "Page 2 of 2" in words(pages[1])
+    listed = client.get("/api/people", params={"name": mine.identity}).json()
+    assert listed[0]["count"] == 62
+
+
+def test_a_timeline_draws_no_more_than_can_be_seen():
+    starts = [1.8e9 + 0.5 * number for number in range(20_000)]
+    seen = {"camera": ["north"] * 20_000, "start_time": starts, "end_time": starts}
+    (lane,) = timeline(Person(None, "ada", pyarrow.table(seen), [], None)).lanes.values()
+    assert 900 < len(lane) <= 1_001
+    assert [number for _, _, number in lane] == sorted({number for _, _, number in lane})
 
 
 def test_people_are_named_and_names_are_shown_as_text(client, put_together):

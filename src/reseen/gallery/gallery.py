@@ -680,9 +680,9 @@ class Gallery:
         rows: list[dict[str, Any]] = self._table(model).read(names, where).to_pylist()
         return rows
 
-    def last_seen(self) -> pyarrow.Table:
-        """Each tracklet's id and end as two columns, for looking over all of them."""
-        return self._tracklets.read(["id", "end_time"])
+    def columns(self, names: Sequence[str], where: Filter = EVERYTHING) -> pyarrow.Table:
+        """Some of what is known of tracklets, for looking over many of them."""
+        return self._tracklets.read(names, conditions(where))
 
     def ids(self, model: str) -> set[str]:
         """The tracklets that have an embedding by a model and are not rejected."""

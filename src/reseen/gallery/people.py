@@ -6,23 +6,27 @@ Asked is about the pairs of people that are nearest to being joined or not.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from threading import Lock
 
 import numpy as np
 import pyarrow
 from numpy.typing import NDArray
-from pyarrow.compute import match_substring
+from pyarrow import compute
 from scipy.special import expit
 
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.grouping import Evidence, Numbers
 from reseen.gallery.identities import Identities
 from reseen.gallery.records import Entry, Filter
-from reseen.gallery.registers import Member
 
 NEAR = 20
 """Tracklets nearest to a person's best whose people are thought of as perhaps the same one."""
+
+COMPARED = 50
+"""Tracklets of each person, the longest ones, by which it is told whether two may be one."""
+
+SEEN = ["id", "camera", "start_time", "end_time", "frames"]
 
 MOST_REVIEWED = 2_000
 """Tracklets, those seen last, whose people are asked about; comparing them takes half a second."""
@@ -46,30 +50,56 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Person:
-    """An identity with its tracklets.
+    """An identity with its tracklets, of which somebody may have tens of thousands.
 
     Attributes:
+        gallery: where they are.
         identity: its name.
-        cameras: names of those that saw it.
-        start, end: when it was first and last seen; None where no time is known.
-        appearances: in order of time.
+        seen: a row for each tracklet, in order of time: id, camera, start_time, end_time, frames
+            and probability.
+        longest: ids of the longest tracklets, the longest one first.
+        best: the longest tracklet, which stands for the person.
     """
 
+    gallery: Gallery
     identity: str
-    cameras: list[str]
-    start: float | None
-    end: float | None
-    appearances: list[Appearance]
+    seen: pyarrow.Table
+    longest: list[str]
+    best: Entry
 
     @property
-    def best(self) -> Entry:
-        """The longest tracklet, which stands for the person."""
-        return max((each.entry for each in self.appearances), key=lambda entry: entry.frames)
+    def ids(self) -> list[str]:
+        """All tracklets' ids, in order of time."""
+        ids: list[str] = self.seen["id"].to_pylist()
+        return ids
+
+    @property
+    def cameras(self) -> list[str]:
+        """Names of those that saw it."""
+        return sorted(self.seen["camera"].unique().to_pylist())
+
+    @property
+    def start(self) -> float | None:
+        """When it was first seen; None where no time is known."""
+        found: float | None = compute.min(self.seen["start_time"]).as_py()
+        return found
+
+    @property
+    def end(self) -> float | None:
+        """When it was last seen; None where no time is known."""
+        found: float | None = compute.max(self.seen["end_time"]).as_py()
+        return found
+
+    def appearances(self, limit: int, offset: int = 0) -> list[Appearance]:
+        """Some of its tracklets, in order of time."""
+        some = self.seen.slice(offset, limit)
+        ids, chances = some["id"].to_pylist(), some["probability"].to_pylist()
+        entries, pairs = self.gallery.find(ids), zip(ids, chances, strict=True)
+        return [Appearance(entries[id], chance) for id, chance in pairs if id in entries]
 
     def beside(self, id: str) -> str | None:
         """What to compare a tracklet of the person with: the longest other one, if any."""
-        others = [each.entry for each in self.appearances if each.entry.id != id]
-        return max(others, key=lambda entry: entry.frames).id if others else None
+        return next((other for other in self.longest if other != id), None)
 
 
 class Directory:
@@ -88,52 +118,47 @@ class Directory:
         if self._known is None or self._known[0] != version:
             self._known = version, self._names()
         names = self._known[1]
-        found = match_substring(names, part, ignore_case=True) if part else None
+        found = compute.match_substring(names, part, ignore_case=True) if part else None
         return names if found is None else names.filter(found)
 
     def people(self, names: pyarrow.Array, limit: int, offset: int = 0) -> list[Person]:
-        """Some of these people, with all appearances, in the order of their names."""
+        """Some of these people, in the order of their names."""
         wanted = names.slice(offset, limit).to_pylist()
-        members = self._gallery.members.belonging_to(wanted)
-        where = Filter(ids=tuple(member.id for member in members))
-        found = {person.identity: person for person in _people(self._gallery, members, where)}
+        found = {person.identity: person for person in people_called(self._gallery, wanted)}
         return [found[name] for name in wanted if name in found]
 
     def _names(self) -> pyarrow.Array:
         homes = self._gallery.members.homes()
         if not len(homes):
             return pyarrow.array([], pyarrow.string())
-        seen = homes.join(self._gallery.last_seen(), "id", join_type="inner")
+        seen = homes.join(self._gallery.columns(["id", "end_time"]), "id", join_type="inner")
         last = seen.group_by("identity").aggregate([("end_time", "max")])
         order = [("end_time_max", "descending"), ("identity", "ascending")]
         return last.sort_by(order)["identity"].combine_chunks()
 
 
-def person(gallery: Gallery, identity: str) -> Person | None:
-    """The person of that name; None where there is none."""
-    members = gallery.members.belonging_to([identity])
-    found = _people(gallery, members, Filter(ids=tuple(member.id for member in members)))
-    return found[0] if found else None
-
-
-def _people(gallery: Gallery, members: Iterable[Member], where: Filter) -> list[Person]:
-    """The people whom these are members of."""
-    homes, found = (
-        {member.id: member for member in members},
-        defaultdict[str, list[Appearance]](list),
-    )
-    for entry in gallery.entries(where) if homes else ():
-        if member := homes.get(entry.id):
-            found[member.identity].append(Appearance(entry, member.probability))
+def people_called(gallery: Gallery, names: Iterable[str]) -> list[Person]:
+    """The people of these names, those who are there; of their tracklets a few columns are read."""
+    homes = gallery.members.homes(names)
+    if not len(homes):
+        return []
+    where = Filter(ids=tuple(homes["id"].to_pylist()))
+    seen = homes.join(gallery.columns(SEEN, where), "id", join_type="inner")
+    order = [("identity", "ascending"), ("start_time", "ascending"), ("id", "ascending")]
+    every = seen.sort_by(order)
+    identities, firsts = np.unique(every["identity"].to_pylist(), return_index=True)
+    parts = [every.slice(first, end - first) for first, end in pairwise([*firsts, len(every)])]
+    longest = [
+        part["id"]
+        .take(np.argsort(-part["frames"].to_numpy(), kind="stable")[:COMPARED])
+        .to_pylist()
+        for part in parts
+    ]
+    best = gallery.find([ids[0] for ids in longest])
     return [
-        Person(
-            identity,
-            sorted({each.entry.camera for each in seen}),
-            min((each.entry.start for each in seen if each.entry.start is not None), default=None),
-            max((each.entry.end for each in seen if each.entry.end is not None), default=None),
-            seen,
-        )
-        for identity, seen in found.items()
+        Person(gallery, str(identity), part, ids, best[ids[0]])
+        for identity, part, ids in zip(identities, parts, longest, strict=True)
+        if ids[0] in best  # forgotten meanwhile
     ]
 
 
@@ -224,10 +249,10 @@ def _between(
 def perhaps_the_same(identities: Identities, person: Person, count: int) -> list[Question]:
     """Others who may be this person, the likeliest first."""
     gallery = identities.gallery
-    query = gallery.query(person.best.id, identities.model)
+    query = gallery.query(person.longest[0], identities.model)
     near = gallery.members.of(gallery.nearest(query, NEAR))
-    names = {person.identity, *(member.identity for member in near)}
-    homes = {member.id: member.identity for member in gallery.members.belonging_to(names)}
+    people = people_called(gallery, {person.identity, *(member.identity for member in near)})
+    homes = {id: each.identity for each in people for id in each.longest}
     evidence = identities.evidence(homes)
     every = questions(evidence, [homes[id] for id in evidence.ids], np.negative)
     return [each for each in every if person.identity in (each.identity, each.other)][:count]

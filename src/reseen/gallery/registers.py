@@ -184,9 +184,10 @@ class Members(Register[Member]):
         """Drop what is known of these tracklets."""
         self._table.delete(col("id").isin(sorted(ids)))
 
-    def homes(self) -> pyarrow.Table:
-        """Each tracklet's id and identity as two columns, which is less than a list of members."""
-        return self._table.read(["id", "identity"])
+    def homes(self, identities: Iterable[str] | None = None) -> pyarrow.Table:
+        """The members of all or some identities as columns, which is less than a list of them."""
+        which = None if identities is None else col("identity").isin(sorted(identities))
+        return self._table.read(MEMBERS_SCHEMA.names, which)
 
     def of(self, ids: Iterable[str]) -> list[Member]:
         """Those of these tracklets that were looked at."""

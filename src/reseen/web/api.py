@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from reseen.gallery.people import Person, Question
+from reseen.gallery.people import Appearance, Question
 from reseen.gallery.records import Entry, Filter, Stats
 from reseen.gallery.registers import Label, Rejection
 from reseen.gallery.thumbnail import still_of
@@ -107,6 +107,26 @@ class Forgotten:
     """
 
     ids: list[str]
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """A person.
+
+    Attributes:
+        identity: the name.
+        cameras: names of those that saw the person.
+        start, end: when the person was first and last seen; None where no time is known.
+        count: how many appearances there are.
+        appearances: the first of them, in order of time.
+    """
+
+    identity: str
+    cameras: list[str]
+    start: float | None
+    end: float | None
+    count: int
+    appearances: list[Appearance]
 
 
 @router.get("/stats")
@@ -255,6 +275,17 @@ def people(
     limit: Limit = ON_A_PAGE,
     offset: Offset = 0,
     name: Annotated[str, Query(max_length=LONGEST_ID, description="Part of the name.")] = "",
-) -> list[Person]:
-    """Who was seen, those seen last first, with all appearances."""
-    return lookup.directory.people(lookup.directory.called(name), limit, offset)
+) -> list[Somebody]:
+    """Who was seen, those seen last first, each with the first 200 appearances."""
+    found = lookup.directory.people(lookup.directory.called(name), limit, offset)
+    return [
+        Somebody(
+            each.identity,
+            each.cameras,
+            each.start,
+            each.end,
+            len(each.seen),
+            each.appearances(MOST_AT_ONCE),
+        )
+        for each in found
+    ]

@@ -15,7 +15,7 @@ from reseen.errors import ReseenError
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import SETTING, Identities
-from reseen.gallery.people import Directory, Person, Review, person
+from reseen.gallery.people import Directory, Person, Review, people_called
 from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
 from reseen.gallery.registers import Label, Member
@@ -116,11 +116,10 @@ class Lookup:
         return found
 
     def person(self, identity: str) -> Person:
-        """Somebody with all appearances."""
-        found = person(self.gallery, identity)
-        if found is None:
-            raise HTTPException(404, f"There is nobody called {identity}.")
-        return found
+        """Somebody who is put together from tracklets."""
+        for found in people_called(self.gallery, [identity]):
+            return found
+        raise HTTPException(404, f"There is nobody called {identity}.")
 
     def matches(self, entry: Entry, model: str, where: Filter, k: int) -> Found:
         """The k tracklets nearest to one of the gallery's."""

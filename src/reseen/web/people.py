@@ -34,6 +34,12 @@ LIKELY = 5
 ACROSS = 1_000.0
 """Units from the first to the last time of a timeline, of which a short appearance gets five."""
 
+FINEST = 1.0
+"""Appearances that begin nearer to each other than so many units are drawn as one."""
+
+ON_A_SHEET = 500
+"""Appearances on a sheet at most, the first ones: more pictures than a browser likes to print."""
+
 STEPS = {"minute": 60, "10 minutes": 600, "hour": 3_600, "6 hours": 21_600, "day": 86_400}
 MOST_LINES = 25
 
@@ -142,8 +148,8 @@ def restore_people(lookup: Looked, time: Annotated[float, Form()]) -> Response:
 def person(lookup: Looked, somebody: Somebody, page: Page = 1) -> Response:
     """Somebody's appearances over cameras and hours, 50 on a page, and who may be the same."""
     lookup.gallery.logged("person", Filter(ids=(somebody.best.id,)))
-    at = paged(page, len(somebody.appearances))
-    shown = somebody.appearances[at["before"] :][:ON_A_PAGE]
+    at = paged(page, len(somebody.seen))
+    shown = somebody.appearances(ON_A_PAGE, at["before"])
     likely = perhaps_the_same(Identities(lookup.gallery), somebody, LIKELY)
     own = somebody.identity
     others = {each.other if each.identity == own else each.identity: each for each in likely}
@@ -171,21 +177,21 @@ def label(lookup: Looked, somebody: Somebody, id: FormId, same: Same) -> Respons
 @router.post("/person/confirm")
 def confirm(lookup: Looked, somebody: Somebody) -> Response:
     """Label all appearances as the same person."""
-    Identities(lookup.gallery).label(somebody.best.id, _ids(somebody), same=True)
+    Identities(lookup.gallery).label(somebody.best.id, somebody.ids, same=True)
     return go("/person", identity=somebody.identity)
 
 
 @router.post("/person/reject")
 def reject_person(lookup: Looked, somebody: Somebody) -> Response:
     """Label all appearances as not a person."""
-    return go("/people", rejected=repr(lookup.reject(*_ids(somebody))))
+    return go("/people", rejected=repr(lookup.reject(*somebody.ids)))
 
 
 @router.post("/person/merge")
 def merge(lookup: Looked, somebody: Somebody, other: FormId) -> Response:
     """Make one of two people."""
     one, two = somebody, lookup.person(other)
-    if one == two:
+    if one.identity == two.identity:
         raise HTTPException(400, f"{other} is one person already.")
     Identities(lookup.gallery).merge(one.best.id, two.best.id, (one.identity, other))
     (merged,) = {member.identity for member in lookup.gallery.members.of([one.best.id])}
@@ -206,17 +212,15 @@ def name(
 @router.get("/person/sheet")
 def sheet(lookup: Looked, somebody: Somebody) -> Response:
     """Somebody's appearances as a page that needs nothing beside it, to be kept or printed."""
-    ids = _ids(somebody)
+    shown = somebody.appearances(ON_A_SHEET)
+    ids = [each.entry.id for each in shown]
     lookup.gallery.logged("export", Filter(ids=tuple(ids)))
     lookup.gallery.exports.downloaded("person.html", ids)
     strips = {id: data_uri(strip) for id, strip in lookup.gallery.thumbnails(ids).items()}
-    page = render("sheet.html", person=somebody, times=timeline(somebody), strips=strips)
+    times = timeline(somebody)
+    page = render("sheet.html", person=somebody, shown=shown, times=times, strips=strips)
     page.headers["Content-Disposition"] = 'attachment; filename="person.html"'
     return page
-
-
-def _ids(person: Person) -> list[str]:
-    return [each.entry.id for each in person.appearances]
 
 
 def _labels(lookup: Looked, person: Person, shown: Sequence[Appearance]) -> dict[str, bool]:
@@ -250,10 +254,11 @@ class Timeline:
 
 def timeline(person: Person) -> Timeline | None:
     """Lay appearances out over time; undated ones where no other is. None without any time."""
+    columns = (person.seen[name].to_pylist() for name in ("camera", "start_time", "end_time"))
     spans = [
-        (number, each.entry.camera, each.entry.start, each.entry.end or each.entry.start)
-        for number, each in enumerate(person.appearances, start=1)
-        if each.entry.start is not None
+        (number, camera, start, end or start)
+        for number, (camera, start, end) in enumerate(zip(*columns, strict=True), start=1)
+        if start is not None
     ]
     dated = any(is_dated(start) for _, _, start, _ in spans)
     spans = [span for span in spans if is_dated(span[2]) == dated]
@@ -263,8 +268,12 @@ def timeline(person: Person) -> Timeline | None:
     scale = ACROSS / max(last - first, 1.0)
     lanes = defaultdict[str, list[tuple[float, float, int]]](list)
     for number, camera, start, end in spans:
-        width = max((end - start) * scale, 5.0)
-        lanes[camera].append((min((start - first) * scale, ACROSS - width), width, number))
+        left, width, lane = (start - first) * scale, max((end - start) * scale, 5.0), lanes[camera]
+        left = min(left, ACROSS - width)
+        if lane and left - lane[-1][0] < FINEST:  # nobody could see it beside that one
+            left, wide, number = lane.pop()
+            width = max(wide, width)
+        lane.append((left, width, number))
     fitting = [(name, step) for name, step in STEPS.items() if (last - first) / step <= MOST_LINES]
     name, step = fitting[0] if fitting else ("", 0)
     ticks = range(int(-(-first // step)), int(last // step) + 1) if step else ()
