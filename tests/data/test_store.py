@@ -182,6 +182,7 @@ def test_frames_of_another_kind_are_refused(path, frames):
         ({"splits": (Split((1,), (2,), ()),)}, "trains on person 2"),
         ({"splits": ({"train": [0]},)}, r"is damaged: .*splits\[0\]"),
         ({"persons": ("one", "two", "two")}, r"is damaged: .*persons\[0\]"),
+        ({"lengths": (10**30, 2, 3)}, r"is damaged: .*lengths\[0\]"),
     ],
 )
 def test_an_index_that_does_not_fit_together_is_refused(tmp_path, changes, message):

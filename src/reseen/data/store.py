@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -50,6 +50,10 @@ class Recipe:
     trunk: str = ""
 
 
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A number that fits into 64 bits, as JSON's need not."""
+
+
 @dataclass(frozen=True)
 class Shard:
     """What the index knows of a file of frames: how many it holds, and the digest of it all."""
@@ -73,9 +77,9 @@ class Index:
     dtype: str
     shards: tuple[Shard, ...]
     names: tuple[str, ...]
-    persons: tuple[int, ...]
-    cameras: tuple[int, ...]
-    lengths: tuple[int, ...]
+    persons: tuple[Whole, ...]
+    cameras: tuple[Whole, ...]
+    lengths: tuple[Whole, ...]
     splits: tuple[Split, ...]
     recipe: Recipe
     trunk_file: str = ""
