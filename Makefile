@@ -9,7 +9,7 @@ NUMERIC := $(addprefix tests/,network/test_model.py network/test_losses.py netwo
 	evaluation/test_metrics.py evaluation/test_metric_learning.py evaluation/test_reranking.py \
 	report/test_frame_influence.py synthetic/test_synthesize.py::test_pixels_follow_from_the_seed)
 
-.PHONY: demo test test-numeric lint docs bench fuzz soak clean
+.PHONY: demo test test-numeric cluster lint docs bench fuzz soak clean
 
 demo: $(VENV)/.installed
 	$(BIN)/reseen demo
@@ -28,6 +28,11 @@ test-numeric: export OPENCV_IPP = disabled
 test-numeric: export OPENCV_CPU_DISABLE = AVX512-SKX,AVX2,AVX,FP16
 test-numeric: $(VENV)/.installed-dev
 	$(BIN)/pytest --numprocesses auto --dist worksteal $(NUMERIC)
+
+# Ray, and an object store on loopback, for which other tests have stand-ins alone.
+cluster: $(VENV)/.installed-dev
+	$(PIP) '.[cluster]'
+	$(BIN)/pytest tests/test_cluster.py tests/test_object_store.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -11,6 +11,8 @@ import pytest
 from reseen.cli import run
 from reseen.cluster import RETRIES, unordered_on_ray
 from reseen.errors import ReseenError
+from reseen.gallery.gallery import Gallery
+from tests.service import blocks
 
 
 class TaskError(Exception):
@@ -124,6 +126,22 @@ def test_a_cluster_that_wants_a_token_says_so(cluster, monkeypatch):
     monkeypatch.setattr(cluster, "init", refused)
     with pytest.raises(ReseenError, match="wants its token: set RAY_AUTH_MODE=token"):
         list(unordered_on_ray(pow, [(2, 2)]))
+
+
+def test_a_real_cluster_takes_videos_in_but_the_one_that_kills_its_readers(tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="Ray is not installed: make cluster")
+    monkeypatch.setattr("reseen.cluster.RETRIES", 0)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["src", "."]), prepend=os.pathsep)
+    films = [("hall", 0), ("door", 9), ("yard", blocks.POISON)]
+    paths = [str(blocks.film(tmp_path / f"{name}.avi", shift)) for name, shift in films]
+    place = str(tmp_path / "people")
+    words = ["ingest", *paths, "--camera-from", "{camera}.avi", "--gallery", place]
+    words += ["--detector", "tests.service.blocks:find_or_die", "--model", "stripes"]
+    assert run([*words, "--ray", "local"]) == 1
+    gallery = Gallery.open(place)
+    assert {entry.camera for entry in gallery.entries()} == {"hall", "door"}
+    assert gallery.count() == 4
+    assert [failure.camera for failure in gallery.videos.failures()] == ["yard"]
 
 
 def test_the_command_names_the_missing_extra(tmp_path, monkeypatch, capsys):

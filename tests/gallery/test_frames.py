@@ -6,6 +6,8 @@ import pytest
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.pictures import encode_jpeg
 from reseen.data.tracklet import Moment, Tracklet
+from reseen.gallery.frames import Frames
+from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter
 
 BOX = (0.25, 0.25, 0.5, 0.75)
@@ -64,6 +66,25 @@ def test_who_was_forgotten_before_is_on_no_picture_that_comes_later(gallery, tra
     assert kept(gallery, "ada") == ["ada 0"]
     gallery.wipe()
     assert traces(gallery.notes, [b"<ada 1>", b"<ada 2>", b"<ben 0>"]) == []
+
+
+def test_nothing_comes_after_a_forgetting_of_who_is_being_added(gallery, traces, monkeypatch):
+    """Another process forgets between two commits of an adding: the later ones are taken back."""
+    keep, another = Frames.keep, Gallery.open(gallery.uri, create=True)
+
+    def late(*given):
+        another.forget(Filter(("ada",)))
+        keep(*given)
+
+    gallery.add([tracklet("eve", 100.0)], STRIPES)
+    with monkeypatch.context() as patch:
+        patch.setattr(Frames, "keep", late)
+        gallery.add([tracklet("ada", 0.0), tracklet("ben", 50.0)], STRIPES)
+    gallery.wipe()
+    assert kept(gallery, "ada") == gallery.frames.places("ada") == []
+    assert gallery.ids("stripes") == {"ben", "eve"}
+    assert kept(gallery, "ben") == ["ben 0", "ben 1", "ben 2"]
+    assert traces(gallery.notes, [b"<ada 0>", b"<ada 1>", b"<ada 2>"]) == []
 
 
 def test_many_places_are_thinned_evenly(gallery):

@@ -47,6 +47,11 @@ class Forgetting:
         self._forgotten = database.table(FORGOTTEN, schema_of("digest"))
         self._waiting = database.table(WAITING, WAITING_SCHEMA)
 
+    @property
+    def version(self) -> int:
+        """Another number after every forgetting, by whatever process."""
+        return self._waiting.version if self._waiting.is_there else 0
+
     def waiting(self) -> Waiting | None:
         """What is forgotten and not wiped from the disk yet."""
         rows = self._waiting.read(["since", "tracklets"]).to_pylist()
@@ -104,17 +109,17 @@ class Forgetting:
         kept = {self._settings.digest(each) for each in found["digest"].to_pylist() if each}
         self._forgotten.put([{"digest": each} for each in kept])
         # They may be on pictures that were kept of others.
-        self._drop([*ids, *Frames(self._database).showing(found.to_pylist())], len(ids))
+        self.drop([*ids, *Frames(self._database).showing(found.to_pylist())], len(ids))
         return ids
 
     def hide(self, seen: Sequence[Mapping[str, Any]]) -> None:
         """Drop the kept pictures on which somebody may be; `seen` as for `Frames.showing`."""
         keys = Frames(self._database).showing(seen)
         if keys:
-            self._drop(keys, 0)
+            self.drop(keys, 0)
 
-    def _drop(self, ids: list[str], tracklets: int) -> None:
-        """Delete all of some tracklets, and pictures by their keys."""
+    def drop(self, ids: list[str], tracklets: int) -> None:
+        """Delete all of some tracklets, and pictures by their keys; so many of them are shown."""
         self._waiting.make()
         with self._database.locked(fcntl.LOCK_SH):
             touched = {

@@ -229,12 +229,16 @@ class Gallery:
         if times > 1:
             raise ReseenError(f"{times} of the tracklets to add have the id {id}")
         tables = {model: self._table_for(model, each) for model, each in embeddings.items()}
+        before = self._forgetting.version
         # The tracklets first: when this is cut short, `add` sees which embeddings are missing.
         new, rows = self._insert(tracklets, keep_until, added)
         if tracklets.moments is not None:
             ids = rows["id"].to_pylist()
             self.frames.keep(ids, tracklets.sources, tracklets.starts, tracklets.moments)
         counts = [table.put(_with(rows, embeddings[model])) for model, table in tables.items()]
+        if self._forgetting.version != before:  # somebody may have been forgotten meanwhile
+            gone = {*tracklets.ids} - self.find(tracklets.ids).keys()
+            self._forgetting.drop(sorted(gone), 0)
         return max(new, *counts)
 
     def add_embeddings(self, model: str, entries: Sequence[Entry], embeddings: Matrix) -> None:
