@@ -25,7 +25,7 @@ from reseen.experiments.plan import (
     train_runs,
 )
 from reseen.experiments.rebuilt import TRAINED
-from reseen.experiments.reproduce import _feature, _gather, _score_run, reproduce
+from reseen.experiments.reproduce import _gather, _score_run, reproduce
 from reseen.experiments.tables import sections
 from reseen.network.config import Config
 from reseen.network.embed import embed
@@ -196,7 +196,7 @@ def test_methods_that_are_networks_of_their_own_are_scored_by_their_metric(
     how = {"paper": (), "mclaughlin": ("kissme",), "ide": ("euclidean", "xqda")}
     for (_, name), run in runs.items():
         train_part(fabric, store, run, "full", lambda _: None)
-        _score_run(store, run, how[name], _feature(name))
+        _score_run(store, run, how[name], VARIANTS[name].feature)
     results = _gather(runs, tuple(TRAINED))
     assert results.left_out == {}
     rebuilt = results.rebuilt

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +102,12 @@ class Embeddings:
         for column, kind in ((self.features, "f4"), (self.persons, "i8"), (self.cameras, "i8")):
             digest.update(np.ascontiguousarray(column, kind).tobytes())
         return digest.hexdigest().encode()
+
+
+def averaged(augmentations: Sequence[Embeddings]) -> Embeddings:
+    """The mean feature of the same tracklets, embedded several times."""
+    mean = np.stack([each.features for each in augmentations]).mean(axis=0)
+    return replace(augmentations[0], features=mean)
 
 
 def joined(one: Embeddings, other: Embeddings) -> Embeddings:

@@ -1,12 +1,10 @@
 """A run scored on the test people of its trial."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from reseen.data.datasets import DATASETS
-from reseen.data.embeddings import Embeddings, joined
+from reseen.data.embeddings import Embeddings, averaged, joined
 from reseen.data.store import FrameStore
 from reseen.evaluation.baselines import baselines
 from reseen.evaluation.metrics import Scores
@@ -43,10 +41,7 @@ class Evaluation:
 
     def everybody(self, kind: str) -> Embeddings:
         """Every tracklet that is asked for or searched once, the mean over augmentations."""
-        query, gallery = (
-            replace(each[0], features=np.mean([one.features for one in each], axis=0))
-            for each in (self.query[kind], self.gallery[kind])
-        )
+        query, gallery = averaged(self.query[kind]), averaged(self.gallery[kind])
         asked_for = set(query.names)
         new = [place for place, name in enumerate(gallery.names) if name not in asked_for]
         return joined(query, gallery.take(new))

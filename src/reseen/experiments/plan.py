@@ -32,6 +32,7 @@ class Variant:
             plan's.
         parts: body parts trained.
         frames_alone: whether a step sees single frames, as many as the plan's clips have.
+        feature: what it is meant to be used with.
     """
 
     label: str
@@ -39,6 +40,7 @@ class Variant:
     preset: str = ""
     parts: tuple[BodyPart, ...] = ("full",)
     frames_alone: bool = False
+    feature: str = "fused"
 
     def config(self, plan: Config) -> Config:
         """The settings of this variant under those of a plan."""
@@ -55,12 +57,13 @@ class Variant:
 
 VARIANTS: dict[str, Variant] = {
     "paper": Variant("paper", parts=PartFusion.PARTS),
-    "mclaughlin": Variant("McLaughlin et al. baseline", preset="mclaughlin"),
+    "mclaughlin": Variant("McLaughlin et al. baseline", preset="mclaughlin", feature="temporal"),
     "tuned": Variant("the tuned preset", preset="tuned"),
     "ide": Variant(
         "IDE, identities of frames (Zheng et al. 2016)",
         {"loss": {"feature": "spatial", "siamese_weight": 0.0}},
         frames_alone=True,
+        feature="spatial",
     ),
     "tanh": Variant("tanh for ReLU", {"network": {"activation": "tanh"}}),
     "no-dropout": Variant(
@@ -73,10 +76,6 @@ VARIANTS: dict[str, Variant] = {
     "strong-flow": Variant("flow eight times as strong", {"clips": {"flow_unit": 4.0}}),
     "no-flow": Variant("without optical flow", {"clips": {"flow": False}}),
 }
-
-
-FEATURE_OF = {"mclaughlin": "temporal", "ide": "spatial"}
-"""The feature that a variant is meant to be used with; the fused one otherwise."""
 
 
 def known_variants(names: Sequence[str]) -> tuple[str, ...]:

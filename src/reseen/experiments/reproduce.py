@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from reseen.data.clips import BodyPart
+from reseen.data.embeddings import averaged
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.evaluation.evaluate import Evaluation, evaluate
@@ -16,8 +16,8 @@ from reseen.evaluation.metric_learning import LEARNED_METRICS
 from reseen.evaluation.protocol import score_by_protocol
 from reseen.evaluation.report import FeatureScores, Report, Trial, markdown_table
 from reseen.experiments.modern import require_same_data, train_modern, trunk_metrics
-from reseen.experiments.plan import FEATURE_OF, known_variants, plan_runs, snapshots, train_runs
-from reseen.experiments.rebuilt import REBUILT, TRAINED
+from reseen.experiments.plan import VARIANTS, known_variants, plan_runs, snapshots, train_runs
+from reseen.experiments.rebuilt import REBUILT, TRAINED, fit_tdl, srid_scores
 from reseen.experiments.tables import Results, learning_curves, sections
 from reseen.files import claim, locked, read_json, write_json, write_text
 from reseen.network.checkpoint import PARTS_FILE, Run, snapshot_file
@@ -102,7 +102,7 @@ def _score_runs(
             store.path,
             run,
             [how for variant, how in origins if variant == name],
-            _feature(name),
+            VARIANTS[name].feature,
             name == "paper",
         )
         for (_, name), run in runs.items()
@@ -116,10 +116,6 @@ def _score_runs(
 def _origin(method: str) -> tuple[str, str]:
     """The variant whose feature a method compares, and how it compares it."""
     return TRAINED.get(method, ("paper", method))
-
-
-def _feature(variant: str) -> str:
-    return FEATURE_OF.get(variant, "fused")
 
 
 def _score_alone(store: Path, run: Run, methods: Sequence[str], kind: str, beside: bool) -> None:
@@ -172,20 +168,18 @@ def _score_methods(
     """
     if not names:
         return
-    augmented = embed(run, store, run.tracklets(store, run.facts.people))[kind]
-    train = replace(
-        augmented[0], features=np.stack([each.features for each in augmented]).mean(axis=0)
-    )
+    train = averaged(embed(run, store, run.tracklets(store, run.facts.people))[kind])
     query, gallery = final.query[kind], final.gallery[kind]
     for name in names:
         try:
-            if name in REBUILT:
-                scores = REBUILT[name](final, train)
+            if name == "SRID":
+                scores = srid_scores(final)
             elif name == "euclidean":
                 scores = final.scores[kind]
             else:
-                metric = LEARNED_METRICS[name](train)
-                scores = score_by_protocol(query, gallery, final.protocol, metric.distances)
+                fit = fit_tdl if name == "TDL" else LEARNED_METRICS[name]
+                learned = fit(train).distances
+                scores = score_by_protocol(query, gallery, final.protocol, learned)
         except ReseenError as error:
             write_json(run.path / f"{name}{LEFT_OUT}", {"reason": str(error)})
             continue

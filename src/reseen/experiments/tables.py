@@ -12,7 +12,7 @@ from reseen.evaluation.intervals import half_t_interval
 from reseen.evaluation.metric_learning import LEARNED_METRICS
 from reseen.evaluation.report import FEATURES, RANKS, FeatureScores, Report, sample_deviation
 from reseen.experiments.modern import MODERN
-from reseen.experiments.plan import FEATURE_OF, VARIANTS
+from reseen.experiments.plan import VARIANTS
 from reseen.experiments.rebuilt import NOT_REBUILT, TRAINED
 from reseen.report.page import PageTable, Section, headline_kind
 
@@ -52,17 +52,18 @@ class Results:
             "updates": self.updates,
             "pairs": self.pairs,
             "clips": self.clips,
-            "variants": {name: report.document() for name, report in self.variants.items()},
-            "budgets": {
-                name: {str(updates): report.document() for updates, report in budgets.items()}
-                for name, budgets in self.budgets.items()
-            },
-            "metrics": {name: report.document() for name, report in self.metrics.items()},
-            "rebuilt": {name: report.document() for name, report in self.rebuilt.items()},
+            "variants": _documents(self.variants),
+            "budgets": {name: _documents(budgets) for name, budgets in self.budgets.items()},
+            "metrics": _documents(self.metrics),
+            "rebuilt": _documents(self.rebuilt),
             "left_out": dict(self.left_out),
             "modern": self.modern.document() if self.modern else None,
-            "trunk_metrics": {name: each.document() for name, each in self.trunk_metrics.items()},
+            "trunk_metrics": _documents(self.trunk_metrics),
         }
+
+
+def _documents(reports: Mapping[Any, Report]) -> dict[str, Any]:
+    return {str(name): report.document() for name, report in reports.items()}
 
 
 def sections(results: Results, dataset: str) -> list[Section]:
@@ -176,7 +177,7 @@ def _ablation(results: Results) -> Section:
     paper = results.variants["paper"]
     rows, guessing = [], []
     for name, report in results.variants.items():
-        kind = FEATURE_OF.get(name, "fused")
+        kind = VARIANTS[name].feature
         label = f"{VARIANTS[name].label}, {kind}"
         shares = (_share(report.scores(each), 0) for each in ("spatial", "temporal", "fused"))
         against = _difference(report.scores(kind), paper.scores("fused"))
@@ -200,26 +201,21 @@ def _budgets(results: Results) -> Section:
     updates = [*sorted(next(iter(results.budgets.values()))), results.updates]
     rows = []
     for name, budgets in results.budgets.items():
-        kind = FEATURE_OF.get(name, "fused")
+        kind = VARIANTS[name].feature
         reports = [*(budgets[count] for count in updates[:-1]), results.variants[name]]
         shares = (_share(report.scores(kind), 0) for report in reports)
         rows.append((f"{VARIANTS[name].label}, {kind}", *shares))
     columns = ("variant", *(f"{count * results.pairs:,} pairs" for count in updates))
-    return Section(
-        "What a smaller budget gives",
-        tables=(
-            PageTable(
-                columns, tuple(rows), "Rank 1 in %; over several trials mean ± standard deviation."
-            ),
-        ),
-    )
+    caption = "Rank 1 in %; over several trials mean ± standard deviation."
+    table = PageTable(columns, tuple(rows), caption)
+    return Section("What a smaller budget gives", tables=(table,))
 
 
 def learning_curves(results: Results) -> dict[str, dict[int, tuple[float, float, float]]]:
     """Rank 1 and its 95 % interval of every variant by clips seen, for `learning_figure`."""
     drawn = {}
     for name, budgets in results.budgets.items():
-        kind = FEATURE_OF.get(name, "fused")
+        kind = VARIANTS[name].feature
         reports = {**budgets, results.updates: results.variants[name]}
         drawn[f"{name}, {kind}"] = {
             updates * results.clips: (

@@ -1,7 +1,6 @@
 """A run and tracklets in, Embeddings of every feature kind out, with test-time augmentation."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from reseen.data.clips import (
     tracklet_clips,
 )
 from reseen.data.coding import FRAME_SHAPE, pack_frames
-from reseen.data.embeddings import Embeddings
+from reseen.data.embeddings import Embeddings, averaged
 from reseen.data.pictures import Picture
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
@@ -105,9 +104,7 @@ def embed_all(run: Run, store: FrameStore, kind: str | None = None) -> Embedding
     wanted = kind or final_kind(run)
     if wanted not in features:
         raise ReseenError(f"{run.path} has no feature {wanted!r}; it has {', '.join(features)}")
-    augmentations = features[wanted]
-    mean = np.stack([augmented.features for augmented in augmentations]).mean(axis=0)
-    return replace(augmentations[0], features=mean)
+    return averaged(features[wanted])
 
 
 def final_kind(run: Run) -> str:
