@@ -48,9 +48,7 @@ def check(
 
     Ends with 0 when all is right, with 1 and the list of problems when not.
     """
-    from reseen.data.check import check
-
-    result = CHECKS[dataset](root) if dataset in CHECKS else check(dataset, root, layout)
+    result = _checked(dataset, root, layout)
     save_result(json, result)
     rows = [fact.row for fact in result.facts]
     print_table(make_table(f"{dataset} in {root}", ("", "published", "found", ""), rows))
@@ -60,25 +58,18 @@ def check(
     return 0 if result.ok else 1
 
 
-def _check_store(path: Path) -> "CheckResult":
-    from reseen.data.check import check_store
+def _checked(dataset: str, root: Path, layout: options.Layout) -> "CheckResult":
+    if dataset == "run":
+        from reseen.network.checkpoint import Run
 
-    return check_store(path)
+        return Run.open(root).check()
+    if dataset == "gallery":
+        from reseen.gallery.gallery import Gallery
 
+        return Gallery.open(root).check()
+    from reseen.data.check import check, check_store
 
-def _check_run(path: Path) -> "CheckResult":
-    from reseen.network.checkpoint import Run
-
-    return Run.open(path).check()
-
-
-def _check_gallery(path: Path) -> "CheckResult":
-    from reseen.gallery.gallery import Gallery
-
-    return Gallery.open(path).check()
-
-
-CHECKS = {"store": _check_store, "run": _check_run, "gallery": _check_gallery}
+    return check_store(root) if dataset == "store" else check(dataset, root, layout)
 
 
 def prepare(

@@ -15,9 +15,10 @@ from reseen.progress import make_table, plain, print_notes, print_table, progres
 from reseen.times import show
 
 if TYPE_CHECKING:
+    from reseen.data.pictures import Picture
     from reseen.gallery import extractors
     from reseen.gallery.gallery import Gallery
-    from reseen.gallery.records import Match, Query
+    from reseen.gallery.records import Match
 
 gallery_app = App(name="gallery", help="Fill, look at and clean a gallery of tracklets.")
 
@@ -54,19 +55,17 @@ def add(
         adapt: Adapt embeddings to the gallery as `gallery adapt` does: those of lite0, and of
             what was adapted before.
     """
-    from reseen.data.colour_histogram import ColourHistogram
     from reseen.data.tracked import tracklets_in
     from reseen.gallery.upkeep import caught_up
 
     tracklets = [replace(each, id=prefix + each.id) for each in tracklets_in(folder, camera)]
     keep_until = None if keep_days is None else time.time() + keep_days * 86_400
     opened = open_gallery(gallery, create=True)
-    extractors = (chosen_extractor(opened, model, style, adapted=False), ColourHistogram())
-    embedding = {each.model_id: each for each in extractors}
+    extractors = extractors_for(opened, model, style)
     with progress("adding", len(tracklets), "tracklets") as advance:
         added = opened.add(
             tracklets,
-            list(embedding.values()),
+            extractors,
             pixelate_heads=not heads,
             keep_until=keep_until,
             forgotten_too=forgotten_too,
@@ -388,12 +387,24 @@ def search(
         sheet: PNG file for the query and its matches, side by side.
     """
     from reseen.gallery.contact_sheet import contact_sheet
+    from reseen.gallery.query import query_from_pictures
     from reseen.gallery.records import Filter
+    from reseen.gallery.thumbnail import make_thumbnail
 
     opened = open_gallery(gallery)
     where = Filter((), camera, not_camera, since, until)
     opened.require(where)
-    query, strip = _query(opened, tracklet, crops, video, at, box, model)
+    if [tracklet, crops, video].count(None) != 2:
+        raise ReseenError("name one of: a tracklet, --crops FOLDER, or --video FILE with --box")
+    if tracklet is not None:
+        query = opened.query(tracklet, opened.model(model))
+        strip = opened.thumbnails([tracklet]).get(tracklet)
+    else:
+        extractor = chosen_extractor(opened, model)
+        opened.model(extractor.model_id)
+        pictures = _pictures(crops, video, at, box)
+        strip = make_thumbnail(pictures, pixelate_heads=True)
+        query = query_from_pictures(pictures, extractor, str(crops or video))
     matches = opened.search(query, count, where)
     found = [match.entry.id for match in matches]
     shown = [query.name, *found] if query.known else found
@@ -420,35 +431,26 @@ def search(
         )
 
 
-def _query(
-    gallery: "Gallery",
-    tracklet: str | None,
-    crops: Path | None,
-    video: Path | None,
-    at: float,
-    box: tuple[int, int, int, int] | None,
-    model: str | None,
-) -> "tuple[Query, bytes | None]":
-    """Who is searched for, and their thumbnail."""
-    from reseen.gallery.query import Box, pictures_in, pictures_in_video, query_from_pictures
-    from reseen.gallery.thumbnail import make_thumbnail
+def _pictures(
+    crops: Path | None, video: Path | None, at: float, box: tuple[int, int, int, int] | None
+) -> "Sequence[Picture]":
+    from reseen.gallery.query import Box, pictures_in, pictures_in_video
 
-    if [tracklet, crops, video].count(None) != 2:
-        raise ReseenError("name one of: a tracklet, --crops FOLDER, or --video FILE with --box")
-    if tracklet is not None:
-        chosen = gallery.model(model)
-        return gallery.query(tracklet, chosen), gallery.thumbnails([tracklet]).get(tracklet)
-    extractor = chosen_extractor(gallery, model)
-    gallery.model(extractor.model_id)
     if crops is not None:
-        pictures = list(pictures_in(crops))
-    elif video is not None and box is not None:
-        pictures = pictures_in_video(video, at, Box(*box))
-    else:
+        return list(pictures_in(crops))
+    if video is None or box is None:
         raise ReseenError("--video needs --box LEFT TOP WIDTH HEIGHT")
-    name = str(crops or video)
-    strip = make_thumbnail(pictures, pixelate_heads=True)
-    return query_from_pictures(pictures, extractor, name), strip
+    return pictures_in_video(video, at, Box(*box))
+
+
+def extractors_for(
+    gallery: "Gallery", model: str | None, style: str | None
+) -> "list[extractors.Extractor]":
+    """What embeds tracklets for a gallery: the extractor that is chosen, and colours beside it."""
+    from reseen.data.colour_histogram import ColourHistogram
+
+    both = (chosen_extractor(gallery, model, style, adapted=False), ColourHistogram())
+    return list({each.model_id: each for each in both}.values())
 
 
 def chosen_extractor(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from reseen.cli.gallery import chosen_extractor, open_gallery
+from reseen.cli.gallery import extractors_for, open_gallery
 from reseen.cli.options import (
     Extractor,
     Gpus,
@@ -20,7 +20,7 @@ from reseen.cli.options import (
     time_option,
     within,
 )
-from reseen.cli.tracking import DetectorInput, Start
+from reseen.cli.tracking import DetectorInput, Start, require_date
 from reseen.errors import ReseenError
 from reseen.files import read_text
 from reseen.progress import print_notes
@@ -86,7 +86,7 @@ def ingest(
         heads: Store thumbnails with heads as they are; they are pixelated otherwise.
         workers: So many processes of this machine share the videos among them.
     """
-    from reseen.data.colour_histogram import STRIPES, ColourHistogram
+    from reseen.data.colour_histogram import STRIPES
     from reseen.gallery.upkeep import caught_up
     from reseen.service.incoming import Keeping, Settings
     from reseen.service.ingest import ingest, ingest_shared
@@ -99,12 +99,11 @@ def ingest(
     found = _recordings(paths, camera, camera_from, start)
     settings = Settings(detector, detector_input, from_, to, every, min_length)
     opened = open_gallery(gallery, create=True)
-    extractors = (chosen_extractor(opened, model, style, adapted=False), ColourHistogram())
-    embedding = {each.model_id: each for each in extractors}
-    print_notes(f"people are embedded by {', '.join(embedding)}")
+    extractors = extractors_for(opened, model, style)
+    print_notes(f"people are embedded by {', '.join(each.model_id for each in extractors)}")
     names = dict.fromkeys([(model or extractors[0].model_id, style), (STRIPES, None)])
     take_in = (
-        partial(ingest, extractors=list(embedding.values()))
+        partial(ingest, extractors=extractors)
         if workers == 1 and ray is None
         else partial(ingest_shared, models=list(names), spread=spread(workers, ray, gpus))
     )
@@ -146,8 +145,7 @@ def _recordings(
     from reseen.service.names import NamePattern, Video
     from reseen.tracking.track import check_camera
 
-    if start is not None and not is_dated(start):
-        raise ReseenError(f"--start {show(start)} is no date; write 2026-05-01 12:00")
+    require_date(start)
     if start is not None and (pattern is not None or len(paths) > 1):
         raise ReseenError(
             "--start is one recording's; for several, say how their names tell it, such as "

@@ -63,8 +63,7 @@ def track(
     from reseen.tracking.track import track
     from reseen.tracking.video import is_url, with_password
 
-    if start is not None and not is_dated(start):
-        raise ReseenError(f"--start {show(start)} is no date; write 2026-05-01 12:00")
+    require_date(start)
     password = secret(password_file, "RESEEN_CAMERA_PASSWORD") if is_url(source) else None
     report = track(
         source if password is None else with_password(source, password),
@@ -100,3 +99,9 @@ def track(
             "count its classes in another way"
         )
     print_notes(*notes)
+
+
+def require_date(start: float | None) -> None:
+    """Refuse a recording's beginning that is no moment in the world."""
+    if start is not None and not is_dated(start):
+        raise ReseenError(f"--start {show(start)} is no date; write 2026-05-01 12:00")

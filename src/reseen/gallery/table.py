@@ -112,6 +112,7 @@ class Database:
 
     Attributes:
         writable: whether the folder of notes may be written; all is only read otherwise.
+        connection: LanceDB's own.
     """
 
     def __init__(self, uri: str, notes: Path, cache: int | None = None) -> None:
@@ -119,7 +120,7 @@ class Database:
         self.writable = os.access(notes, os.W_OK)
         self._tables: dict[str, Table] = {}
         with self.explained("opened"):
-            self._connection = lancedb.connect(
+            self.connection = lancedb.connect(
                 uri,
                 read_consistency_interval=timedelta(0),
                 session=lancedb.Session(cache, cache),
@@ -133,7 +134,7 @@ class Database:
     def names(self) -> list[str]:
         """Names of the tables that there are."""
         with self.explained("read"):
-            names = sorted(self._connection.list_tables().tables)
+            names = sorted(self.connection.list_tables().tables)
         return [name for name in names if self._is_whole(name)]
 
     def _is_whole(self, name: str) -> bool:
@@ -164,24 +165,11 @@ class Database:
             raise ReseenError(f"the gallery {self.uri} is damaged: it has no {name}")
         return found
 
-    def opened(self, name: str) -> Any:
-        """LanceDB's own table of this name; None where there is none."""
-        if name not in self.names():
-            return None
-        with self.explained("opened"):
-            return _reread(lambda: self._connection.open_table(name))
-
-    def made(self, name: str, schema: pyarrow.Schema) -> Any:
-        """LanceDB's own table of this name, made unless another process was quicker."""
-        self.require_writable()
-        with self.locked(fcntl.LOCK_EX), self.explained("written"):
-            return self._connection.create_table(name, schema=schema, exist_ok=True)
-
     def drop(self, name: str) -> None:
         """Delete a table with its files, where it is there."""
         if self.table(name).is_there:
             with self.locked(fcntl.LOCK_EX), self.explained("written"):
-                self._connection.drop_table(name)
+                self.connection.drop_table(name)
             del self._tables[name]
 
     def require_writable(self) -> None:
@@ -243,14 +231,19 @@ class Table:
     @property
     def is_there(self) -> bool:
         """Whether it has been made, by whatever process."""
-        if self._table is None and (found := self._database.opened(self._name)) is not None:
-            self._take(found)
+        if self._table is None and self._name in self._database.names():
+            with self._database.explained("opened"):
+                self._take(_reread(lambda: self._database.connection.open_table(self._name)))
         return self._table is not None
 
     def make(self) -> None:
         """Make it where it is missing; the caller has no lock."""
-        if not self.is_there:
-            self._take(self._database.made(self._name, self.schema))
+        if self.is_there:
+            return
+        self._database.require_writable()
+        make = self._database.connection.create_table
+        with self._database.locked(fcntl.LOCK_EX), self._database.explained("written"):
+            self._take(make(self._name, schema=self.schema, exist_ok=True))
 
     def _take(self, table: Any) -> None:
         found = (table.schema.metadata or {}).get(FORMAT_KEY, b"unknown")
