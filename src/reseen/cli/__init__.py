@@ -25,7 +25,7 @@ from reseen.cli.experiments import demo, evaluate, reproduce
 from reseen.cli.gallery import gallery_app, search
 from reseen.cli.identities import calibrate, identify
 from reseen.cli.models import models_app
-from reseen.cli.network import embed, export, train
+from reseen.cli.network import embed, export, finetune, train
 from reseen.cli.service import ingest, watch
 from reseen.cli.tracking import track
 from reseen.cli.web import serve
@@ -220,6 +220,7 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
         check,
         prepare,
         train,
+        finetune,
         evaluate,
         embed,
         reproduce,

