@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from reseen.errors import ConflictError, ReseenError
 from reseen.evaluation.clustering import score_clustering
+from reseen.gallery import table
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import Identities
 from reseen.gallery.records import Filter, NewTracklets
@@ -100,6 +102,21 @@ def test_two_at_once_cannot_give_two_people_one_name(gallery, monkeypatch, tmp_p
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(name, names))
     assert groups(gallery.members.belonging_to({"anna"})).keys() < {of(1), of(2)}
+
+
+def test_in_a_gallery_that_may_only_be_read_nobody_is_labelled_or_named(gallery, monkeypatch):
+    Identities(gallery).identify()
+    monkeypatch.setattr(table.os, "access", lambda *_: False)
+    monkeypatch.setattr(FileLock, "acquire", None)  # it would write
+    reader = Identities(Gallery.open(gallery.uri))
+    for change in (
+        lambda: reader.label("t000", ["t012"], same=False),
+        lambda: reader.name(gallery.members.all()[0].identity, "anna"),
+        lambda: reader.take_back("t000", "t012"),
+        reader.identify,
+    ):
+        with pytest.raises(ReseenError, match="may only be read"):
+            change()
 
 
 def test_labels_given_while_all_are_put_together_stay(gallery, monkeypatch):

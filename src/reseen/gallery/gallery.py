@@ -665,6 +665,10 @@ class Gallery:
 
     # Below
 
+    def require_writable(self) -> None:
+        """Refuse to change what may only be read."""
+        self._database.require_writable()
+
     def check(self) -> CheckResult:
         """Read all of it, and compare every file with its digest."""
         return check_database(self._database)

@@ -3,7 +3,8 @@
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -90,8 +91,7 @@ class Identities:
                 "people or with --from-labels"
             )
         self.calibration = found
-        # Who groups by what another is just changing would undo it.
-        self._alone = FileLock(gallery.notes / "people.lock", mode=0o600)
+        self._lock = FileLock(gallery.notes / "people.lock", mode=0o600)
 
     def identify(self) -> list[Member]:
         """Group all tracklets anew, and keep the result in place of the one before."""
@@ -106,7 +106,7 @@ class Identities:
         members = self._grouped(evidence, self.gallery.members.all())
         self._made = {"model": self.model, "unlisted": unlisted}
         self.gallery.settings.set(SETTING, self._made)
-        with self._alone:
+        with self._alone():
             self.gallery.members.put(members)
             self.gallery.members.keep_only(seen.ids)
             if meanwhile := known ^ set(self.gallery.labels.all()):
@@ -134,7 +134,7 @@ class Identities:
         """
         self._require_identified()
         ids, known = set(ids), self.gallery.members
-        with self._alone:
+        with self._alone():
             before = known.belonging_to({member.identity for member in known.of(ids)})
             members = self._grouped(self.evidence(ids | {member.id for member in before}), before)
             known.put(members)
@@ -171,7 +171,7 @@ class Identities:
         """
         labels, others = self.gallery.labels, [match for match in matches if match != query]
         self.gallery.logged("label", Filter(ids=(query, *others)), same=same)
-        with self._alone:
+        with self._alone():
             before = {frozenset((label.query, label.match)): label for label in labels.all()}
             labels.put([Label(query, match, same, time.time()) for match in others])
             try:
@@ -220,7 +220,7 @@ class Identities:
             ConflictError: somebody else is called so.
         """
         members = self.gallery.members
-        with self._alone:
+        with self._alone():
             if name != identity and members.belonging_to([name]):
                 raise ConflictError(
                     f"somebody else is called {name}; merge the two, or add to the name"
@@ -241,6 +241,13 @@ class Identities:
         return self._evidence(
             seen, pairs, self.calibration.log_odds(distances), self._made["unlisted"]
         )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others out: who groups by what another is just changing would undo it."""
+        self.gallery.require_writable()
+        with self._lock:
+            yield
 
     def _require_identified(self) -> None:
         if not self._made:
