@@ -92,8 +92,9 @@ def write(place: Path, journal: Path, first: int) -> None:
 
 
 def embedded(ids: list[str]) -> tuple[NewTracklets, dict[str, np.ndarray]]:
+    """Tracklets whose ids end with a number of six digits."""
     count = len(ids)
-    features = np.random.default_rng(int(ids[0][1:])).normal(size=(count, DIMENSIONS))
+    features = np.random.default_rng(int(ids[0][-6:])).normal(size=(count, DIMENSIONS))
     tracklets = NewTracklets(
         ids=ids,
         cameras=["north"] * count,
@@ -102,6 +103,7 @@ def embedded(ids: list[str]) -> tuple[NewTracklets, dict[str, np.ndarray]]:
         ends=[1.0] * count,
         frames=[8] * count,
         thumbnails=[os.urandom(3_000) for _ in ids],
+        digests=[f"digest of {id}" for id in ids],
     )
     return tracklets, {"net": features.astype(np.float32)}
 

@@ -10,19 +10,8 @@ from starlette.testclient import TestClient
 from reseen.errors import ReseenError
 from reseen.service.health import answering, application, metrics
 from reseen.service.state import CameraState
+from tests.service.states import HALL
 
-HALL = CameraState(
-    name="hall",
-    source="rtsp://10.0.0.7/live",
-    state="running",
-    since=1000.0,
-    last_frame=1100.0,
-    frames=27,
-    skipped=2,
-    reconnects=3,
-    restarts=1,
-    people=4,
-)
 DOOR = CameraState(name="door", source="/v.mp4", state="connecting", since=1000.0)
 
 

@@ -13,7 +13,7 @@ from reseen.gallery.gallery import Gallery
 from reseen.service import watch as module
 from reseen.service.cameras import Camera, Cameras
 from reseen.service.state import last_picture, read_state
-from reseen.service.watch import Watched, with_more
+from reseen.service.watch import Watched
 from reseen.service.watching import Report
 from tests.service import blocks
 
@@ -112,14 +112,6 @@ def test_a_recording_that_is_over_is_not_started_again(hall, processes):
     hall.tend(1.0)
     hall.tend(100.0)
     assert (len(processes), hall.wanted, hall.state.state) == (1, False, "ended")
-
-
-def test_people_are_counted_by_the_hour_for_a_day():
-    hours = with_more((), 2, 3600.0 * 10 + 5)
-    hours = with_more(hours, 1, 3600.0 * 10 + 50)
-    hours = with_more(hours, 4, 3600.0 * 12)
-    assert hours == ((36_000.0, 3), (43_200.0, 4))
-    assert with_more(hours, 0, 3600.0 * 34 + 1) == ((43_200.0, 4),)
 
 
 def test_upkeep_merges_what_cameras_added_a_little_at_a_time(

@@ -5,8 +5,7 @@ import pytest
 
 from reseen.data.pictures import encode_jpeg
 from reseen.gallery.settings import Tokens
-from reseen.service.state import CameraState, state_file, write_state
-from reseen.web.cameras import people_by_hour
+from reseen.service.state import CameraState, by_hour, state_file, write_state
 
 HOUR = 3_600.0
 
@@ -55,7 +54,7 @@ def test_hours_before_the_last_day_are_left_out(watched):
     now = 100 * HOUR + 1
     counts = tuple((hour * HOUR, int(hour)) for hour in (76.0, 77.0, 99.0, 100.0))
     state = CameraState(name="a", source="b", state="ended", since=0, people_per_hour=counts)
-    assert people_by_hour(state, now) == [77, *[0] * 21, 99, 100]
+    assert by_hour(state.people_per_hour, now) == [77, *[0] * 21, 99, 100]
 
 
 def test_a_watch_that_was_killed_is_told(client, gallery, watched, monkeypatch):

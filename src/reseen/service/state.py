@@ -12,6 +12,12 @@ Word = Literal["connecting", "running", "stalled", "failed", "ended"]
 """It is asked for a first picture, sends pictures, has sent none for a while, cannot be read or its
 people not be added, is not watched any more."""
 
+HOUR, HOURS = 3600.0, 24
+"""Seconds of an hour, and for how many of them people are counted."""
+
+Hours = tuple[tuple[float, int], ...]
+"""(Beginning of an hour, how many people then), in order of time."""
+
 
 class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     """How a live camera is doing.
@@ -27,8 +33,7 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
         reconnects: how often it answered again after it was lost.
         restarts: how often its process had to be started again.
         people: how many people were added to the gallery; who stays counts once.
-        people_per_hour: (beginning of an hour, how many then) for hours with people in the last
-            day, in order of time.
+        people_per_hour: those hours of the last day in which there were people.
         error: what is wrong, in a line; None where nothing is.
     """
 
@@ -42,7 +47,7 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     reconnects: int = 0
     restarts: int = 0
     people: int = 0
-    people_per_hour: tuple[tuple[float, int], ...] = ()
+    people_per_hour: Hours = ()
     error: str | None = None
 
 
@@ -55,11 +60,10 @@ def write_state(gallery: Path, state: CameraState, picture: bytes = b"") -> None
         picture: its last picture as a JPEG on which nobody can be recognised; where there is
             none, the one before stays.
     """
-    file = state_file(gallery, state.name)
     if picture:
-        with written_aside(file.with_suffix(".jpg")) as temporary:
+        with written_aside(picture_file(gallery, state.name)) as temporary:
             temporary.write_bytes(picture)
-    write_text(file, msgspec.json.encode(state).decode())
+    write_text(state_file(gallery, state.name), msgspec.json.encode(state).decode())
 
 
 def read_state(gallery: Path, name: str) -> CameraState | None:
@@ -77,11 +81,30 @@ def camera_states(gallery: Path) -> list[CameraState]:
 def last_picture(gallery: Path, name: str) -> bytes | None:
     """A camera's last picture as a JPEG; None where there is none, as when it is not watched."""
     try:
-        return state_file(gallery, name).with_suffix(".jpg").read_bytes()
+        return picture_file(gallery, name).read_bytes()
     except FileNotFoundError:
         return None
 
 
 def state_file(gallery: Path, name: str) -> Path:
-    """Where it stands how a camera is doing; its picture stands beside, as .jpg."""
+    """Where it stands how a camera is doing."""
     return gallery / CAMERAS / f"{name}.json"
+
+
+def picture_file(gallery: Path, name: str) -> Path:
+    """Where its last picture is."""
+    return gallery / CAMERAS / f"{name}.jpg"
+
+
+def with_more(hours: Hours, people: int, now: float) -> Hours:
+    """People per hour of the last day, with some who came now."""
+    hour, known = now // HOUR * HOUR, dict(hours)
+    if people:
+        known[hour] = known.get(hour, 0) + people
+    return tuple((one, count) for one, count in sorted(known.items()) if one > hour - HOURS * HOUR)
+
+
+def by_hour(hours: Hours, now: float) -> list[int]:
+    """(24,) how many people were seen in each of the last hours, the present one last."""
+    present, known = now // HOUR, {begun // HOUR: count for begun, count in hours}
+    return [known.get(present - back, 0) for back in reversed(range(HOURS))]

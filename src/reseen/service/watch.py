@@ -20,7 +20,14 @@ from reseen.parallel import script_hidden
 from reseen.progress import log
 from reseen.service.cameras import Camera, Cameras
 from reseen.service.health import answering
-from reseen.service.state import CameraState, Word, read_state, state_file, write_state
+from reseen.service.state import (
+    CameraState,
+    Word,
+    picture_file,
+    read_state,
+    with_more,
+    write_state,
+)
 from reseen.service.watching import Report, watch_camera
 from reseen.tracking.detectors import best_detector, open_detector
 from reseen.tracking.video import FIRST_PAUSE, LONGEST_PAUSE, without_password
@@ -32,10 +39,6 @@ TURN, BETWEEN_WRITES, BETWEEN_UPKEEPS = 1.0, 5.0, 600.0
 
 END_WITHIN = 7.0
 """Seconds in which the processes must end, so that all of it ends within 10."""
-
-HOUR, HOURS = 3600.0, 24
-
-Hours = tuple[tuple[float, int], ...]
 
 
 def watch(cameras: Cameras, health: str | None = None) -> None:
@@ -131,7 +134,7 @@ class Watched:
         if self.process is not None:
             self.hear()
         self._become("ended", self.state.error)
-        state_file(self._folder, self.state.name).with_suffix(".jpg").unlink(missing_ok=True)
+        picture_file(self._folder, self.state.name).unlink(missing_ok=True)
         self._picture = b""
         self.write()
 
@@ -234,11 +237,3 @@ def end(watched: Sequence[Watched], upkeep: Upkeep) -> None:
             process.kill()
     for each in watched:
         each.end()
-
-
-def with_more(hours: Hours, people: int, now: float) -> Hours:
-    """People per hour of the last day, with some who came now."""
-    hour, known = now // HOUR * HOUR, dict(hours)
-    if people:
-        known[hour] = known.get(hour, 0) + people
-    return tuple((one, count) for one, count in sorted(known.items()) if one > hour - HOURS * HOUR)

@@ -10,13 +10,18 @@ from fastapi.responses import HTMLResponse
 
 from reseen.errors import ReseenError
 from reseen.gallery.gallery import Gallery
-from reseen.service.state import CameraState, camera_states, last_picture, state_file
+from reseen.service.state import (
+    CameraState,
+    by_hour,
+    camera_states,
+    last_picture,
+    picture_file,
+    state_file,
+)
 from reseen.web.asked import LONGEST_CAMERA
 from reseen.web.lookup import Looked
 from reseen.web.rendering import PROBLEMS, render
 
-HOURS = 24
-SECONDS_IN_HOUR = 3_600
 SILENT = 30.0
 """Seconds without a word after which `reseen watch`, which writes every five, counts as gone."""
 
@@ -98,13 +103,7 @@ def live_cameras(gallery: Gallery, now: float) -> list[Shown]:
         except OSError as error:  # removed meanwhile
             raise ReseenError(f"the state of {state.name} cannot be read: {error}") from error
         silent = state.state != "ended" and now - told > SILENT
-        pictured = last_picture(gallery.notes, state.name) is not None
-        shown.append(Shown(state, told, silent, pictured, people_by_hour(state, now)))
+        pictured = picture_file(gallery.notes, state.name).is_file()
+        hours = by_hour(state.people_per_hour, now)
+        shown.append(Shown(state, told, silent, pictured, hours))
     return shown
-
-
-def people_by_hour(state: CameraState, now: float) -> list[int]:
-    """(24,) how many people a camera has seen in each of the last hours, the present one last."""
-    present = int(now // SECONDS_IN_HOUR)
-    counts = {int(begun // SECONDS_IN_HOUR): count for begun, count in state.people_per_hour}
-    return [counts.get(present - back, 0) for back in reversed(range(HOURS))]
