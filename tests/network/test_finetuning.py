@@ -10,10 +10,13 @@ from numpy.testing import assert_allclose
 from reseen.data.frame_vectors import FrameNetwork, open_network
 from reseen.data.projections import Projection
 from reseen.errors import ReseenError
+from reseen.gallery.extractors import open_extractor
 from reseen.models import lite0
 from reseen.network import finetuning
+from reseen.network.config import Config
 from reseen.network.finetuning import _Group, finetune
 from reseen.network.late_blocks import LateBlocks
+from reseen.network.training import train
 
 TRACKLETS = [(person, camera, 1) for person in range(1, 17) for camera in (1, 2)]
 
@@ -115,6 +118,14 @@ def test_means_follow_their_pictures():
     expected = np.array([0.9, 0.1]) / np.hypot(0.9, 0.1)
     assert_allclose(some.means[1], expected, rtol=1e-6)
     assert_allclose(some.means[[0, 2, 3]], [[1, 0], [0, 1], [1, 0]])
+
+
+def test_maps_are_for_fine_tuning_alone(store, tmp_path):
+    with pytest.raises(ReseenError, match="holds maps to fine-tune on: reseen finetune"):
+        train(store, tmp_path / "run", Config.preset("modern"))
+    assert not (tmp_path / "run" / "run.json").exists()
+    with pytest.raises(ReseenError, match="is there to fine-tune on, not to embed with"):
+        open_extractor("lite0-maps")
 
 
 def test_other_stores_and_too_few_people_are_refused(store, make_store):

@@ -12,6 +12,7 @@ from reseen.data.embeddings import Embeddings
 from reseen.data.frame_vectors import FrameNetwork, open_network
 from reseen.data.pictures import Picture, Pictures, evenly
 from reseen.data.tracklet import BenchmarkTracklet
+from reseen.errors import ReseenError
 
 Matrix = NDArray[np.float32]
 
@@ -64,6 +65,8 @@ class NetworkExtractor:
     """The mean over crops of what a network makes of each, of length 1."""
 
     def __init__(self, network: FrameNetwork) -> None:
+        if not network.unit:
+            raise ReseenError(f"{network.model_id} is there to fine-tune on, not to embed with")
         self.model_id, self.dimensions = network.model_id, network.dimensions
         self.note, self.vectors = network.note, network.vectors
 

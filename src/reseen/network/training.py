@@ -22,6 +22,7 @@ from reseen.data.store import FrameStore
 from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
 from reseen.files import locked
+from reseen.models.lite0 import MAPS_NAME
 from reseen.network.batches import Batch, BatchSource, Job
 from reseen.network.checkpoint import (
     CHECKPOINT_FILE,
@@ -149,6 +150,8 @@ def plan_run(
     Raises:
         ReseenError: the store has no such trial, or too few people for it.
     """
+    if store.trunk == MAPS_NAME:
+        raise ReseenError(f"{store.path} holds maps to fine-tune on: reseen finetune {store.path}")
     cameras: dict[int, set[int]] = {}
     for index in store.split(trial).train:
         if store.persons[index] > DISTRACTOR:
