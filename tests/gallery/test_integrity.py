@@ -51,6 +51,14 @@ def test_no_flipped_bit_goes_unnoticed(place):
     assert Gallery.open(place).check().ok
 
 
+def test_a_setting_that_is_no_json_is_named(place):
+    gallery = Gallery.open(place)
+    gallery.settings._table.put([{"name": "clock", "value": "1e["}], replace=True)
+    for read in (lambda: Gallery.open(place), lambda: gallery.settings.all("")):
+        with pytest.raises(ReseenError, match="the gallery's setting clock is damaged; restore"):
+            read()
+
+
 def test_digests_go_with_the_files_of_what_is_forgotten(place):
     gallery = Gallery.open(place)
     gallery.forget(Filter(ids=("t0",)))

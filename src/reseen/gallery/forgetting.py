@@ -17,7 +17,7 @@ from reseen.gallery.frames import FRAMES, PLACES, Frames
 from reseen.gallery.records import Waiting
 from reseen.gallery.registers import LABELS, MEMBERS, REJECTED
 from reseen.gallery.settings import Settings
-from reseen.gallery.table import EMBEDDINGS, TRACKLETS, Database, Table, schema_of
+from reseen.gallery.table import EMBEDDINGS, TRACKLETS, Database, Table, schema_of, unpacked
 
 WIPE_WITHIN = 600.0
 """Seconds after which the bytes of what was forgotten are wiped."""
@@ -87,7 +87,7 @@ class Forgetting:
             rows = self._waiting.read(["key", "fragments"]).to_pylist()
             touched: dict[str, set[int]] = {}
             for row in rows:
-                for name, fragments in json.loads(row["fragments"]).items():
+                for name, fragments in unpacked(row["fragments"], "list of what waits").items():
                     touched.setdefault(name, set()).update(fragments)
             for name, numbers in touched.items():
                 self._database.existing(name).wipe(sorted(numbers))
@@ -146,7 +146,7 @@ class Forgetting:
         for row in self._waiting.read(WAITING_SCHEMA.names).to_pylist():
             if row["ids"] is not None:
                 with self._database.locked(fcntl.LOCK_SH):
-                    self._finish(row, json.loads(row["ids"]))
+                    self._finish(row, unpacked(row["ids"], "list of what waits"))
 
     def _holding(self, ids: Sequence[str]) -> list[tuple[str, Table, Expr]]:
         """The tables that hold tracklets, and which of their rows; first what is shown."""

@@ -14,7 +14,7 @@ from lancedb.expr import col
 
 from reseen.errors import ReseenError
 from reseen.gallery.calibration import Calibration
-from reseen.gallery.table import Database, schema_of
+from reseen.gallery.table import Database, schema_of, unpacked
 
 if TYPE_CHECKING:
     from reseen.gallery.gallery import Gallery
@@ -32,12 +32,12 @@ class Settings:
     def get(self, name: str) -> Any:
         """A setting's value; None where it is not set."""
         rows = self._table.read(["value"], col("name") == name).to_pylist()
-        return json.loads(rows[0]["value"]) if rows else None
+        return unpacked(rows[0]["value"], f"setting {name}") if rows else None
 
     def all(self, prefix: str) -> dict[str, Any]:
         """The values of all settings that are set and whose names begin so, by the rest."""
         rows = self._table.read(["name", "value"]).to_pylist()
-        found = {row["name"]: json.loads(row["value"]) for row in rows}
+        found = {row["name"]: unpacked(row["value"], f"setting {row['name']}") for row in rows}
         return {
             name.removeprefix(prefix): found[name]
             for name in sorted(found)

@@ -1,6 +1,7 @@
 """The LanceDB tables below a gallery: rows go in once, are found, and leave the disk for good."""
 
 import fcntl
+import json
 import math
 import os
 import random
@@ -476,6 +477,16 @@ class Table:
     def _query(self, names: Sequence[str], where: Expr | None = None) -> Any:
         query = self._table.search().select(list(names))
         return query if where is None else query.where(where)
+
+
+def unpacked(text: str, what: str) -> Any:
+    """What a JSON text in a table says."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ReseenError(
+            f"the gallery's {what} is damaged; restore its files from a copy or fill a new gallery"
+        ) from error
 
 
 def _partitions(rows: int) -> int:
