@@ -26,7 +26,9 @@ def served(tmp_path, monkeypatch, capsys):
         return code, tokens[-1] if tokens else None, "".join(capsys.readouterr())
 
     tokens = []
-    monkeypatch.setattr(Gallery, "open", lambda *_, **__: SimpleNamespace(writable=True))
+    monkeypatch.setattr(
+        Gallery, "open", lambda *_, **__: SimpleNamespace(writable=True, doubt=None)
+    )
     monkeypatch.delenv("RESEEN_TOKEN", raising=False)
     monkeypatch.setattr(app, "serve", serve)
     return call
@@ -59,7 +61,7 @@ def test_no_token_is_no_secret(served):
 @pytest.mark.parametrize(
     ("content", "options", "why"),
     [
-        (None, [], "cannot be read as text"),
+        (None, [], "does not exist"),
         (b"\xff\xfe", [], "cannot be read as text"),
         (b"\nsecond line\n", [], "the first line of"),
         (b"aaaaaaaaaaaaaaaa", [], "repeats itself"),

@@ -25,11 +25,7 @@ MODERN = {
 
 
 def require_same_data(vectors: FrameStore, store: FrameStore) -> None:
-    """Refuse a store of vectors that has other tracklets or splits than the store of pictures.
-
-    Raises:
-        ReseenError: it has, or it holds pictures.
-    """
+    """Refuse a store of vectors that has other tracklets or splits than the store of pictures."""
     named = all(
         np.array_equal(getattr(vectors, name), getattr(store, name))
         for name in ("names", "persons", "cameras")

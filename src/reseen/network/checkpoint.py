@@ -237,11 +237,7 @@ class Run:
 
 
 def load(path: str | Path) -> Run:
-    """Open a run folder.
-
-    Raises:
-        ReseenError: as `Run.open`.
-    """
+    """Open a run folder, as `Run.open` does."""
     return Run.open(Path(path))
 
 

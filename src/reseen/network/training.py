@@ -102,10 +102,7 @@ def train_part(
     advance: Advance,
     snapshots: Sequence[int] = (),
 ) -> None:
-    """Train one network of a run, unless it is trained already.
-
-    Args and Raises: as `fit`.
-    """
+    """Train one network of a run, unless it is trained already; arguments as for `fit`."""
     if (run.path / part / WEIGHTS_FILE).exists():
         advance(run.config.train.updates)
         return
@@ -265,10 +262,6 @@ def fit(
             budget would have given.
         last: name of the file for the last weights.
         seconds_between_checkpoints: how often to save.
-
-    Raises:
-        ReseenError: as `train`.
-        KeyboardInterrupt: as `train`.
     """
     source = BatchSource(fabric, store, config, jobs)
     learner = make_learner(config, source.people, jobs, store)
