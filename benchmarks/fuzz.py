@@ -6,6 +6,9 @@ JSON and TOML replaced by others of any type; digests are then written anew, so 
 behind them is reached. Each reader works in a process of its own. It fails for any other exception
 than ReseenError, for a result that is another one without a word where digests hold it, for more
 than 60 seconds over one input and for more than 2 GB of memory.
+
+Boxes, settings in TOML and lists of tracklets carry no digest, since people and other tools write
+them, too: what holds of those is that every value has the type and range that it needs.
 """
 
 import argparse
