@@ -4,7 +4,6 @@ import time
 import pytest
 
 from reseen.data.pictures import encode_jpeg
-from reseen.gallery.settings import Tokens
 from reseen.service.state import CameraState, by_hour, state_file, write_state
 
 HOUR = 3_600.0
@@ -127,7 +126,7 @@ def test_a_token_is_made_shown_once_and_revoked(client, gallery):
     assert client.post("/settings/token", data={"name": "anna", "role": "look"}).status_code == 400
     assert client.post("/settings/revoke", data={"name": "berta"}).status_code == 400
     assert client.post("/settings/revoke", data={"name": "anna"}).status_code == 303
-    (kept,) = Tokens(gallery).all()
+    (kept,) = gallery.tokens.all()
     assert kept.revoked is not None
 
 
@@ -136,11 +135,11 @@ def test_the_first_token_must_manage_where_it_would_lock_everybody_out(client, g
     answer = client.post("/settings/token", data=form)
     assert answer.status_code == 400
     assert "The first token must manage" in answer.text
-    assert Tokens(gallery).all() == []
+    assert gallery.tokens.all() == []
 
 
 def test_who_may_only_look_sees_no_forms(gallery, client):
-    token = Tokens(gallery).new("anna", "look")
+    token = gallery.tokens.new("anna", "look")
     page = client.get("/settings", headers={"authorization": f"Bearer {token}"}).text
     assert "Your token lets look" in page
     assert "<form" not in page

@@ -147,7 +147,7 @@ def test_a_token_without_a_pattern_is_taken(gallery, token):
 def guarded(gallery):
     """Ask with a token from somewhere, after so many seconds."""
     now = [0.0]
-    access = Access(Tokens(gallery), TOKEN, clock=lambda: now[0])
+    access = Access(gallery.tokens, TOKEN, clock=lambda: now[0])
     app = guard.Guard(create_app(gallery), "127.0.0.1", access)
 
     def ask(token, seconds=0.0, client="10.0.0.1", how="header"):
@@ -180,7 +180,7 @@ def test_nobody_waits_for_another_clients_wrong_tokens(guarded, other, status):
 
 
 def test_whoever_is_in_stays_in_while_others_guess_from_the_same_place(gallery):
-    access = Access(Tokens(gallery), TOKEN, clock=lambda: 0.0)
+    access = Access(gallery.tokens, TOKEN, clock=lambda: 0.0)
     client = TestClient(guard.Guard(create_app(gallery), "127.0.0.1", access), HERE)
     assert client.get("/about", params={"token": TOKEN}).status_code == 200
     for guess in range(10):
@@ -262,7 +262,7 @@ def bearing(token):
 @pytest.fixture
 def tokens(gallery, monkeypatch):
     monkeypatch.setattr(guard, "READ_AGAIN", 0.0)
-    return Tokens(gallery)
+    return gallery.tokens
 
 
 def test_a_gallerys_tokens_are_asked_for_from_the_first_one_on(client, tokens):
@@ -315,7 +315,7 @@ def test_the_log_says_by_whose_token(gallery, client, tokens):
 
 
 def test_tokens_are_kept_as_digests_only(gallery, traces):
-    tokens = Tokens(gallery)
+    tokens = gallery.tokens
     secrets = [tokens.new("anna", "look"), tokens.new("berta", "manage")]
     assert len({*secrets}) == 2
     assert traces(Path(gallery.uri), [each.encode() for each in secrets]) == []
@@ -328,11 +328,11 @@ def test_tokens_are_kept_as_digests_only(gallery, traces):
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 101])
 def test_a_token_needs_a_name(gallery, name):
     with pytest.raises(ReseenError, match="cannot be a token's name"):
-        Tokens(gallery).new(name, "look")
+        gallery.tokens.new(name, "look")
 
 
 def test_a_tokens_name_is_used_once_and_known_ones_only_are_revoked(gallery):
-    tokens = Tokens(gallery)
+    tokens = gallery.tokens
     tokens.new("anna", "look")
     tokens.revoke("anna")
     with pytest.raises(ReseenError, match="there is or was a token called anna"):
@@ -344,9 +344,9 @@ def test_a_tokens_name_is_used_once_and_known_ones_only_are_revoked(gallery):
 
 def test_of_two_who_give_one_name_at_once_one_gets_a_token(gallery, monkeypatch):
     monkeypatch.setattr(Tokens, "all", lambda _: [])  # as if both had looked before
-    Tokens(gallery).new("anna", "look")
+    gallery.tokens.new("anna", "look")
     with pytest.raises(ReseenError, match="there is or was a token called anna"):
-        Tokens(gallery).new("anna", "manage")
+        gallery.tokens.new("anna", "manage")
 
 
 # Behind a proxy
@@ -373,7 +373,7 @@ def test_a_form_comes_home_through_a_proxy_that_speaks_https(make_client, galler
 def test_a_name_for_others_needs_a_token(gallery):
     with pytest.raises(ReseenError, match=r"others can reach seen\.example, so the gallery needs"):
         create_app(gallery, allow_hosts=["seen.example"])
-    Tokens(gallery).new("anna", "look")
+    gallery.tokens.new("anna", "look")
     assert create_app(gallery, allow_hosts=["seen.example"])
 
 

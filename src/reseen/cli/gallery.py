@@ -318,9 +318,7 @@ def tokens(
         role: What the new token lets do: look at everything and change nothing, or manage.
         revoke: Let nobody in by the token of this name, from a second later on.
     """
-    from reseen.gallery.settings import Tokens
-
-    found = Tokens(open_gallery(gallery))
+    found = open_gallery(gallery).tokens
     if revoke is not None:
         found.revoke(revoke)
     if new is not None:

@@ -45,7 +45,7 @@ from reseen.gallery.records import (
 )
 from reseen.gallery.registers import REJECTED, VIDEOS, Label, Labels, Members, Rejected, Videos
 from reseen.gallery.settings import NAME as SETTINGS
-from reseen.gallery.settings import Settings, base_of, checked_model, version_of
+from reseen.gallery.settings import Settings, Tokens, base_of, checked_model, version_of
 from reseen.gallery.table import (
     EMBEDDINGS,
     TRACKLETS,
@@ -98,6 +98,7 @@ class Gallery:
         uri: the folder, or the URL in an object store.
         notes: the folder on this machine for log, lock and the states of cameras.
         settings: what all who use it agree on: retention and calibrations.
+        tokens: who may look at its pages, and who may manage it.
         labels: what people said about pairs.
         members: which tracklet belongs to which identity.
         videos: which videos are in it, and which could not be taken in.
@@ -119,6 +120,7 @@ class Gallery:
         self.exports = Exports(self._database)
         self.frames = Frames(self._database)
         self.writable = self._database.writable
+        self.tokens = Tokens(self.settings, self.logged)
         self.doubt: str | None = None
 
     @classmethod

@@ -5,8 +5,9 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 import pyarrow
@@ -15,9 +16,6 @@ from lancedb.expr import col
 from reseen.errors import ReseenError
 from reseen.gallery.calibration import Calibration
 from reseen.gallery.table import Database, schema_of, unpacked
-
-if TYPE_CHECKING:
-    from reseen.gallery.gallery import Gallery
 
 NAME = "settings"
 
@@ -156,17 +154,17 @@ class Token:
 class Tokens:
     """The tokens of a gallery, among its settings."""
 
-    def __init__(self, gallery: "Gallery") -> None:
-        self._gallery = gallery
+    def __init__(self, settings: Settings, logged: Callable[..., None]) -> None:
+        self._settings, self._logged = settings, logged
 
     def all(self) -> list[Token]:
         """Every token that was ever made, by name."""
-        kept = self._gallery.settings.all(TOKEN)
+        kept = self._settings.all(TOKEN)
         return [msgspec.convert(kept[name], Token) for name in sorted(kept)]
 
     def digest(self, token: str) -> str:
         """What a token that somebody brings comes down to here."""
-        return self._gallery.digest(token)
+        return self._settings.digest(token)
 
     def new(self, name: str, role: Role) -> str:
         """Make a token of 192 random bits, which is known to the caller alone.
@@ -178,9 +176,9 @@ class Tokens:
             raise ReseenError(f"{name!r} cannot be a token's name; say whose it is, such as anna")
         token = secrets.token_urlsafe(24)
         kept = Token(name, role, time.time(), None, self.digest(token))
-        if not self._gallery.settings.add(TOKEN + name, msgspec.to_builtins(kept)):
+        if not self._settings.add(TOKEN + name, msgspec.to_builtins(kept)):
             raise ReseenError(f"there is or was a token called {name}; choose another name")
-        self._gallery.logged("token", name=name, role=role)
+        self._logged("token", name=name, role=role)
         return token
 
     def revoke(self, name: str) -> None:
@@ -194,5 +192,5 @@ class Tokens:
             listed = ", ".join(valid) or "none"
             raise ReseenError(f"no token called {name} is valid here; valid: {listed}")
         revoked = replace(valid[name], revoked=time.time())
-        self._gallery.settings.set(TOKEN + name, msgspec.to_builtins(revoked))
-        self._gallery.logged("revoke token", name=name)
+        self._settings.set(TOKEN + name, msgspec.to_builtins(revoked))
+        self._logged("revoke token", name=name)

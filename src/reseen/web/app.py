@@ -29,7 +29,6 @@ from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
-from reseen.gallery.settings import Tokens
 from reseen.tracking.detections import Detector
 from reseen.tracking.detectors import photo_detector
 from reseen.web import api, cameras, pages, people, photo, scene
@@ -106,7 +105,7 @@ def _access(gallery: Gallery, host: str, token: str | None, names: Collection[st
     for name in names:
         if not re.fullmatch(r"[\w.-]+", name):
             raise ReseenError(f"{name!r} is no name of a host; write such as cameras.example")
-    tokens, elsewhere = Tokens(gallery), [*({host} - {*LOOPBACK}), *names]
+    tokens, elsewhere = gallery.tokens, [*({host} - {*LOOPBACK}), *names]
     if elsewhere and token is None and not tokens.all():
         raise ReseenError(
             f"others can reach {elsewhere[0]}, so the gallery needs a token there, such as "

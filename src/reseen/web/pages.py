@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from reseen.gallery.records import Entry, Filter, Match
-from reseen.gallery.settings import Role, Tokens
+from reseen.gallery.settings import Role
 from reseen.times import day, is_dated, read
 from reseen.web.asked import (
     FEW,
@@ -300,7 +300,7 @@ def make_token(
     lookup: Looked, request: Request, name: FormName, role: Annotated[Role, Form()]
 ) -> Response:
     """Make a token and show it, this once."""
-    tokens = Tokens(lookup.gallery)
+    tokens = lookup.gallery.tokens
     if role == "look" and request.state.open and not tokens.all():
         raise HTTPException(400, "The first token must manage, or nobody could from here.")
     with refused():
@@ -312,7 +312,7 @@ def make_token(
 def revoke(lookup: Looked, name: FormName) -> Response:
     """Let nobody in by a token any more."""
     with refused():
-        Tokens(lookup.gallery).revoke(name)
+        lookup.gallery.tokens.revoke(name)
     return go("/settings")
 
 
@@ -323,7 +323,7 @@ def _settings(lookup: Lookup, request: Request, name: str = "", made: str = "") 
         log_days=lookup.gallery.settings.log_days,
         doubt=lookup.gallery.doubt,
         embeddable=lookup.embeddable(),
-        tokens=Tokens(lookup.gallery).all(),
+        tokens=lookup.gallery.tokens.all(),
         manages=request.state.role == "manage",
         name=name,
         made=made,
