@@ -11,6 +11,7 @@ baseline's, paired by query.
 
 import argparse
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -284,9 +285,16 @@ LENGTHS = {"own": replace, "unit": unit}
 
 
 def curves(points: list[dict]) -> dict[str, dict[int, tuple[float, float, float]]]:
-    """Rank 1 and its interval: over repeats, or over queries where there is one."""
+    """Rank 1 and its interval: over repeats, or over queries where there is one.
+
+    What only some of a method's repeats have seen yet is left out: its band would tell how few.
+    """
     drawn = dict[str, dict[int, tuple[float, float, float]]]()
-    for name, clips in dict.fromkeys((each["method"], each["clips"]) for each in points):
+    reached = Counter((each["method"], each["clips"]) for each in points)
+    repeats = {name: max(reached[key] for key in reached if key[0] == name) for name, _ in reached}
+    for name, clips in reached:
+        if reached[name, clips] < repeats[name]:
+            continue
         feature = METHODS[name].feature
         chosen = [
             each["scores"][feature]
