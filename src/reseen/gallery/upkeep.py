@@ -31,12 +31,14 @@ def caught_up(gallery: Gallery, extractor: Extractor, *, adapt: bool = True) -> 
                 notes += filter(None, [calibrate_anew(gallery, adaptation)])
         except ReseenError as error:
             notes.append(f"not adapted: {error}")
-    if not gallery.members.all():
+    if not gallery.members.count():
         return notes
     try:
         joined = Identities(gallery).catch_up()
     except ReseenError as error:
         return [*notes, f"the new tracklets belong to nobody yet: {error}"]
+    if not joined:
+        return notes
     alone = sum(member.probability is None for member in joined)
     looked = f"looked at {len(joined):,} tracklets to see who is new: {alone:,} of them are alone"
     return [*notes, looked]
