@@ -131,6 +131,9 @@ def test_maps_are_for_fine_tuning_alone(store, tmp_path):
 def test_other_stores_and_too_few_people_are_refused(store, make_store):
     with pytest.raises(ReseenError, match="no maps to fine-tune on; make it with: reseen prepare"):
         finetune(replace(store, trunk="lite0-57934424"))
+    other = make_store(TRACKLETS, name="other", vectors=(2, 3_712), trained=set(range(1, 17)))
+    with pytest.raises(ReseenError, match="no maps to fine-tune on; make it with: reseen prepare"):
+        finetune(replace(other, trunk=lite0.MAPS_NAME))
     few = make_store(TRACKLETS[:30], name="few", vectors=(2, 14_336), trained=set(range(1, 16)))
     with pytest.raises(ReseenError, match=r"has 15 training people in two cameras; .* needs 16"):
         finetune(replace(few, trunk=lite0.MAPS_NAME))

@@ -6,6 +6,7 @@ each group's pictures are seen through LDA of all the others, and must find thei
 tracklets of other cameras among the group's, as strangers would have to.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,7 +134,7 @@ class _Group:
 
 def _pictures(store: FrameStore, trial: int) -> _Pictures:
     """Those of the people whom two cameras saw, at most some, evenly spaced."""
-    if store.trunk != lite0.MAPS_NAME:
+    if store.trunk != lite0.MAPS_NAME or store.frame_shape[-1] != math.prod(lite0.MAP_SHAPE):
         raise ReseenError(
             f"{store.path} holds no maps to fine-tune on; make it with: reseen prepare … "
             "--trunk lite0-maps"
