@@ -94,3 +94,13 @@ def test_many_places_are_thinned_evenly(gallery):
     assert [each.seconds for each in gallery.frames.places("ada")] == [
         4.0 * n for n in range(25)
     ] + [99.0]
+
+
+def test_a_picture_at_somebodys_very_end_shows_them_however_the_times_were_rounded(gallery):
+    """The times of pictures and of tracklets are sums, but not of the same numbers."""
+    begun = 1_795_716_668.630928
+    moments = tuple(Moment(second, BOX, b"<both>") for second in (0.1, 1.1))
+    gallery.frames.keep(["one"], ["hall.mp4"], [begun], [moments])
+    seen = {"source": "hall.mp4", "start_time": begun - 5, "end_time": np.nextafter(begun + 1, 0)}
+    assert len(gallery.frames.showing([seen])) == 2
+    assert len(gallery.frames.showing([seen | {"end_time": begun + 0.9}])) == 1

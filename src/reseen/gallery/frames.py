@@ -13,6 +13,9 @@ PLACES, FRAMES = "places", "frames"
 MOST_PLACES = 32
 """Places that are kept of a tracklet, evenly spaced; in between, boxes move in a straight line."""
 
+ROUNDED = 0.001
+"""Seconds by which times may differ that were added up in another order."""
+
 TEXT, SECONDS = pyarrow.string(), pyarrow.float64()
 BOX = pyarrow.list_(pyarrow.float32(), 4)
 PLACES_SCHEMA = schema_of(
@@ -91,6 +94,6 @@ class Frames:
             here = col("source") == each["source"]
             start, end = each["start_time"], each["end_time"]
             if start is not None and end is not None:
-                here = here & (col("time") >= start) & (col("time") <= end)
+                here &= (col("time") >= start - ROUNDED) & (col("time") <= end + ROUNDED)
             found.update(self._frames.read(["key"], here)["key"].to_pylist())
         return sorted(found)
