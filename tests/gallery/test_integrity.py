@@ -7,6 +7,7 @@ import pytest
 from reseen.cli import run
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.errors import ReseenError
+from reseen.gallery.adapting import Adaptation
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.integrity import HINT
 from reseen.gallery.records import Filter
@@ -57,6 +58,24 @@ def test_a_setting_that_is_no_json_is_named(place):
     for read in (lambda: Gallery.open(place), lambda: gallery.settings.all("")):
         with pytest.raises(ReseenError, match="the gallery's setting clock is damaged; restore"):
             read()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("retention_days", [1], lambda gallery: gallery.settings.retention_days),
+        ("log_days", "x", lambda gallery: gallery.settings.log_days),
+        ("salt", {"a": 1}, lambda gallery: gallery.settings.digest("text")),
+        ("calibration net", [1], lambda gallery: gallery.settings.calibration("net")),
+        ("token bob", {"name": 3}, lambda gallery: gallery.tokens.all()),
+        ("adaptation net", {"x": 1}, lambda gallery: Adaptation.load(gallery, "net")),
+    ],
+)
+def test_a_setting_of_another_kind_is_named(place, name, value, read):
+    gallery = Gallery.open(place)
+    gallery.settings.set(name, value)
+    with pytest.raises(ReseenError, match=f"the gallery's setting {name} is damaged: .*; restore"):
+        read(Gallery.open(place))
 
 
 def test_digests_go_with_the_files_of_what_is_forgotten(place):

@@ -115,10 +115,9 @@ class Adaptation:
         """The one that a gallery's adapted embeddings were made with."""
         from safetensors.numpy import load
 
-        setting = gallery.settings.get(f"adaptation {model}")
-        if setting is None:
+        kept = gallery.settings.get(f"adaptation {model}", _Kept)
+        if kept is None:
             return None
-        kept = msgspec.convert(setting, _Kept)
         tensors = load(kept.tensors)
         own = {one: tensors[f"camera {place}"] for place, one in enumerate(kept.cameras)}
         whitening = Projection(tensors["mean"], tensors["matrix"]) if "mean" in tensors else None

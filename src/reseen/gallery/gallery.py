@@ -329,7 +329,7 @@ class Gallery:
 
     def models(self) -> list[str]:
         """Ids of the models whose embeddings are in the gallery, but one that is being filled."""
-        hidden = f"{EMBEDDINGS}{self.settings.get(UNFINISHED)}"
+        hidden = f"{EMBEDDINGS}{self.settings.get(UNFINISHED, str)}"
         every = [name for name in self._database.names() if name.startswith(EMBEDDINGS)]
         every = [name for name in every if name != hidden]
         names = [name for name in every if self._database.existing(name).count()]
@@ -599,7 +599,7 @@ class Gallery:
             seen = (col("end_time") < limit) & (col("end_time") >= DATED_FROM)
             over = over | seen | (col("added") < limit)
         anybody = self._tracklets.count(over) > 0
-        last = self.settings.get(CLOCK) or 0.0
+        last = self.settings.get(CLOCK, float) or 0.0
         leapt = now is None and 0 < last < clock - LEAP and (anybody or log_days is not None)
         self.doubt = _doubt(self.uri, clock, last, days) if leapt else None
         if leapt:

@@ -79,7 +79,7 @@ class Identities:
     def __init__(
         self, gallery: Gallery, model: str | None = None, travel: Travel | None = None
     ) -> None:
-        made = gallery.settings.get(SETTING) or {}
+        made = gallery.settings.get(SETTING, dict) or {}
         self.gallery, self.model = gallery, gallery.model(model or made.get("model"))
         self.travel = travel or {}
         self._made = made if made.get("model") == self.model else {}

@@ -7,17 +7,19 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import pyarrow
 from lancedb.expr import col
 
 from reseen.errors import ReseenError
+from reseen.files import converted
 from reseen.gallery.calibration import Calibration
-from reseen.gallery.table import Database, schema_of, unpacked
+from reseen.gallery.table import REMEDY, Database, schema_of, unpacked
 
 NAME = "settings"
+Kind = TypeVar("Kind")
 
 
 class Settings:
@@ -27,10 +29,11 @@ class Settings:
         self._table = database.table(NAME, schema_of("name", value=pyarrow.string()))
         self._salt: str | None = None
 
-    def get(self, name: str) -> Any:
-        """A setting's value; None where it is not set."""
+    def get(self, name: str, kind: type[Kind]) -> Kind | None:
+        """A setting's value, which is of a kind; None where it is not set."""
         rows = self._table.read(["value"], col("name") == name).to_pylist()
-        return unpacked(rows[0]["value"], f"setting {name}") if rows else None
+        found = unpacked(rows[0]["value"], f"setting {name}") if rows else None
+        return None if found is None else _of(kind, found, name)
 
     def all(self, prefix: str) -> dict[str, Any]:
         """The values of all settings that are set and whose names begin so, by the rest."""
@@ -53,12 +56,12 @@ class Settings:
     @property
     def retention_days(self) -> float | None:
         """How many days after a person was seen a tracklet is forgotten; None for never."""
-        return self._days("retention_days")
+        return self.get("retention_days", float)
 
     @property
     def log_days(self) -> float | None:
         """How many days a line of the log is kept; None for ever."""
-        return self._days("log_days")
+        return self.get("log_days", float)
 
     def set_retention_days(self, days: float | None) -> None:
         """Change the retention period; None keeps tracklets for ever."""
@@ -68,13 +71,9 @@ class Settings:
         """Change for how long lines of the log are kept; None keeps them for ever."""
         self.set("log_days", _checked_days(days))
 
-    def _days(self, name: str) -> float | None:
-        days = self.get(name)
-        return None if days is None else float(days)
-
     def calibration(self, model: str) -> Calibration | None:
         """The model's calibration; None where there is none: no probability may then be shown."""
-        found = self.get(f"calibration {model}")
+        found = self.get(f"calibration {model}", dict)
         return None if found is None else Calibration.from_document(found, f"the one of {model}")
 
     def keep_calibration(self, calibration: Calibration) -> None:
@@ -97,10 +96,10 @@ class Settings:
 
     def digest(self, text: str) -> str:
         """What a text comes down to here and in no other gallery."""
-        self._salt = self._salt or self.get("salt")
+        self._salt = self._salt or self.get("salt", str)
         if self._salt is None:
             self.add("salt", secrets.token_hex(16))
-            self._salt = self.get("salt")
+            self._salt = self.get("salt", str)
         return hashlib.sha256(f"{self._salt} {text}".encode()).hexdigest()
 
 
@@ -115,6 +114,10 @@ def checked_model(model: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", model):
         raise ReseenError(f"{model!r} cannot be a model's id: letters, digits, dots, - and _ only")
     return model
+
+
+def _of(kind: type[Kind], found: Any, name: str) -> Kind:
+    return converted(found, kind, f"the gallery's setting {name}", REMEDY)
 
 
 def base_of(model: str) -> str:
@@ -160,7 +163,7 @@ class Tokens:
     def all(self) -> list[Token]:
         """Every token that was ever made, by name."""
         kept = self._settings.all(TOKEN)
-        return [msgspec.convert(kept[name], Token) for name in sorted(kept)]
+        return [_of(Token, kept[name], TOKEN + name) for name in sorted(kept)]
 
     def digest(self, token: str) -> str:
         """What a token that somebody brings comes down to here."""

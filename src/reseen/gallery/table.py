@@ -64,6 +64,7 @@ STORE_TROUBLES = (
 )
 """What may be wrong with an object store, by a sign in the error, and what to do."""
 
+REMEDY = "restore its files from a copy or fill a new gallery"
 CONFLICT = ("onflict", "oncurrent", "lease retry")
 
 Vector = NDArray[np.float32]
@@ -484,9 +485,7 @@ def unpacked(text: str, what: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ReseenError(
-            f"the gallery's {what} is damaged; restore its files from a copy or fill a new gallery"
-        ) from error
+        raise ReseenError(f"the gallery's {what} is damaged; {REMEDY}") from error
 
 
 def _partitions(rows: int) -> int:

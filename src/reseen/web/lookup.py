@@ -210,7 +210,7 @@ class Lookup:
     def identified(self) -> bool:
         """Whether people were put together by a model that is still here and calibrated."""
         settings = self.gallery.settings
-        model = (settings.get(SETTING) or {}).get("model")
+        model = (settings.get(SETTING, dict) or {}).get("model")
         return model in self.gallery.models() and settings.calibration(model) is not None
 
     def forget(self, ids: Collection[str]) -> list[str]:
