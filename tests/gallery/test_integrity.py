@@ -55,7 +55,7 @@ def test_no_flipped_bit_goes_unnoticed(place):
 def test_a_setting_that_is_no_json_is_named(place):
     gallery = Gallery.open(place)
     gallery.settings._table.put([{"name": "clock", "value": "1e["}], replace=True)
-    for read in (lambda: Gallery.open(place), lambda: gallery.settings.all("")):
+    for read in (lambda: Gallery.open(place), lambda: gallery.settings.all("", float)):
         with pytest.raises(ReseenError, match="the gallery's setting clock is damaged; restore"):
             read()
 
@@ -76,6 +76,18 @@ def test_a_setting_of_another_kind_is_named(place, name, value, read):
     gallery.settings.set(name, value)
     with pytest.raises(ReseenError, match=f"the gallery's setting {name} is damaged: .*; restore"):
         read(Gallery.open(place))
+
+
+@pytest.mark.parametrize(("fragments", "ids"), [("[1]", None), ('{"a": 3}', None), ("{}", "3")])
+def test_what_waits_to_be_wiped_is_named_where_it_is_damaged(place, fragments, ids):
+    gallery = Gallery.open(place)
+    waiting = gallery._forgetting._waiting
+    row = {"key": "k", "since": 0.0, "tracklets": 1, "fragments": fragments, "ids": ids}
+    waiting.put([row])
+    with pytest.raises(
+        ReseenError, match=r"the gallery's list of what waits is damaged: .*; restore"
+    ):
+        Gallery.open(place).wipe()
 
 
 def test_digests_go_with_the_files_of_what_is_forgotten(place):

@@ -287,7 +287,7 @@ def test_a_revoked_token_lets_in_no_more_by_its_cookie_either(client, tokens):
 def test_who_may_only_look_changes_nothing_by_any_route(gallery, client, tokens, draw_pictures):
     """Every route there is but the searches is refused, before its parameters are looked at."""
     headers = bearing(tokens.new("anna", "look"))
-    before = gallery.version, gallery.labels.all(), gallery.settings.all("")
+    before = gallery.version, gallery.labels.all(), gallery.settings.all("", object)
     routes = {
         (method, route.path)
         for router in client.app.routes
@@ -299,7 +299,7 @@ def test_who_may_only_look_changes_nothing_by_any_route(gallery, client, tokens,
         answer = client.request(method, path, headers=headers)
         assert (path, answer.status_code) == (path, 403)
         assert "The token of anna lets look, not change anything" in answer.text
-    assert (gallery.version, gallery.labels.all(), gallery.settings.all("")) == before
+    assert (gallery.version, gallery.labels.all(), gallery.settings.all("", object)) == before
     jpeg = encode_jpeg(draw_pictures("ada")[0], 95)
     answer = client.post("/api/search", files={"pictures": jpeg}, headers=headers)
     assert answer.status_code == 200

@@ -26,6 +26,7 @@ REPLACED = {MEMBERS, LABELS, EXPORTS, REJECTED}
 """Tables whose rows come and go: older versions may tell of tracklets that this one omits."""
 
 FORGOTTEN, WAITING = "forgotten", "waiting"
+WHAT_WAITS = "list of what waits"
 WAITING_SCHEMA = schema_of(
     "key",
     since=pyarrow.float64(),
@@ -87,7 +88,8 @@ class Forgetting:
             rows = self._waiting.read(["key", "fragments"]).to_pylist()
             touched: dict[str, set[int]] = {}
             for row in rows:
-                for name, fragments in unpacked(row["fragments"], "list of what waits").items():
+                waiting = unpacked(row["fragments"], dict[str, list[int]], WHAT_WAITS)
+                for name, fragments in waiting.items():
                     touched.setdefault(name, set()).update(fragments)
             for name, numbers in touched.items():
                 self._database.existing(name).wipe(sorted(numbers))
@@ -146,7 +148,7 @@ class Forgetting:
         for row in self._waiting.read(WAITING_SCHEMA.names).to_pylist():
             if row["ids"] is not None:
                 with self._database.locked(fcntl.LOCK_SH):
-                    self._finish(row, unpacked(row["ids"], "list of what waits"))
+                    self._finish(row, unpacked(row["ids"], list[str], WHAT_WAITS))
 
     def _holding(self, ids: Sequence[str]) -> list[tuple[str, Table, Expr]]:
         """The tables that hold tracklets, and which of their rows; first what is shown."""

@@ -11,12 +11,11 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 import pyarrow
-from lancedb.expr import col
+from lancedb.expr import Expr, col
 
 from reseen.errors import ReseenError
-from reseen.files import converted
 from reseen.gallery.calibration import Calibration
-from reseen.gallery.table import REMEDY, Database, schema_of, unpacked
+from reseen.gallery.table import Database, schema_of, unpacked
 
 NAME = "settings"
 Kind = TypeVar("Kind")
@@ -31,19 +30,21 @@ class Settings:
 
     def get(self, name: str, kind: type[Kind]) -> Kind | None:
         """A setting's value, which is of a kind; None where it is not set."""
-        rows = self._table.read(["value"], col("name") == name).to_pylist()
-        found = unpacked(rows[0]["value"], f"setting {name}") if rows else None
-        return None if found is None else _of(kind, found, name)
+        rows = self._set(col("name") == name)
+        return unpacked(rows[name], kind, f"setting {name}") if rows else None
 
-    def all(self, prefix: str) -> dict[str, Any]:
+    def all(self, prefix: str, kind: type[Kind]) -> dict[str, Kind]:
         """The values of all settings that are set and whose names begin so, by the rest."""
-        rows = self._table.read(["name", "value"]).to_pylist()
-        found = {row["name"]: unpacked(row["value"], f"setting {row['name']}") for row in rows}
         return {
-            name.removeprefix(prefix): found[name]
-            for name in sorted(found)
-            if name.startswith(prefix) and found[name] is not None
+            name.removeprefix(prefix): unpacked(text, kind, f"setting {name}")
+            for name, text in sorted(self._set().items())
+            if name.startswith(prefix)
         }
+
+    def _set(self, where: Expr | None = None) -> dict[str, str]:
+        """The texts of the settings that are set, by name."""
+        rows = self._table.read(["name", "value"], where).to_pylist()
+        return {row["name"]: row["value"] for row in rows if row["value"] != "null"}
 
     def set(self, name: str, value: Any) -> None:
         """Set it for everybody."""
@@ -84,7 +85,7 @@ class Settings:
         """Every model's calibration."""
         return [
             Calibration.from_document(found, f"the one of {model}")
-            for model, found in self.all("calibration ").items()
+            for model, found in self.all("calibration ", dict).items()
         ]
 
     def drop_calibration(self, model: str) -> None:
@@ -114,10 +115,6 @@ def checked_model(model: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", model):
         raise ReseenError(f"{model!r} cannot be a model's id: letters, digits, dots, - and _ only")
     return model
-
-
-def _of(kind: type[Kind], found: Any, name: str) -> Kind:
-    return converted(found, kind, f"the gallery's setting {name}", REMEDY)
 
 
 def base_of(model: str) -> str:
@@ -162,8 +159,7 @@ class Tokens:
 
     def all(self) -> list[Token]:
         """Every token that was ever made, by name."""
-        kept = self._settings.all(TOKEN)
-        return [_of(Token, kept[name], TOKEN + name) for name in sorted(kept)]
+        return list(self._settings.all(TOKEN, Token).values())
 
     def digest(self, token: str) -> str:
         """What a token that somebody brings comes down to here."""

@@ -24,7 +24,7 @@ from lancedb.index import Bitmap, BTree, IvfSq
 from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
-from reseen.files import writing
+from reseen.files import converted, writing
 from reseen.gallery.records import Filter
 from reseen.times import DATED_FROM, is_dated
 
@@ -68,6 +68,7 @@ REMEDY = "restore its files from a copy or fill a new gallery"
 CONFLICT = ("onflict", "oncurrent", "lease retry")
 
 Vector = NDArray[np.float32]
+Kind = TypeVar("Kind")
 Result = TypeVar("Result")
 
 
@@ -480,12 +481,13 @@ class Table:
         return query if where is None else query.where(where)
 
 
-def unpacked(text: str, what: str) -> Any:
-    """What a JSON text in a table says."""
+def unpacked(text: str, kind: type[Kind], what: str) -> Kind:
+    """What a JSON text in a table says, which is of a kind."""
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except ValueError as error:
         raise ReseenError(f"the gallery's {what} is damaged; {REMEDY}") from error
+    return converted(found, kind, f"the gallery's {what}", REMEDY)
 
 
 def _partitions(rows: int) -> int:
