@@ -406,3 +406,12 @@ def test_no_kind_of_output_breaks_a_command(people, redirection):
     done = subprocess.run(command, shell=True, capture_output=True, text=True, env=ascii_only)
     assert done.returncode == 0, done.stderr
     assert "cameras: a, b, t\\xfcr" in done.stderr
+
+
+def test_finetune_refuses_a_place_before_any_work(refused, copied, tmp_path):
+    _, store = copied
+    assert refused("finetune", store, "--out", tmp_path) == (
+        f"cannot write {tmp_path}: it is a folder; name a file"
+    )
+    assert "holds no maps" in refused("finetune", store, "--out", tmp_path / "tuned.onnx")
+    assert not list(tmp_path.glob("*tuned.onnx*"))

@@ -76,9 +76,9 @@ def finetune(
     from reseen.models.lite0 import write_lite0
     from reseen.network.finetuning import finetune
 
-    state = finetune(FrameStore.open(store), trial, seed)
-    with written_aside(out) as temporary:
-        write_lite0(state, temporary)
+    opened = FrameStore.open(store)
+    with written_aside(out) as temporary:  # which refuses a place before minutes are spent
+        write_lite0(finetune(opened, trial, seed), temporary)
     print(f"{out}: lite0, fine-tuned; use it as --trunk {out} or --model {out}")
 
 
