@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,26 @@ ROOMS = {
 
 FREE = ("cluster", "errors", "files", "parallel", "progress", "times")
 """Modules beside the rooms that import no room, so that every room may use them."""
+
+
+MODULES = {
+    ".".join(("reseen", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    ): path.read_text(encoding="utf-8")
+    for path in PACKAGE.rglob("*.py")
+}
+
+
+def imported_modules(source: str) -> set[str]:
+    """Modules of `reseen` that some code imports, wherever in it and if only for its types."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found.update(name if name in MODULES else str(node.module) for name in names)
+    return found & MODULES.keys()
 
 
 def imported(source: str) -> set[str]:
@@ -60,6 +81,13 @@ def test_room_imports_from_rooms_to_its_left_only(room):
         for path in modules
     }
     assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = {module: imported_modules(source) for module, source in MODULES.items()}
+    TopologicalSorter(graph).prepare()  # a CycleError names the circle
+    with pytest.raises(CycleError):
+        TopologicalSorter({**graph, "reseen.errors": {"reseen.web.app"}}).prepare()
 
 
 @pytest.mark.parametrize("module", FREE)

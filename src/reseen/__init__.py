@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from reseen.evaluation.evaluate import evaluate
     from reseen.evaluation.protocol import score_by_protocol as score
     from reseen.gallery.gallery import Gallery
-    from reseen.network.checkpoint import load
     from reseen.network.config import Config
+    from reseen.network.embed import load
     from reseen.network.training import train
     from reseen.tracking.track import track
 
@@ -44,7 +44,7 @@ _HOMES = {
     "Embeddings": "data.embeddings:Embeddings",
     "Gallery": "gallery.gallery:Gallery",
     "evaluate": "evaluation.evaluate:evaluate",
-    "load": "network.checkpoint:load",
+    "load": "network.embed:load",
     "load_dataset": "data.datasets:load",
     "prepare": "data.prepare:prepare",
     "score": "evaluation.protocol:score_by_protocol",

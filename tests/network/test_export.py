@@ -14,8 +14,9 @@ from reseen.errors import ReseenError
 from reseen.gallery.extractors import open_extractor
 from reseen.models import lite0
 from reseen.network import export
-from reseen.network.checkpoint import Run, RunFacts, load, versions, write_tensors
+from reseen.network.checkpoint import RunFacts, versions, write_tensors
 from reseen.network.config import Config
+from reseen.network.embed import RunExtractor, load
 from reseen.network.export import TOLERANCE, ClipToFeature, export_onnx
 from reseen.network.losses import Learner
 from reseen.network.model import PartFusion
@@ -23,10 +24,10 @@ from reseen.network.model import PartFusion
 pytest.importorskip("onnxscript")
 
 
-def make_run(path: Path, parts=("full",)) -> Run:
+def make_run(path: Path, parts=("full",)) -> RunExtractor:
     config = Config()
     facts = RunFacts("folder", "", "dis", FRAME_SHAPE, 0, 0, tuple(parts), (1, 2), (), versions())
-    run = Run.create(path, config, facts)
+    run = RunExtractor.create(path, config, facts)
     for seed, part in enumerate(parts):
         weights = dict(Learner(config, 2, seed).named_parameters())
         write_tensors(path / part / "weights.safetensors", weights, {})
@@ -62,13 +63,13 @@ def test_an_export_that_differs_is_not_written(tmp_path, monkeypatch):
     assert not (tmp_path / "run.onnx").exists()
 
 
-def make_trunk_run(path: Path, parts=("full",), trunk=lite0.NAME, trunk_file="") -> Run:
+def make_trunk_run(path: Path, parts=("full",), trunk=lite0.NAME, trunk_file="") -> RunExtractor:
     """A run with random weights on what lite0 stores."""
     shape = (6, lite0.DIMENSIONS)
     config = Config.from_mapping({"clips": {"frames": 2}}, "test", Config.preset("modern"))
     facts = RunFacts("folder", "", "none", shape, 0, 0, parts, (1, 2), (), versions())
     facts = replace(facts, trunk=trunk, trunk_file=trunk_file)
-    run = Run.create(path, config, facts)
+    run = RunExtractor.create(path, config, facts)
     weights = dict(Learner(config, 2, 0, shape).named_parameters())
     write_tensors(path / "full" / "weights.safetensors", weights, {})
     return run

@@ -51,7 +51,7 @@ def train_modern(
         seed: every random number follows from it.
         report_file: name of each run's report.
     """
-    preset, runs = Config.preset("modern"), []
+    preset, runs = Config.preset("modern"), list[Run]()
     for trial in range(trials):
         people = len(plan_run(vectors, ("full",), trial, seed, preset).people)
         smaller = replace(preset.train, people=min(preset.train.people, people))

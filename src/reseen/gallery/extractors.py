@@ -54,10 +54,11 @@ def open_extractor(name: str, style: str | None = None) -> Extractor:
     if name == STRIPES:
         return ColourHistogram()
     if Path(name).is_dir():
-        from reseen.network.checkpoint import Run
-        from reseen.network.embed import RunExtractor  # loads torch
+        from reseen.network.embed import load  # loads torch
 
-        return RunExtractor(Run.open(Path(name)))
+        run = load(name)
+        run.embed([])  # a damaged run is said here, and is no picture's fault
+        return run
     return NetworkExtractor(open_network(name, style))
 
 

@@ -3,10 +3,11 @@
 import fcntl
 import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -194,18 +195,39 @@ class Gallery:
         Raises:
             ReseenError: the embeddings do not fit the gallery, or the disk is full.
         """
-        added = intake.add(
-            self,
-            tracklets,
-            extractors,
-            pixelate_heads=pixelate_heads,
-            keep_until=keep_until,
-            forgotten_too=forgotten_too,
-            advance=advance,
-        )
+        total, rest = Added(0, 0, 0, (), {}), iter(tracklets)
+        filmed = defaultdict[Path, list[str]](list)
+        while batch := list(islice(rest, intake.BATCH)):
+            digests, unreadable = intake.digests_of(batch)
+            forgotten = set() if forgotten_too else self.is_forgotten(list(digests.values()))
+            known, added = intake.Known(digests, forgotten, extractors, self.rows), 0
+            for missing, group in known.lacking.items():
+                read, embeddings, wrong = intake.embedded(group, missing, pixelate_heads)
+                added += self.add_embedded(intake.columns(read), embeddings, keep_until=keep_until)
+                unreadable += wrong
+            # Pictures on which they may be, too, do not come back.
+            self._forgetting.hide(
+                [
+                    {"source": each.source, "start_time": each.start, "end_time": each.end}
+                    for each in known.forgotten
+                ]
+            )
+            total = Added(
+                total.added + added,
+                total.present + known.present,
+                total.forgotten + len(known.forgotten),
+                (*total.left_out, *unreadable),
+                total.renamed | known.renamed,
+            )
+            for film, ids in known.filmed.items():
+                filmed[film] += ids
+            advance(len(batch))
+        for film, ids in filmed.items():
+            if film.is_file():
+                self.exports.keep(film, ids)
         if optimise:
             self.optimise()
-        return added
+        return total
 
     def add_embedded(
         self,
@@ -612,13 +634,6 @@ class Gallery:
             return []
         self.logged("expire", retention_days=days)
         return self._forget(over)
-
-    def hide(self, seen: Sequence[Tracklet]) -> None:
-        """Drop the pictures on which somebody may be who was forgotten before."""
-        times = [
-            {"source": each.source, "start_time": each.start, "end_time": each.end} for each in seen
-        ]
-        self._forgetting.hide(times)
 
     def waiting(self) -> Waiting | None:
         """What is forgotten and not wiped from the disk yet."""

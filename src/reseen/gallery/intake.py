@@ -2,11 +2,10 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from lancedb.expr import col
@@ -15,77 +14,21 @@ from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
 from reseen.files import read_file, require_unicode
 from reseen.gallery.extractors import Extractor, Matrix
-from reseen.gallery.records import Added, NewTracklets
+from reseen.gallery.records import NewTracklets
 from reseen.gallery.thumbnail import make_thumbnail
-from reseen.progress import Advance
-
-if TYPE_CHECKING:
-    from reseen.gallery.gallery import Gallery
 
 BATCH = 64
 """Tracklets embedded between two commits: the most that a kill can cost."""
 
 
 @dataclass(frozen=True)
-class _New:
+class New:
     """A tracklet that lacks an embedding, with its id in the gallery and its crops' digest."""
 
     tracklet: Tracklet
     id: str
     digest: str
     thumbnail: bytes = b""
-
-
-def add(
-    gallery: "Gallery",
-    tracklets: Iterable[Tracklet],
-    extractors: Sequence[Extractor],
-    *,
-    pixelate_heads: bool,
-    keep_until: float | None,
-    forgotten_too: bool,
-    advance: Advance,
-) -> Added:
-    """Embed tracklets and add those that are not there yet; arguments as `Gallery.add`'s."""
-    total, rest = Added(0, 0, 0, (), {}), iter(tracklets)
-    filmed = defaultdict[Path, list[str]](list)
-    while batch := list(islice(rest, BATCH)):
-        digests, unreadable = _digests(batch)
-        known = _Known(gallery, digests, extractors)
-        forgotten = set() if forgotten_too else gallery.is_forgotten(list(digests.values()))
-        present, kept_out = 0, list[Tracklet]()
-        lacking = defaultdict[tuple[Extractor, ...], list[_New]](list)
-        for tracklet, digest in digests.items():
-            id = known.id_of(tracklet, digest)
-            if id is None and digest in forgotten:
-                kept_out.append(tracklet)
-                continue
-            missing = known.missing(id)
-            id = known.take(tracklet, digest) if id is None else id
-            if tracklet.film is not None:
-                filmed[tracklet.film].append(id)
-            if missing:
-                lacking[missing].append(_New(tracklet, id, digest))
-            else:
-                present += 1
-        added = 0
-        for missing, group in lacking.items():
-            read, embeddings, wrong = _embedded(group, missing, pixelate_heads)
-            added += gallery.add_embedded(_columns(read), embeddings, keep_until=keep_until)
-            unreadable += wrong
-        gallery.hide(kept_out)
-        total = Added(
-            total.added + added,
-            total.present + present,
-            total.forgotten + len(kept_out),
-            (*total.left_out, *unreadable),
-            total.renamed | known.renamed,
-        )
-        advance(len(batch))
-    for film, ids in filmed.items():
-        if film.is_file():
-            gallery.exports.keep(film, ids)
-    return total
 
 
 def content_digest(tracklet: Tracklet) -> str:
@@ -100,7 +43,7 @@ def content_digest(tracklet: Tracklet) -> str:
     return digest.hexdigest()
 
 
-def _digests(batch: Sequence[Tracklet]) -> tuple[dict[Tracklet, str], list[str]]:
+def digests_of(batch: Sequence[Tracklet]) -> tuple[dict[Tracklet, str], list[str]]:
     """The digests of tracklets, and a line for each that cannot be read."""
     digests: dict[Tracklet, str] = {}
     unreadable = []
@@ -113,49 +56,74 @@ def _digests(batch: Sequence[Tracklet]) -> tuple[dict[Tracklet, str], list[str]]
     return digests, unreadable
 
 
-class _Known:
-    """What a gallery holds already of some tracklets.
+class Known:
+    """What a gallery holds already of some tracklets, and what it lacks.
 
     Attributes:
+        lacking: those that lack embeddings, by the extractors that make these.
+        present: how many lack nothing.
+        forgotten: those that were forgotten, and do not come back.
+        filmed: by the films that show them, ids of those that are there now or will be.
         renamed: ids given instead of ones that other tracklets have, by these.
     """
 
     def __init__(
-        self, gallery: "Gallery", digests: Mapping[Tracklet, str], extractors: Sequence[Extractor]
+        self,
+        digests: Mapping[Tracklet, str],
+        forgotten: Set[str],
+        extractors: Sequence[Extractor],
+        rows: Callable[..., list[dict[str, Any]]],
     ) -> None:
+        """Look tracklets up; `rows` reads from a gallery, as `Gallery.rows` does."""
         ids = [tracklet.id for tracklet in digests]
         longer = [longer_id(tracklet.id, digest) for tracklet, digest in digests.items()]
         which = col("digest").isin(list(digests.values())) | col("id").isin(ids + longer)
         names = ["id", "digest", "camera", "start_time", "end_time", "frames"]
-        rows = gallery.rows(names, which) if digests else []
+        found = rows(names, which) if digests else []
+        self.lacking = defaultdict[tuple[Extractor, ...], list[New]](list)
+        self.present, self.forgotten = 0, list[Tracklet]()
+        self.filmed = defaultdict[Path, list[str]](list)
         self.renamed: dict[str, str] = {}
         self._extractors = tuple(extractors)
-        self._ids = {row["id"] for row in rows}
+        self._ids = {row["id"] for row in found}
         self._places: dict[tuple[object, ...], str] = {}
-        for row in rows:
+        for row in found:
             place = row["camera"], row["start_time"], row["end_time"]
             # What was added before there were digests is known by its name and length.
             what = (row["digest"],) if row["digest"] else (row["id"], row["frames"])
             self._places[(*what, *place)] = row["id"]
         which = col("id").isin(list(self._ids))
         self._embedded = {
-            each.model_id: {row["id"] for row in gallery.rows(["id"], which, each.model_id)}
+            each.model_id: {row["id"] for row in rows(["id"], which, each.model_id)}
             for each in extractors
-            if rows
+            if found
         }
+        for tracklet, digest in digests.items():
+            self._sort(tracklet, digest, digest in forgotten)
 
-    def id_of(self, tracklet: Tracklet, digest: str) -> str | None:
+    def _sort(self, tracklet: Tracklet, digest: str, forgotten: bool) -> None:
+        id = self._id_of(tracklet, digest)
+        if id is None and forgotten:
+            self.forgotten.append(tracklet)
+            return
+        missing = tuple(
+            each for each in self._extractors if id not in self._embedded.get(each.model_id, ())
+        )
+        id = self._take(tracklet, digest) if id is None else id
+        if tracklet.film is not None:
+            self.filmed[tracklet.film].append(id)
+        if missing:
+            self.lacking[missing].append(New(tracklet, id, digest))
+        else:
+            self.present += 1
+
+    def _id_of(self, tracklet: Tracklet, digest: str) -> str | None:
         """The id of the same content from the same place; None where it is new."""
         place = tracklet.camera, tracklet.start, tracklet.end
         older = (tracklet.id, len(tracklet.pictures), *place)
         return self._places.get((digest, *place)) or self._places.get(older)
 
-    def missing(self, id: str | None) -> tuple[Extractor, ...]:
-        """The extractors whose embeddings it lacks."""
-        have = self._embedded
-        return tuple(each for each in self._extractors if id not in have.get(each.model_id, ()))
-
-    def take(self, tracklet: Tracklet, digest: str) -> str:
+    def _take(self, tracklet: Tracklet, digest: str) -> str:
         """Give a new tracklet its own id, or a longer one where another tracklet has that."""
         id = tracklet.id
         if id in self._ids:
@@ -173,14 +141,14 @@ def longer_id(id: str, digest: str) -> str:
     return f"{id}~{digest[:12]}"
 
 
-def _embedded(
-    group: Sequence[_New], extractors: Sequence[Extractor], pixelate_heads: bool
-) -> tuple[list[_New], dict[str, Matrix], list[str]]:
+def embedded(
+    group: Sequence[New], extractors: Sequence[Extractor], pixelate_heads: bool
+) -> tuple[list[New], dict[str, Matrix], list[str]]:
     """Those that can be read with their thumbnails, embeddings, and a line for each of the others.
 
     An extractor gets all at once, which is faster; one by one only where a picture is broken.
     """
-    read, wrong = list[_New](), list[str]()
+    read, wrong = list[New](), list[str]()
     for new in group:
         try:
             strip = make_thumbnail(new.tracklet.pictures, pixelate_heads=pixelate_heads)
@@ -190,7 +158,7 @@ def _embedded(
     try:
         return read, _vectors(read, extractors), wrong
     except ReseenError:
-        whole = list[tuple[_New, dict[str, Matrix]]]()
+        whole = list[tuple[New, dict[str, Matrix]]]()
     for new in read:
         try:
             whole.append((new, _vectors([new], extractors)))
@@ -201,12 +169,13 @@ def _embedded(
     return [new for new, _ in whole], embeddings, wrong
 
 
-def _vectors(group: Sequence[_New], extractors: Sequence[Extractor]) -> dict[str, Matrix]:
+def _vectors(group: Sequence[New], extractors: Sequence[Extractor]) -> dict[str, Matrix]:
     pictures = [new.tracklet.pictures for new in group]
     return {each.model_id: each.embed(pictures) for each in extractors}
 
 
-def _columns(group: Sequence[_New]) -> NewTracklets:
+def columns(group: Sequence[New]) -> NewTracklets:
+    """Tracklets as a gallery's table has them."""
     tracklets = [each.tracklet for each in group]
     return NewTracklets(
         ids=[each.id for each in group],

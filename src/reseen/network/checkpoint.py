@@ -15,23 +15,20 @@ Nothing here is ever executed on opening: weights are safetensors, the rest is t
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reseen.data.clips import BodyPart
-from reseen.data.pictures import Picture
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.files import (
@@ -48,7 +45,6 @@ from reseen.network.model import PartFusion, SpatialTemporalFusion
 
 if TYPE_CHECKING:
     from reseen.data.check import CheckResult
-    from reseen.network.embed import RunExtractor
 
 FORMAT = 2
 CONFIG_FILE, RUN_FILE, PARTS_FILE = "config.toml", "run.json", "parts.json"
@@ -115,7 +111,7 @@ class Run:
     facts: RunFacts
 
     @classmethod
-    def create(cls, path: Path, config: Config, facts: RunFacts) -> "Run":
+    def create(cls, path: Path, config: Config, facts: RunFacts) -> Self:
         """Make a run folder."""
         if (path / RUN_FILE).exists():
             raise ReseenError(f"{path} holds a run already; go on with --resume or choose another")
@@ -131,7 +127,7 @@ class Run:
         write_text(self.path / CONFIG_FILE, f"# digest {_digest(text)}\n{text}")
 
     @classmethod
-    def open(cls, path: Path) -> "Run":
+    def open(cls, path: Path) -> Self:
         """Open a run folder; weights are read when they are asked for.
 
         Raises:
@@ -208,20 +204,6 @@ class Run:
         digest = _digest(json.dumps(values))
         write_json(self.path / PARTS_FILE, {**values, "digest": digest})
 
-    def embed(self, tracklets: Iterable[Sequence[Picture]]) -> NDArray[np.float32]:
-        """The run's final feature of tracklets, (M, 128).
-
-        Args:
-            tracklets: M of them, each RGB pictures (H, W, 3) uint8 of one person in time order.
-        """
-        return self._extractor.embed(tracklets)
-
-    @cached_property
-    def _extractor(self) -> "RunExtractor":
-        from reseen.network.embed import RunExtractor  # which needs runs
-
-        return RunExtractor(self)
-
     @property
     def identity(self) -> str:
         """Twelve hexadecimal digits that stand for exactly these weights and settings."""
@@ -234,11 +216,6 @@ class Run:
         if (self.path / PARTS_FILE).is_file():
             digest.update((self.path / PARTS_FILE).read_bytes())
         return digest.hexdigest()[:12]
-
-
-def load(path: str | Path) -> Run:
-    """Open a run folder, as `Run.open` does."""
-    return Run.open(Path(path))
 
 
 def snapshot_file(updates: int) -> str:

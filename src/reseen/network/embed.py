@@ -1,7 +1,8 @@
 """A run and tracklets in, Embeddings of every feature kind out, with test-time augmentation."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 AugmentedEmbeddings = tuple[Embeddings, ...]
 """The same tracklets once for each test-time augmentation."""
+
+FrameMaker = Callable[[Sequence[Picture]], NDArray[np.generic]]
+"""Makes of pictures the frames that a run was trained on."""
 
 TRACKLETS_AT_ONCE = 64
 
@@ -233,47 +237,58 @@ def tracklet_features(
     return [Features(*augmented) for augmented in means]
 
 
-class RunExtractor:
-    """The final feature of a run: "parts" where all body parts are trained, else its own.
+class RunExtractor(Run):
+    """A run that embeds pictures: by "parts" where all body parts are trained, else by its own.
 
     Pictures are packed, or turned into vectors by a trunk, as `prepare` does it; of test-time
-    augmentations the mean is taken.
-
-    Args:
-        run: a finished run.
+    augmentations the mean is taken. Weights are read when they are first needed.
     """
 
     dimensions = FEATURE
     note = ""
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.model_id = run, run.identity
-        self._frames = _frame_maker(run)
-        self.device = best_device()
-        self.networks = {part: run.network(part).to(self.device) for part in run.facts.parts}
+    @cached_property
+    def model_id(self) -> str:
+        """The run's identity."""
+        return self.identity
+
+    @cached_property
+    def _opened(self) -> tuple[FrameMaker, dict[BodyPart, SpatialTemporalFusion]]:
+        maker, device = _frame_maker(self), best_device()
+        return maker, {part: self.network(part).to(device) for part in self.facts.parts}
 
     def embed(self, tracklets: Iterable[Sequence[Picture]]) -> NDArray[np.float32]:
-        """Features (M, 128) of M tracklets, each RGB pictures in time order."""
-        features = [self._embed(pictures) for pictures in tracklets]
+        """The run's final feature of tracklets, (M, 128).
+
+        Args:
+            tracklets: M of them, each RGB pictures (H, W, 3) uint8 of one person in time order.
+        """
+        frames_of, networks = self._opened
+        features = [self._embed(frames_of(pictures), networks) for pictures in tracklets]
         return np.array(features, dtype=np.float32).reshape(-1, FEATURE)
 
-    def _embed(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-        frames = self._frames(pictures)
-        reader = FrameReader(frames, self.device)
+    def _embed(
+        self, frames: NDArray[np.generic], networks: Mapping[BodyPart, SpatialTemporalFusion]
+    ) -> NDArray[np.float32]:
+        reader = FrameReader(frames, best_device())
         span = np.array([0]), np.array([len(frames)])
         by_part = {
-            part: tracklet_features(network, reader, *span, part, self.run.config)
-            for part, network in self.networks.items()
+            part: tracklet_features(network, reader, *span, part, self.config)
+            for part, network in networks.items()
         }
-        augmentations = features_by_kind(self.run, by_part)[final_kind(self.run)]
+        augmentations = features_by_kind(self, by_part)[final_kind(self)]
         mean: NDArray[np.float32] = (
             torch.stack([augmented[0] for augmented in augmentations]).mean(dim=0).numpy()
         )
         return mean
 
 
-def _frame_maker(run: Run) -> Callable[[Sequence[Picture]], NDArray[np.generic]]:
-    """What makes of pictures the frames that a run was trained on."""
+def load(path: str | Path) -> RunExtractor:
+    """Open a run folder, as `Run.open` does."""
+    return RunExtractor.open(Path(path))
+
+
+def _frame_maker(run: Run) -> FrameMaker:
     if run.facts.frame_shape == FRAME_SHAPE:
         return partial(pack_frames, flow=run.facts.flow)
     from reseen.data.frame_vectors import views_of  # loads ONNX

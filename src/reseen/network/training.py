@@ -36,6 +36,7 @@ from reseen.network.checkpoint import (
     write_tensors,
 )
 from reseen.network.config import Config, OptimiserConfig
+from reseen.network.embed import RunExtractor, load
 from reseen.network.held_out import candidates, keep_best, learn_part_fusion
 from reseen.network.lda_start import lda_start
 from reseen.network.losses import Learner, LearnerStack, LossTerms
@@ -59,7 +60,7 @@ def train(
     seed: int = 0,
     resume: bool = False,
     precision: Precision = "32-true",
-) -> Run:
+) -> RunExtractor:
     """Train one network for each body part; with all three, the weights of eq. (10) as well.
 
     Started by `torchrun`, its processes share every step.
@@ -190,7 +191,9 @@ def part_seed(seed: int, trial: int, part: BodyPart) -> int:
     return int(sequence.generate_state(1)[0])
 
 
-def _open_run(fabric: Fabric, out: Path, config: Config, facts: RunFacts, resume: bool) -> Run:
+def _open_run(
+    fabric: Fabric, out: Path, config: Config, facts: RunFacts, resume: bool
+) -> RunExtractor:
     """Make the run folder in one process, or check that the one there is the same run."""
     begun = (out / RUN_FILE).exists()
     fabric.barrier()
@@ -198,8 +201,8 @@ def _open_run(fabric: Fabric, out: Path, config: Config, facts: RunFacts, resume
         if fabric.is_global_zero:
             Run.create(out, config, facts)
         fabric.barrier()
-        return Run(out, config, facts)
-    run = Run.open(out)
+        return RunExtractor(out, config, facts)
+    run = load(out)
     fabric.barrier()  # nobody changes it before all have read it
     settings = _settings(config, facts)
     longer = config.train.updates > run.config.train.updates and not config.optimiser.fall
@@ -211,7 +214,7 @@ def _open_run(fabric: Fabric, out: Path, config: Config, facts: RunFacts, resume
     return run
 
 
-def _longer(fabric: Fabric, run: Run, config: Config) -> Run:
+def _longer(fabric: Fabric, run: RunExtractor, config: Config) -> RunExtractor:
     """The run with more updates to go: networks that were finished go on from their checkpoints."""
     run = replace(run, config=config)
     if fabric.is_global_zero:
