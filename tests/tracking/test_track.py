@@ -162,6 +162,16 @@ def test_a_video_without_anybody_says_so(tmp_path, caplog):
     assert "nobody was found: is anybody in sight" in caplog.text
 
 
+@pytest.mark.parametrize(("order", "said"), [([0, 1, 2, 3], False), ([1, 0, 3, 2], True)])
+def test_a_detector_that_gives_y_before_x_is_doubted(walk, tmp_path, caplog, order, said):
+    def find(picture: Picture) -> Detections:
+        found = find_blocks(picture)
+        return Detections(found.boxes[:, order], found.scores)
+
+    cli.track(str(walk), camera="door", out=tmp_path / "out", detector=find)
+    assert ("most people are wider than high" in caplog.text) == said
+
+
 # Interruptions
 
 

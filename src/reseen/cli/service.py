@@ -90,6 +90,7 @@ def ingest(
     from reseen.gallery.upkeep import caught_up
     from reseen.service.incoming import Keeping, Settings
     from reseen.service.ingest import ingest, ingest_shared
+    from reseen.tracking.track import LYING
 
     if from_ is not None and to is not None and is_dated(from_) == is_dated(to) and to < from_:
         raise ReseenError(f"--to {show(to)} is before --from {show(from_)}")
@@ -126,6 +127,7 @@ def ingest(
     notes = caught_up(opened, extractors[0]) if done.added else []
     notes += [f"{what}: {count:,}" for what, count in counts.items() if count]
     notes += [f"{source} ends before its time" for source in done.cut_off]
+    notes += [f"{source}: {LYING}" for source in done.lying]
     print_notes(*notes, *done.left_out)
     return int(done.failed > 0)
 

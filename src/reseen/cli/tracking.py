@@ -60,7 +60,7 @@ def track(
             the URL; or set RESEEN_CAMERA_PASSWORD.
         preview: Film, .mp4 or .avi, that shows the people with their boxes.
     """
-    from reseen.tracking.track import track
+    from reseen.tracking.track import LYING, track
     from reseen.tracking.video import is_url, with_password
 
     require_date(start)
@@ -92,6 +92,8 @@ def track(
         "left out because they never stirred": report.still,
     }
     notes = [*report.notes, *(f"{what}: {count:,}" for what, count in counts.items() if count)]
+    if report.lying:
+        notes.append(LYING)
     if report.tracklets == report.too_short == report.still == 0:
         notes.append(
             "nobody was found: is anybody in sight, and as large as this detector needs "

@@ -38,6 +38,7 @@ class Ingested:
         too_short, still: who became no tracklet, as in `TrackReport`.
         broken_frames: frames that could not be read and were skipped.
         cut_off: videos that ended before their time.
+        lying: those in which most people are wider than high.
     """
 
     videos: int = 0
@@ -52,6 +53,7 @@ class Ingested:
     still: int = 0
     broken_frames: int = 0
     cut_off: tuple[str, ...] = ()
+    lying: tuple[str, ...] = ()
 
     def plus(self, more: "Ingested") -> "Ingested":
         """Both together."""
@@ -239,4 +241,5 @@ class _Intake:
             still=sum(each.still for each in reports),
             broken_frames=sum(each.broken_frames for each in reports),
             cut_off=tuple(each.source for each in reports if each.cut_off),
+            lying=tuple(each.source for each in reports if each.lying),
         )

@@ -149,6 +149,7 @@ class Cutter:
         dropped: boxes that lay outside the picture.
         too_short: people seen in fewer than `min_length` frames.
         still: what was taken for people and never stirred.
+        upright: by how many the boxes higher than wide outnumber the others.
     """
 
     def __init__(
@@ -169,7 +170,7 @@ class Cutter:
                 go, so that memory is bounded by the people in sight. None for no bound.
             whole: a frame with people as a JPEG to be kept; empty for none.
         """
-        self.dropped = self.too_short = self.still = 0
+        self.dropped = self.too_short = self.still = self.upright = 0
         self._min_length, self._keep_numbers, self._most = min_length, keep_numbers, most
         self._whole = whole
         self._open: dict[int, Growing] = {}
@@ -185,6 +186,7 @@ class Cutter:
             if (box[2:] - box[:2]).min() < LEAST_SIDE:
                 self.dropped += 1
                 continue
+            self.upright += 1 if box[3] - box[1] >= box[2] - box[0] else -1
             tracklet = self._open.get(seen.person)
             if tracklet is None:
                 times = frame.index, frame.index, frame.seconds, frame.seconds

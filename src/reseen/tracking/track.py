@@ -35,6 +35,11 @@ from reseen.tracking.video import (
 SECONDS_BETWEEN_LISTS = 60.0
 """A live camera has no end to wait for, so its finished tracklets are listed this often."""
 
+LYING = (
+    "most people are wider than high: is the picture turned, are people seen from above, or does "
+    "the detector's file give y before x?"
+)
+
 TRACKLET_NAME = re.compile(r".+-\d{6,}")
 
 
@@ -57,6 +62,7 @@ class TrackReport:
         boxes_left_out: boxes of a given file that were left out, by reason.
         too_short: people seen in too few frames to become a tracklet.
         still: what never stirred for long and was left out: posters, dummies, bare background.
+        lying: whether most boxes are wider than high, as those of people seldom are.
         notes: what was chosen for the user, or told from the numbers of a given file.
     """
 
@@ -75,6 +81,7 @@ class TrackReport:
     boxes_left_out: dict[str, int] = field(default_factory=dict)
     too_short: int = 0
     still: int = 0
+    lying: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -203,6 +210,7 @@ def counted(
         boxes_dropped=cutter.dropped,
         too_short=cutter.too_short,
         still=cutter.still,
+        lying=cutter.upright < 0,
     )
 
 
