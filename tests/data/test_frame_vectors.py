@@ -23,6 +23,7 @@ def make_network(tmp_path):
         name="network.onnx",
         size=(256, 128),
         batch="batch",
+        channels=3,
         kind=FLOAT,
         length=512,
         nodes=None,
@@ -43,7 +44,7 @@ def make_network(tmp_path):
         graph = helper.make_graph(
             start + nodes,
             "small",
-            [helper.make_tensor_value_info("crops", kind, [batch, 3, *size])],
+            [helper.make_tensor_value_info("crops", kind, [batch, channels, *size])],
             [helper.make_tensor_value_info(output, kind, None) for output in outputs],
             [
                 numpy_helper.from_array(weights.astype(numbers), "weights"),
@@ -111,6 +112,12 @@ def test_any_number_of_crops_is_taken(make_network, batch):
     alone = np.concatenate([network.vectors([one]) for one in crops])
     np.testing.assert_allclose(network.vectors(iter(crops)), alone, atol=1e-4)
     assert network.vectors([]).shape == (0, 512)
+
+
+def test_axes_may_have_names_instead_of_sizes(make_network):
+    path, weights = make_network(channels="num_channels", size=("height", "width"))
+    found = FrameNetwork(path, "raw").vectors([crop(200, 30, 90)])
+    np.testing.assert_allclose(found[0], expected(weights, 200, 30, 90), atol=1e-5)
 
 
 def test_half_precision_is_taken(make_network):

@@ -80,9 +80,12 @@ def test_any_function_can_be_a_detector(tmp_path, monkeypatch):
         ("math:pi", "is not a function"),
         (":function", "cannot be imported"),
         ("missing.onnx", "missing.onnx does not exist"),
+        ("folder.onnx", "folder.onnx is no file"),
     ],
 )
-def test_a_detector_that_cannot_be_opened_is_named(name, message):
+def test_a_detector_that_cannot_be_opened_is_named(name, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.onnx").mkdir()
     with pytest.raises(ReseenError, match=message):
         open_detector(name)
 

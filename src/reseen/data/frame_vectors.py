@@ -105,7 +105,8 @@ class FrameNetwork:
     def _read_input(self) -> None:
         picture, *others = self._session.get_inputs()
         shape = list(picture.shape)
-        if others or picture.type not in TYPES or len(shape) != 4 or shape[1] != 3:
+        colours = len(shape) == 4 and (shape[1] == 3 or isinstance(shape[1], str))
+        if others or picture.type not in TYPES or not colours:
             wanted = ", ".join(f"{one.name} {one.type} {one.shape}" for one in (picture, *others))
             raise ReseenError(
                 f"{self.path} is no network over crops: it takes {wanted};"

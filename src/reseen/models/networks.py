@@ -1,6 +1,7 @@
 """Networks in ONNX files: opened to be run, and what a re-identification network wants of crops."""
 
 import hashlib
+import re
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +11,12 @@ import msgspec
 from reseen.errors import ReseenError
 from reseen.files import read_as, sha256_of
 
-ERRORS_ONLY = 3
-"""Many files make onnxruntime warn of what does no harm."""
+FATAL_ONLY = 4
+"""Warnings are of what does no harm in many files, and errors are raised as well."""
+
+_IN_ITS_SOURCE = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed: ?)?(/\S+:\d+ .*?\) )?"
+)
 
 
 def open_session(path: Path) -> Any:
@@ -21,9 +26,11 @@ def open_session(path: Path) -> Any:
     from reseen.parallel import has_one_core  # loads OpenCV
 
     if not path.is_file():
-        raise ReseenError(f"the network {path} does not exist")
+        raise ReseenError(
+            f"the network {path} {'is no file' if path.exists() else 'does not exist'}"
+        )
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = FATAL_ONLY
     # Threads that wait in a circle for the next picture take a core from whatever else is done.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if has_one_core():
@@ -37,8 +44,8 @@ def open_session(path: Path) -> Any:
 
 
 def first_line(error: Exception) -> str:
-    """What onnxruntime says went wrong, without the pages that follow."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """What onnxruntime says went wrong, without where in its source, and the pages that follow."""
+    return _IN_ITS_SOURCE.sub("", (str(error).splitlines() or [type(error).__name__])[0])
 
 
 def read_graph(path: Path) -> tuple[str, bool]:
