@@ -35,7 +35,6 @@ class Recipe:
     """What a store is made from, so that a change can be named.
 
     Attributes:
-        dataset: the data set's name.
         flow: how the flow channels were computed.
         splits: a digest of the splits.
         sources: a digest for each tracklet by name: of its person, its camera, and its files'
@@ -169,7 +168,6 @@ class FrameStore:
     `store.json`, which is written last: without it, the store is not finished.
 
     Attributes:
-        path: the folder.
         dataset: the data set's name, "prid2011".
         flow: how the flow channels were computed, a key of `reseen.data.coding.FLOWS`; "none"
             where vectors are stored.
@@ -178,7 +176,6 @@ class FrameStore:
         left_out: the pictures and tracklets that could not be read, a line for each tracklet.
         frames: N of them, memory-mapped; of shape (5, 64, 48) and uint8 as
             `reseen.data.coding` packs them, or whatever else the store holds.
-        names: of the M tracklets.
         persons, cameras: (M,) int64.
         starts, lengths: (M,) int64; tracklet i has the rows `starts[i]` to
             `starts[i] + lengths[i] - 1`.

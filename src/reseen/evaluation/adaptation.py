@@ -53,8 +53,6 @@ class CameraMeans:
         """The means of features (M, D), M at least 1, seen by cameras (M,).
 
         Args:
-            features: one for each tracklet.
-            cameras: the camera of each.
             fewest: cameras with fewer tracklets get no mean of their own.
         """
         seen, counts = np.unique(cameras, return_counts=True)

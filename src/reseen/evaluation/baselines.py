@@ -26,7 +26,6 @@ def baselines(
     discriminants. All have length 1.
 
     Args:
-        store: the store.
         tracklets: indices of the M tracklets to score.
         train: indices of the training tracklets.
     """

@@ -62,7 +62,6 @@ def evaluate(
     """Score every feature kind of a run on the test people of its trial, and what it stands beside.
 
     Args:
-        run: a finished run.
         store: the store that it was trained on, or another one.
         protocol: a key of `PROTOCOLS`; by default the data set's own.
         reranked: order the gallery anew by k-reciprocal neighbours.

@@ -66,7 +66,6 @@ def fit_kissme(train: Embeddings, dimensions: int = 200, seed: int = 0) -> Metri
     eigenvalues up to 1e-10 they become 1e-6, which makes it a metric.
 
     Args:
-        train: features of the training people.
         dimensions: principal components to keep; fewer where the features span fewer.
         seed: of the random pairs.
 
@@ -90,7 +89,6 @@ def fit_xqda(train: Embeddings, seed: int = 0) -> Metric:
     from two cameras are kept.
 
     Args:
-        train: features of the training people.
         seed: of the shuffle.
 
     Raises:

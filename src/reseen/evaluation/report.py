@@ -108,7 +108,6 @@ class Report(msgspec.Struct, frozen=True):
     """Scores of a data set under one protocol.
 
     Attributes:
-        dataset: the data set's name.
         protocol: a key of `PROTOCOLS`.
         trials: at least one; all hold the same feature kinds.
     """

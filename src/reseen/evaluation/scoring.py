@@ -37,7 +37,6 @@ def score_features(
     """Score features under the camera rule of this module, some queries at a time.
 
     Args:
-        query, gallery: the features of both.
         average_precision: `plain_average_precision` or `trapezoid_average_precision`.
         distance: `euclidean_distances`, or the `distances` of a learned metric.
     """
@@ -119,7 +118,6 @@ def ranking(query: Augmented, gallery: Augmented, index: int, length: int = 10) 
     """What the query at `index` finds, under the camera rule of this module.
 
     Args:
-        query, gallery: the features of both.
         index: which of the queries.
         length: how many gallery tracklets to list; fewer where the gallery has fewer.
     """

@@ -46,10 +46,8 @@ def train_modern(
 
     Args:
         vectors: what `prepare --trunk` made.
-        out: the folder of the trials.
         trials: how many of the store's splits.
         seed: every random number follows from it.
-        report_file: name of each run's report.
     """
     preset, runs = Config.preset("modern"), list[Run]()
     for trial in range(trials):

@@ -38,7 +38,6 @@ def fetch(entry: Entry, sha256: str = "") -> Path:
     Proxies are those that the environment names (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
 
     Args:
-        entry: which.
         sha256: what the user expects of a file whose SHA-256 nobody has published.
 
     Raises:

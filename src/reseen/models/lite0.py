@@ -86,8 +86,6 @@ def write_lite0(state: State, path: Path, *, maps: bool = False) -> None:
     height of the body has its say; so is each map and, joined, the whole.
 
     Args:
-        state: the weights.
-        path: the ONNX file.
         maps: end with block 10's map instead, (N, 14336).
     """
     import onnx

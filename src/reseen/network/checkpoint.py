@@ -63,7 +63,6 @@ class RunFacts:
     """What `run.json` holds: where a run comes from.
 
     Attributes:
-        dataset: name of the data set.
         store: fingerprint of the store trained on.
         flow: how the store's flow was computed.
         frame_shape: of the store's frames, by which the trunk is chosen.
@@ -101,8 +100,6 @@ class Run:
     """A run folder that has been opened.
 
     Attributes:
-        path: the folder.
-        config: all settings.
         facts: where the run comes from.
     """
 
@@ -175,7 +172,6 @@ class Run:
         """The trained network of a body part, in evaluation mode on the CPU.
 
         Args:
-            part: the body part.
             weights: the file's name; a snapshot's for a smaller budget.
         """
         path = self.path / part / weights

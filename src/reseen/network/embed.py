@@ -58,8 +58,6 @@ def embed(
     """Features of some of a store's tracklets, of every kind that the run can give.
 
     Args:
-        run: a finished run.
-        store: where the tracklets lie.
         indices: which of its tracklets, M of them.
         weights: name of the networks' files; a snapshot's for a smaller budget.
 
@@ -100,8 +98,6 @@ def embed_all(run: Run, store: FrameStore, kind: str | None = None) -> Embedding
     """One feature for every tracklet of a store, the mean over the test-time augmentations.
 
     Args:
-        run: a finished run.
-        store: where the tracklets lie.
         kind: which feature; by default the run's final one.
     """
     features = embed(run, store, range(len(store)))

@@ -39,9 +39,6 @@ class ClipToFeature(nn.Module):
     """A run's final feature of clips, from frames as a store holds them.
 
     With all body parts that is eq. (10), else the feature that the network was trained on.
-
-    Args:
-        run: a finished run.
     """
 
     def __init__(self, run: Run) -> None:
@@ -75,7 +72,6 @@ class CropsToPixels(nn.Module):
     """What a trunk takes of crops: in its style, all as they are and then all mirrored.
 
     Args:
-        style: the trunk's.
         mirrored: whether mirrors are wanted, too.
     """
 
@@ -122,7 +118,6 @@ def export_onnx(run: Run, path: Path) -> float:
     """Write a run as ONNX, checked against PyTorch, and its MODEL_CARD.md beside it.
 
     Args:
-        run: a finished run.
         path: the ONNX file. Its input "frames" is (batch, T, 5, 64, 48) uint8; of a run on a
             trunk's vectors "crops", (batch, 3, H, W) float32, RGB from 0 to 255. Its output
             "feature" is (batch, 128) float32; the batch is free.

@@ -43,7 +43,6 @@ def learn_part_fusion(run: Run, store: FrameStore, device: torch.device) -> Part
     Args:
         run: with trained networks of all parts.
         store: the store that it was trained on.
-        device: where to compute.
     """
     tracklets, clips = run.tracklets(store, run.facts.held_out), run.config.clips
     sampler = PairSampler(
@@ -113,7 +112,6 @@ def keep_best(run: Run, store: FrameStore, part: BodyPart) -> int:
     Args:
         run: with weights after each of `candidates` updates.
         store: the store that it is trained on.
-        part: the body part.
 
     Returns:
         After how many updates they were; of equals the earliest.

@@ -27,7 +27,6 @@ def lda_start(
     Args:
         store: of a trunk's vectors.
         tracklets: indices of the training tracklets.
-        part: the body part.
         margin: alpha of eq. (7); the fused features of two people begin about this far apart.
 
     Raises:

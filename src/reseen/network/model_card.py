@@ -75,7 +75,6 @@ def model_card(run: Run, scores: str = "Not scored yet: `reseen evaluate RUN STO
     """The card of a finished run, as Markdown.
 
     Args:
-        run: the run.
         scores: what is known of its quality, as Markdown.
     """
     facts = run.facts

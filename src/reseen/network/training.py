@@ -68,8 +68,6 @@ def train(
     Args:
         store: the frames and splits.
         out: the run folder to make, or to go on with.
-        config: all settings.
-        parts: body parts to train.
         trial: which of the store's splits.
         seed: every random number follows from it.
         resume: go on with the run in `out`, if there is one.
@@ -256,9 +254,6 @@ def fit(
 
     Args:
         fabric: device, precision, processes.
-        store: the frames.
-        config: all settings.
-        jobs: what to train.
         checkpoint: where to save now and then; if it exists, the training goes on from it.
         advance: called with the number of updates done.
         snapshots: updates after which the weights are kept in files of their own: what a smaller

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from reseen.data.coding import FRAME_SHAPE
 from reseen.data.embeddings import joined
@@ -53,7 +52,6 @@ class PageTable:
     Attributes:
         columns: their headings; the first is the rows' name.
         rows: cells, as many as there are columns.
-        caption: what the table shows.
         published: places in `rows` of those that somebody else has published.
     """
 
@@ -65,15 +63,15 @@ class PageTable:
 
 @dataclass(frozen=True)
 class Illustration:
-    """A picture of a section.
+    """A drawing of a section.
 
     Attributes:
-        content: of a PNG or JPEG file, or an `<svg>` element from `plots.svg`.
+        svg: an `<svg>` element, from `plots.svg`.
         description: what is to be seen, for those who do not see it.
         caption: the line below it.
     """
 
-    content: bytes | str
+    svg: str
     description: str
     caption: str = ""
 
@@ -83,8 +81,6 @@ class Section:
     """A part of the page below the results.
 
     Attributes:
-        heading: its title.
-        paragraphs: plain text.
         tables, pictures: in this order below the text.
     """
 
@@ -100,9 +96,6 @@ def write_evaluation(
     """Write report.json, report.html, MODEL_CARD.md, cmc.png and ranked.png.
 
     Args:
-        folder: where to.
-        evaluation: what `evaluate` gave.
-        run, store: what it was given.
         seconds: how long everything took, for the page.
     """
     report = evaluation.report()
@@ -145,10 +138,7 @@ def write_pages(
     """Write report.html, cmc.png and, of a store that holds pictures, ranked.png.
 
     Args:
-        folder: where to.
-        report: the numbers.
         evaluation: of one run, for ranked lists and pictures; `run` and `store` are its.
-        title: the page's heading.
         known: what `facts` gave.
         sections: between the results and the pictures.
     """
@@ -179,10 +169,6 @@ def picture_sections(
     """What moved the temporal feature of one tracklet, and a map of all features.
 
     Of a store that holds a trunk's vectors, the map alone.
-
-    Args:
-        run, store: what was evaluated.
-        query, gallery: the features that the map shows.
     """
     chart = Illustration(
         svg(map_figure(joined(query[0], gallery[0]))),
@@ -216,13 +202,9 @@ def write_page(
     """Write a report as HTML.
 
     Args:
-        path: the file.
-        report: the scores.
-        title: the page's heading.
         facts: settings, seeds, versions, hardware, time: what the numbers depend on.
         store: where the rankings' pictures are; without it there are no ranked lists.
         rankings: of `headline_kind`, from `chosen_rankings`.
-        sections: further tables and pictures.
         notes: what a reader of the numbers must know, a sentence each.
     """
     environment = Environment(
@@ -232,7 +214,6 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["source"] = _source
     means = {
         kind: 100 * np.mean([scores.measures for scores in report.scores(kind)], axis=0)
         for kind in report.kinds
@@ -269,13 +250,6 @@ def headline_kind(report: Report) -> str:
     The paper's final one that there is, never the best: choosing by result would flatter.
     """
     return next(kind for kind in reversed(PREFERENCE) if kind in report.kinds)
-
-
-def _source(picture: Illustration) -> Markup | str:
-    """What to put into the page for a picture: an element, or an image's address."""
-    if isinstance(picture.content, str):
-        return Markup(picture.content)
-    return data_uri(picture.content)
 
 
 def _shown(store: FrameStore, rankings: Sequence[Ranking]) -> list[dict[str, Any]]:

@@ -60,8 +60,6 @@ class RankedTracklet:
     Attributes:
         rank: its place in the ranking, from 1.
         index: its place in the store.
-        name: its name.
-        camera: the camera's number.
         distance: to the query.
         positive: whether it is the same person in another camera.
     """
@@ -80,8 +78,6 @@ class RankedList:
 
     Attributes:
         index: the query's place in the store.
-        name: the query's name.
-        camera: the camera's number.
         found: the nearest gallery tracklets; then the first positive, where it comes later.
         first: rank of the first positive; 0 where the ranking holds none.
     """
@@ -102,8 +98,6 @@ def chosen_rankings(
     come. Chosen by place alone, they show neither luck nor mishap more often than it happens.
 
     Args:
-        query, gallery: what was scored.
-        scores: of the queries.
         count: how many; fewer where fewer queries were scored. An odd number has a median.
 
     Returns:
@@ -143,10 +137,6 @@ def ranked_figure(store: FrameStore, rankings: Sequence[Ranking]) -> Figure:
     """Rankings in pictures: a row for each query, then the nearest gallery tracklets.
 
     Positives are framed green, negatives red.
-
-    Args:
-        store: where the tracklets lie.
-        rankings: one or more, of that store.
     """
     drawn = rows(store, rankings)
     across = 2 * EDGE + GAP + CELL_WIDTH * (1 + max(len(row.found) for row in drawn))
@@ -194,8 +184,6 @@ def strip_figure(run: Run, store: FrameStore, index: int) -> Figure:
 
     Args:
         run: a finished run; its whole-body network where it has one.
-        store: where the tracklet lies.
-        index: which tracklet.
     """
     clips = tracklet_clips(0, int(store.lengths[index]), run.config.clips.frames, "drop")
     frames = store.tracklet(index)[clips[len(clips) // 2]]
@@ -321,9 +309,6 @@ def middle_pictures(store: FrameStore, index: int, count: int, step: int = 1) ->
     """Frames around the middle of a tracklet; a short one starts over at its end.
 
     Args:
-        store: where it lies.
-        index: which tracklet.
-        count: how many frames.
         step: how many frames to go on from one to the next.
 
     Returns:

@@ -73,7 +73,6 @@ def answering(address: str | None, states: Callable[[], Sequence[CameraState]]) 
 
     Args:
         address: where, HOST:PORT or [IPV6]:PORT; None for nowhere.
-        states: how the cameras are doing now.
 
     Raises:
         ReseenError: nobody can listen there.

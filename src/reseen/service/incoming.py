@@ -207,11 +207,8 @@ def in_memory(gone: Growing, prefix: str, camera: str, begun: float, source: str
     """The tracklet of somebody who has left, with the crops in memory.
 
     Args:
-        gone: whoever has left.
         prefix: what the tracklet's name begins with.
-        camera: the camera's name.
         begun: when the recording began, in seconds since 1970; 0 where that is not known.
-        source: the recording.
     """
     return Tracklet(
         id=gone.name(prefix),

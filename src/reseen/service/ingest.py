@@ -75,13 +75,6 @@ def ingest(
     their content. A video that cannot be read is kept as a failure, tried again next time, and
     ends nothing.
 
-    Args:
-        gallery: the gallery.
-        videos: the recordings.
-        extractors: make the embeddings.
-        settings: how the videos are looked at.
-        keeping: what is kept of the people.
-
     Raises:
         ReseenError: the detector cannot be opened, a time of day is asked for of a recording
             without one, or what is found cannot be written.

@@ -18,8 +18,6 @@ class Video:
     """A recording.
 
     Attributes:
-        path: the file.
-        camera: the camera's name.
         start: when it began, in seconds since 1970; None where that is not known.
     """
 
@@ -62,7 +60,6 @@ class NamePattern:
         """What a file's name tells; None where it does not fit the pattern.
 
         Args:
-            path: the file.
             camera: the camera's name, where the pattern does not tell.
         """
         expression = "".join(PARTS.get(part) or re.escape(part) for part in self._parts)

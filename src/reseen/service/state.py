@@ -23,9 +23,7 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     """How a live camera is doing.
 
     Attributes:
-        name: the camera's name.
         source: its address without passwords.
-        state: what it is doing.
         since: when this state began, in seconds since 1970, as all times here.
         last_frame: when its last picture came.
         frames: pictures in which people were looked for.
@@ -56,7 +54,6 @@ def write_state(gallery: Path, state: CameraState, picture: bytes = b"") -> None
 
     Args:
         gallery: the gallery's folder on this machine.
-        state: how it is doing.
         picture: its last picture as a JPEG on which nobody can be recognised; where there is
             none, the one before stays.
     """

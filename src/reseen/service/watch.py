@@ -48,7 +48,6 @@ def watch(cameras: Cameras, health: str | None = None) -> None:
     they live, and told how they are. What was added stays, whichever of them is killed.
 
     Args:
-        cameras: what to watch.
         health: HOST:PORT at which /healthz and /metrics are answered; None for nowhere.
 
     Raises:

@@ -64,7 +64,6 @@ def watch_camera(reports: Connection, camera: Camera, cameras: Cameras) -> None:
 
     Args:
         reports: how things are is sent there, once a second or more seldom.
-        camera: which one.
         cameras: how to look at it, and the gallery.
     """
     stop, code = threading.Event(), 1

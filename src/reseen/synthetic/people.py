@@ -124,7 +124,6 @@ def random_person(seed: int, number: int, colours: int, twin: bool, same_gait: b
     """Invent person `number`, the same one for the same seed.
 
     Args:
-        seed: of the benchmark.
         number: 1 and up; nobody is number 0, in whom the shared traits have their source.
         colours: how many colours clothes come in.
         twin: whether only the tempo of the walk is the person's own.

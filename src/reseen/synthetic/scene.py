@@ -127,9 +127,7 @@ def random_sensor(camera: Camera, light: float, frames: int, rng: np.random.Gene
     """Set a camera's sensor up for one tracklet.
 
     Args:
-        camera: whose sensor.
         light: how bright the place is now; 1 is usual.
-        frames: how many will be exposed.
         rng: source of noise and shake.
     """
     level = np.arange(256) / 255

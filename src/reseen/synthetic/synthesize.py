@@ -90,9 +90,6 @@ def synthesize(
     folder that was drawn with equal settings is kept as it is.
 
     Args:
-        out: folder to make.
-        people: how many people to draw.
-        cameras: how many cameras see each of them.
         twins: share of people who all have one look, one build and one posture and differ only
             in the tempo of their walk, so that no single frame tells them apart.
         seed: where the random numbers start.

@@ -90,7 +90,6 @@ def read_boxes(
     tool kept these boxes; where none is above 0, they say nothing.
 
     Args:
-        path: the file.
         classes: numbers of the classes that are people, where it is not as above.
         first_frame: number of the first frame; None takes 0 where that occurs, else 1.
     """

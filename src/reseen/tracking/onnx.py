@@ -308,7 +308,6 @@ class Family:
     """Detectors that are fed and read alike.
 
     Attributes:
-        name: what they are called.
         input_style: one of `INPUTS`.
         stretched: whether they were trained on pictures stretched to the input.
         read: gives boxes and scores; refuses outputs that are not such a family's.
@@ -350,7 +349,6 @@ class OnnxDetector:
         """Open the file and try it on noise.
 
         Args:
-            path: the file.
             input_style: the order of colours and the scale that it wants, one of `INPUTS`; None
                 takes its family's.
 
