@@ -14,8 +14,8 @@ from reseen.gallery.adapting import Adaptation, convert
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter
 from reseen.gallery.thumbnail import hidden
-from reseen.service import live as module
-from reseen.service.live import SHOWN_WIDTH, Live
+from reseen.service import watching as module
+from reseen.service.watching import SHOWN_WIDTH, Live
 from reseen.tracking.detections import Detections
 from reseen.tracking.video import Frame
 from tests.service.blocks import GREEN, RED, find

@@ -56,7 +56,16 @@ def hall(tmp_path) -> Watched:
 
 def test_counts_go_on_over_processes_and_secrets_are_shown_to_nobody(hall, processes, tmp_path):
     hall.tend(100.0)
-    processes[0].reports.send(Report("running", None, 5.0, 10, 1, 0, 2, b"jpeg"))
+    processes[0].reports.send(
+        Report(
+            state="running",
+            last_frame=5.0,
+            frames=10,
+            skipped=1,
+            people=2,
+            picture=b"jpeg",
+        )
+    )
     hall.tend(101.0)
     processes[0].end(-signal.SIGSEGV)
     hall.tend(102.0)
@@ -66,7 +75,9 @@ def test_counts_go_on_over_processes_and_secrets_are_shown_to_nobody(hall, proce
     hall.tend(102.5)
     assert len(processes) == 1
     hall.tend(104.0)
-    processes[1].reports.send(Report("running", None, 6.0, 7, 0, 3, 1))
+    processes[1].reports.send(
+        Report(state="running", last_frame=6.0, frames=7, reconnects=3, people=1)
+    )
     hall.tend(105.0)
     state = hall.state
     assert (state.state, state.error, state.last_frame) == ("running", None, 6.0)
@@ -107,7 +118,7 @@ def test_a_process_that_reports_nothing_is_killed_and_started_again(hall, proces
 
 def test_a_recording_that_is_over_is_not_started_again(hall, processes):
     hall.tend(0.0)
-    processes[0].reports.send(Report("ended"))
+    processes[0].reports.send(Report(state="ended"))
     processes[0].end(0)
     hall.tend(1.0)
     hall.tend(100.0)

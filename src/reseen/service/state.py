@@ -19,34 +19,42 @@ Hours = tuple[tuple[float, int], ...]
 """(Beginning of an hour, how many people then), in order of time."""
 
 
-class CameraState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a live camera is doing.
+class Doing(msgspec.Struct, frozen=True, kw_only=True):
+    """How the reading of a camera goes; times are seconds since 1970.
 
     Attributes:
-        source: its address without passwords.
-        since: when this state began, in seconds since 1970, as all times here.
         last_frame: when its last picture came.
         frames: pictures in which people were looked for.
         skipped: pictures that were wanted too and that this machine was too slow for.
         reconnects: how often it answered again after it was lost.
-        restarts: how often its process had to be started again.
         people: how many people were added to the gallery; who stays counts once.
-        people_per_hour: those hours of the last day in which there were people.
         error: what is wrong, in a line; None where nothing is.
     """
 
-    name: str
-    source: str
     state: Word
-    since: float
     last_frame: float | None = None
     frames: int = 0
     skipped: int = 0
     reconnects: int = 0
-    restarts: int = 0
     people: int = 0
-    people_per_hour: Hours = ()
     error: str | None = None
+
+
+class CameraState(Doing, frozen=True, kw_only=True):
+    """How a live camera is doing.
+
+    Attributes:
+        source: its address without passwords.
+        since: when this state began.
+        restarts: how often its process had to be started again.
+        people_per_hour: those hours of the last day in which there were people.
+    """
+
+    name: str
+    source: str
+    since: float
+    restarts: int = 0
+    people_per_hour: Hours = ()
 
 
 def write_state(gallery: Path, state: CameraState, picture: bytes = b"") -> None:

@@ -35,6 +35,9 @@ from reseen.tracking.video import FIRST_PAUSE, LONGEST_PAUSE, without_password
 SILENT = 300.0
 """Seconds without a report after which a process hangs; to wait for the gallery may take some."""
 
+COUNTS = "frames", "skipped", "reconnects", "people"
+"""What reports count from the beginning of a process."""
+
 TURN, BETWEEN_WRITES, BETWEEN_UPKEEPS = 1.0, 5.0, 600.0
 
 END_WITHIN = 7.0
@@ -96,7 +99,7 @@ class Watched:
         self.reports: Connection | None = None
         self.wanted = True
         self._camera, self._cameras, self._folder = camera, cameras, folder
-        self._before, self._picture = Report("connecting"), b""
+        self._before, self._picture = Report(state="connecting"), b""
         self._begun = self._heard = self._due = self._written = 0.0
         self._pause = FIRST_PAUSE
 
@@ -141,19 +144,17 @@ class Watched:
         self.reports, sent = multiprocessing.get_context("spawn").Pipe(duplex=False)
         self.process = started(watch_camera, sent, self._camera, self._cameras)
         sent.close()
-        self._before, self._begun, self._heard = Report("connecting"), now, now
+        self._before, self._begun, self._heard = Report(state="connecting"), now, now
 
     def _take(self, report: Report) -> None:
         self._heard = time.monotonic()
-        before, state, people = self._before, self.state, report.people - self._before.people
+        more = {name: getattr(report, name) - getattr(self._before, name) for name in COUNTS}
+        state = self.state
         self.state = replace(
             state,
             last_frame=report.last_frame or state.last_frame,
-            frames=state.frames + report.frames - before.frames,
-            skipped=state.skipped + report.skipped - before.skipped,
-            reconnects=state.reconnects + report.reconnects - before.reconnects,
-            people=state.people + people,
-            people_per_hour=with_more(state.people_per_hour, people, time.time()),
+            people_per_hour=with_more(state.people_per_hour, more["people"], time.time()),
+            **{name: getattr(state, name) + count for name, count in more.items()},
         )
         self._before, self._picture = report, report.picture or self._picture
         self._become(report.state, report.error)

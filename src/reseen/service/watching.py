@@ -1,4 +1,4 @@
-"""The process that watches one live camera, and what it reports to the one that started it."""
+"""The process that watches one live camera: its people on their way into a gallery, and reports."""
 
 import multiprocessing
 import os
@@ -7,24 +7,44 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 
 import cv2
 
 from reseen.data.colour_histogram import ColourHistogram
+from reseen.data.pictures import Picture, encode_jpeg
+from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
+from reseen.gallery.adapting import Adaptation, convert, latest
+from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Filter
+from reseen.gallery.thumbnail import hidden
 from reseen.gallery.upkeep import extractor_of
 from reseen.service.cameras import Camera, Cameras
-from reseen.service.live import Live
+from reseen.service.incoming import MOST_CROPS, in_memory, whole_picture
 from reseen.service.newest import Newest
-from reseen.service.state import Word
+from reseen.service.state import Doing, Word
+from reseen.tracking.cutting import Cutter
+from reseen.tracking.detections import Boxes, Detector, checked
 from reseen.tracking.detectors import best_detector, open_detector
-from reseen.tracking.tracker import PATIENCE
-from reseen.tracking.video import FIRST_PAUSE, LONGEST_PAUSE, without_password
+from reseen.tracking.tracker import PATIENCE, Tracker
+from reseen.tracking.video import FIRST_PAUSE, LONGEST_PAUSE, Frame, without_password
+
+LONGEST_STAY = 30.0
+"""Seconds after which the tracklet of somebody who stays ends, and another one begins."""
+
+ADDS_BEFORE_MERGING = 64
+"""Each makes files of its own, and the more there are, the longer the next one takes."""
+
+SHOWN_WIDTH, QUALITY = 320, 80
+"""Pixels of the width of a camera's last picture, too few to know a face by that no detector found;
+and its JPEG quality."""
 
 STALLED = 8.0
 """Seconds without a picture after which a camera counts as stalled, so that all know within 10."""
@@ -38,22 +58,103 @@ CACHE = 16 << 20
 BETWEEN_REPORTS, BETWEEN_PICTURES = 1.0, 5.0
 
 
-@dataclass(frozen=True)
-class Report:
+class Live:
+    """Follows the people of a live camera, and adds those who have left it, or stay for long.
+
+    Attributes:
+        waiting: tracklets that are to be added.
+        people: how many were added; who stays counts once.
+        frames: in how many people were looked for.
+    """
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        camera: str,
+        source: str,
+        detector: Detector,
+        extractors: Sequence[Extractor],
+        *,
+        min_length: int,
+        keep_frames: bool = False,
+        pixelate_heads: bool = True,
+    ) -> None:
+        """Begin with nobody; arguments as for `ingest`, and those of `Keeping`."""
+        self.waiting = list[Tracklet]()
+        self.people = self.frames = 0
+        self._gallery, self._camera, self._source = gallery, camera, source
+        self._detector, self._extractors, self._heads = detector, extractors, pixelate_heads
+        whole = self._whole if keep_frames else lambda _: b""
+        self._tracker = Tracker()
+        self._cutter = Cutter(min_length, most=MOST_CROPS, whole=whole)
+        self._prefix = f"{camera}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        self._new, self._adds, self._counted = 0, 0, set[int]()
+        self._adapted: dict[str, Adaptation | None] = {}
+        self._last: tuple[Picture, Boxes] | None = None
+
+    def see(self, frame: Frame) -> None:
+        """Follow people into the next picture, whose time is that of the monotonic clock."""
+        found = checked(self._detector(frame.picture))
+        self._last = frame.picture, found.boxes
+        people = self._tracker.update(frame.seconds, found, frame.picture)
+        self._cutter.add(frame, people)
+        stay = self._cutter.begun_before(frame.seconds - LONGEST_STAY)
+        self._end_all_but(self._tracker.people - stay)
+        self.frames += 1
+
+    def end_all(self) -> None:
+        """Take it that nobody is in the picture any more."""
+        self._end_all_but(set())
+
+    def add(self) -> None:
+        """Add those who wait to the gallery; where that fails, they wait on."""
+        if not self.waiting:
+            return
+        gallery, heads = self._gallery, self._heads
+        gallery.add(self.waiting, self._extractors, pixelate_heads=heads, optimise=False)
+        first = min(each.start or 0.0 for each in self.waiting)
+        for model in {each.model_id for each in self._extractors}:
+            # Searches take the adapted embeddings, where there are some.
+            self._adapted[model] = latest(gallery, model, self._adapted.get(model))
+            if adaptation := self._adapted[model]:
+                convert(gallery, adaptation, Filter(camera=self._camera, start=first))
+        self.waiting, self.people, self._new = [], self.people + self._new, 0
+        self._adds += 1
+        if self._adds % ADDS_BEFORE_MERGING == 0:
+            gallery.optimise()
+
+    def picture(self) -> bytes | None:
+        """The last picture as a JPEG, small and with heads hidden; None before there was one."""
+        return (
+            None if self._last is None else encode_jpeg(hidden(*self._last, SHOWN_WIDTH), QUALITY)
+        )
+
+    def _whole(self, frame: Frame) -> bytes:
+        assert self._last is not None
+        boxes = self._last[1]
+        return whole_picture(frame.picture, boxes if self._heads else boxes[:0])
+
+    def _end_all_but(self, people: Set[int]) -> None:
+        gone, _ = self._cutter.end_all_but(people)
+        # Frames have monotonic times; the clock that people read may have been set meanwhile.
+        offset = time.time() - time.monotonic()
+        place = self._prefix, self._camera, offset, self._source
+        for each in gone:
+            shown = {one.seconds: one for one in each.shown.values()}.values()
+            moments = tuple(replace(one, seconds=one.seconds + offset) for one in shown)
+            self.waiting.append(replace(in_memory(each, *place), moments=moments))
+        numbers = {each.person for each in gone}
+        self._new += len(numbers - self._counted)
+        self._counted = (self._counted | numbers) & self._tracker.people
+
+
+class Report(Doing, frozen=True):
     """How the process of a camera is doing; counts are since its beginning.
 
     Attributes:
-        state, error, last_frame, frames, skipped, reconnects, people: as in `CameraState`.
         picture: the last picture, heads hidden, as a JPEG; None where an earlier one still does.
     """
 
-    state: Word
-    error: str | None = None
-    last_frame: float | None = None
-    frames: int = 0
-    skipped: int = 0
-    reconnects: int = 0
-    people: int = 0
     picture: bytes | None = None
 
 
@@ -74,9 +175,9 @@ def watch_camera(reports: Connection, camera: Camera, cameras: Cameras) -> None:
         _Watch(reports, camera, _live(camera, cameras), stop).run()
         code = 0
     except ReseenError as error:
-        _send(reports, Report("failed", str(error)))
+        _send(reports, Report(state="failed", error=str(error)))
     except Exception as error:
-        _send(reports, Report("failed", f"{type(error).__name__}: {error}"))
+        _send(reports, Report(state="failed", error=f"{type(error).__name__}: {error}"))
         traceback.print_exc()
     finally:
         # Not by way of the interpreter's end, where a thread that still reads a camera may crash.
@@ -176,6 +277,14 @@ class _Watch:
         if now - self._shown > BETWEEN_PICTURES:
             picture, self._shown = self._live.picture(), now
         newest, live = self._newest, self._live
-        last = None if newest.seen is None else time.time() - (now - newest.seen)
-        counts = (live.frames, newest.skipped, newest.reconnects, live.people)
-        _send(self._reports, Report(state, error, last, *counts, picture))
+        report = Report(
+            state=state,
+            error=error,
+            last_frame=None if newest.seen is None else time.time() - (now - newest.seen),
+            frames=live.frames,
+            skipped=newest.skipped,
+            reconnects=newest.reconnects,
+            people=live.people,
+            picture=picture,
+        )
+        _send(self._reports, report)
