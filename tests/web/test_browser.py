@@ -172,7 +172,7 @@ class User:
     @property
     def asked(self):
         query = parse_qs(urlsplit(self.browser.current_url).query)
-        return {name: value for name, (value,) in query.items()}
+        return {name: values[0] for name, values in query.items()}
 
     @property
     def text(self):
@@ -264,6 +264,8 @@ def test_people_are_merged_named_split_and_exported(user, gallery):
     user.follow("Someone else")
     assert len(gallery.members.belonging_to(["Ada <L.>"])) == 1
     assert len({member.identity for member in gallery.members.all()}) == 6
+    user.follow("Undo")
+    assert len(gallery.members.belonging_to(["Ada <L.>"])) == 2
 
 
 def test_somebody_is_found_by_name_to_be_merged_with_and_rejected_by_mistake(user, gallery):
@@ -277,8 +279,9 @@ def test_somebody_is_found_by_name_to_be_merged_with_and_rejected_by_mistake(use
     user.find("[name=name]").send_keys(ben.identity)
     user.press_and_wait(Keys.ENTER)
     user.follow("Merge")
-    assert user.asked == {"identity": "Ada"}
+    assert user.asked["identity"] == "Ada"
     assert len(gallery.members.belonging_to(["Ada"])) == 2
+    assert f"Ada and {ben.identity} are one person now." in user.text
     user.follow("Not a person")
     assert "2 appearances labelled as not a person" in user.text
     assert gallery.members.belonging_to(["Ada"]) == []

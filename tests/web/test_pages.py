@@ -284,6 +284,47 @@ def test_a_label_is_kept_shown_and_replaced(client, gallery):
     )
 
 
+def test_a_label_is_taken_back_by_pressing_it_again(client, gallery):
+    asked = QUERY | {"match": "south/ada"}
+    client.post("/compare", params=asked, data={"same": "yes"})
+    text = page(client, "/compare", **asked)
+    assert "Press the button again to take that back." in words(text)
+    assert 'name="same" value="nothing" aria-pressed="true"' in text
+    client.post("/compare", params=asked, data={"same": "nothing", "shown": "yes"})
+    assert gallery.labels.all() == []
+    assert pressed(page(client, "/compare", **asked)) == []
+
+
+def test_a_page_that_shows_less_than_others_said_meanwhile_changes_nothing(client, gallery):
+    asked = QUERY | {"match": "south/ada"}
+    client.post("/compare", params=asked, data={"same": "yes"})
+    for path, asked_for, more in (
+        ("/compare", asked, {}),
+        ("/tracklet", QUERY, {"match": "south/ada", "place": 1}),
+    ):
+        stale = client.post(
+            path,
+            params=asked_for,
+            data=more | {"same": "no", "shown": "nothing"},
+            headers={"Referer": "http://127.0.0.1:8000/tracklet?id=north/ada&k=10"},
+        )
+        assert stale.status_code == 409
+        assert "as the same person meanwhile" in words(stale.text)
+        assert 'href="/tracklet?id=north/ada&amp;k=10"' in stale.text
+    assert [label.same for label in gallery.labels.all()] == [True]
+    same = client.post("/compare", params=asked, data={"same": "yes", "shown": "nothing"})
+    assert same.status_code == 303  # sent twice
+
+
+@pytest.mark.parametrize("referer", ["https://elsewhere.example/x", "", "http://127.0.0.1:8000//x"])
+def test_a_refusal_leads_back_to_no_other_site(client, referer):
+    asked = QUERY | {"match": "south/nobody"}
+    headers = {"Referer": referer}
+    answer = client.post("/compare", params=asked, data={"same": "no"}, headers=headers)
+    assert "elsewhere" not in answer.text
+    assert 'href="//x' not in answer.text
+
+
 def test_a_label_holds_from_both_sides(client):
     client.post("/compare", params=QUERY | {"match": "south/ada"}, data={"same": "yes"})
     text = page(client, "/tracklet", id="south/ada")

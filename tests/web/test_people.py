@@ -58,8 +58,8 @@ def test_the_review_asks_answers_skips_and_takes_back(client, unsure):
     answer = client.post("/review", params={"skipped": 1}, data=question(client) | {"same": "no"})
     assert answer.headers["location"] == "/review?skipped=1"
     assert "2 answers given" in words(client.get("/review"))
-    for left in (1, 0, 0):
-        client.post("/review/undo")
+    for given, left in ((2, 1), (1, 0), (0, 0)):
+        client.post("/review/undo", data={"answers": given})
         assert len(unsure.labels.all()) == left
     assert people(unsure) == ALONE
     assert question(client) == first
@@ -81,6 +81,35 @@ def test_what_ten_answers_changed_is_told(client, unsure):
     text = words(client.get("/review"))
     assert "10 answers given. 6 people before the last 10, 5 people now." in text
     assert "are one now" in text
+
+
+def test_each_of_two_operators_undoes_their_own_answers_and_sees_what_the_other_said(
+    client, unsure
+):
+    anna, berta = (
+        {"Authorization": f"Bearer {unsure.tokens.new(name, 'manage')}"}
+        for name in ("anna", "berta")
+    )
+    asked = {}
+    for operator in (anna, berta):
+        answer = client.get("/review", headers=operator)
+        asked = dict(re.findall(r'name="(query|match)" value="([^"]*)"', answer.text))
+        client.post("/review", data=asked | {"same": "no"}, headers=operator)
+    stale = client.post("/review", data=asked | {"same": "yes"}, headers=anna)
+    assert stale.status_code == 409
+    assert "as someone else meanwhile" in words(stale)
+    client.post("/review", data=asked | {"same": "no"}, headers=berta)  # sent twice
+    assert "1 answer given" in words(client.get("/review", headers=berta))
+    client.post("/review/undo", data={"answers": 1}, headers=anna)
+    assert [label.query for label in unsure.labels.all()] == [asked["query"]]
+
+
+def test_undo_from_a_page_that_has_not_seen_the_last_answer_undoes_nothing(client, unsure):
+    client.post("/review", data=question(client) | {"same": "no"})
+    client.post("/review", data=question(client) | {"same": "no"})
+    answer = client.post("/review/undo", data={"answers": 1})
+    assert answer.status_code == 409
+    assert len(unsure.labels.all()) == 2
 
 
 def test_programs_ask_the_same_questions(client, unsure):
@@ -128,7 +157,7 @@ def test_without_identities_labels_are_kept_all_the_same(client, gallery):
 
 def test_nothing_stays_of_a_label_that_was_taken_back_and_of_whom_it_was_on(client, unsure):
     client.post("/review", data=(asked := question(client)) | {"same": "yes"})
-    client.post("/review/undo")
+    client.post("/review/undo", data={"answers": 1})
     unsure.forget(Filter(ids=tuple(asked.values())), at_once=True)
     files = [path for path in Path(unsure.uri).rglob("*") if path.is_file()]
     for id in asked.values():
@@ -281,6 +310,44 @@ def test_an_appearance_is_confirmed_split_off_and_taken_back_in(client, put_toge
     assert shown.text.count('class="match right"') == 2
 
 
+def fields(answer, *names):
+    """What the forms of a page carry along, each name's last value."""
+    given = dict(re.findall(r'name="(\w+)" value="([^"]*)"', answer.text))
+    return {name: html.unescape(given[name]) for name in names}
+
+
+@pytest.mark.parametrize(("camera", "other"), [("north", "south"), ("south", "north")])
+def test_an_appearance_split_off_by_mistake_goes_back_with_one_press(
+    client, put_together, camera, other
+):
+    identity = home(put_together, "north/ada")
+    answer = post(client, put_together, "", "north/ada", id=f"{camera}/ada", same="no")
+    assert home(put_together, f"{other}/ada") == identity  # who is someone else takes no name away
+    shown = client.get(answer.headers["location"])
+    assert f"belongs to {home(put_together, f'{camera}/ada')} now" in words(shown)
+    back = {"id": f"{camera}/ada", "same": "nothing", "shown": "no"}
+    answer = client.post("/person", params={"identity": identity}, data=back)
+    assert people(put_together) == TOGETHER
+    assert put_together.labels.all() == []
+    assert "belongs to" not in words(client.get(answer.headers["location"]))
+
+
+@pytest.mark.parametrize(("one", "two"), [("ada", "ben"), ("ben", "ada")])
+def test_a_merge_by_mistake_is_undone_and_both_are_called_what_they_were(
+    client, put_together, one, two
+):
+    for who in ("ada", "ben"):
+        post(client, put_together, "/name", f"north/{who}", name=f"The {who}")
+    answer = post(client, put_together, "/merge", f"north/{one}", other=f"The {two}")
+    shown = client.get(answer.headers["location"])
+    assert f"The {one} and The {two} are one person now." in words(shown)
+    both = fields(shown, "one", "two") | {"names": [f"The {one}", f"The {two}"]}
+    answer = client.post("/person/part", data=both)
+    assert people(put_together) == TOGETHER
+    assert [home(put_together, f"south/{who}") for who in ("ada", "ben")] == ["The ada", "The ben"]
+    assert "one person now" not in words(client.get(shown.url))
+
+
 def test_who_is_no_person_leaves_people_and_searches_until_that_is_taken_back(client, put_together):
     post(client, put_together, "/name", "north/ada", name="Ada")
     answer = post(client, put_together, "/reject", "north/ada")
@@ -350,7 +417,7 @@ def test_nothing_stays_of_the_forgotten_that_were_rejected(client, put_together,
 def test_two_people_are_merged_under_the_name_that_one_has(client, put_together):
     post(client, put_together, "/name", "north/ada", name="Ada")
     answer = post(client, put_together, "/merge", "north/ben", other="Ada")
-    assert answer.headers["location"] == "/person?identity=Ada"
+    assert answer.headers["location"].startswith("/person?identity=Ada&merged=north%2Fben&")
     assert "north/ada north/ben south/ada south/ben" in people(put_together)
     assert post(client, put_together, "/merge", "north/ada", other="Ada").status_code == 400
     assert post(client, put_together, "/merge", "north/ada", other="nobody").status_code == 404

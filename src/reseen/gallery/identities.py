@@ -229,6 +229,13 @@ class Identities:
             self.gallery.logged("name", Filter(ids=tuple(member.id for member in mine)))
             members.put([replace(member, identity=name) for member in mine])
 
+    def swap_names(self, one: str, other: str) -> None:
+        """Call two identities by each other's names."""
+        members, swapped = self.gallery.members, {one: other, other: one}
+        with self._alone():
+            both = members.belonging_to(swapped)
+            members.put([replace(each, identity=swapped[each.identity]) for each in both])
+
     def evidence(self, chosen: Iterable[str]) -> Evidence:
         """What is known about those of these tracklets that have an embedding by the model.
 

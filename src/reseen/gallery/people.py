@@ -286,12 +286,14 @@ class Review:
         return len(self._answered)
 
     def answer(self, query: str, match: str, *, same: bool) -> None:
-        """Keep an answer as a label; the people follow at once.
+        """Keep an answer as a label; the people follow at once. A page sent twice counts once.
 
         Raises:
             ConflictError: it contradicts other labels; nothing is kept of it.
         """
         with self._turn:
+            if self._gallery.labels.said(query, match) is same:
+                return
             before = self._identities() if self.answers % A_ROUND == 0 else self._before
             Identities(self._gallery).label(query, [match], same=same)
             self._answered.append((query, match))

@@ -96,6 +96,11 @@ class Labels:
         known = [each for each in self.all() if {each.query, each.match} == both]
         self._put(msgspec.to_builtins(each) | {"same": None} for each in known)
 
+    def said(self, query: str, match: str) -> bool | None:
+        """Whether two tracklets are labelled the same; None where nobody has said anything."""
+        both = {query, match}
+        return next((each.same for each in self.all() if {each.query, each.match} == both), None)
+
     def _put(self, rows: Iterable[dict[str, Any]]) -> None:
         keyed = [{"pair": json.dumps(sorted((row["query"], row["match"]))), **row} for row in rows]
         self._table.put(keyed, replace=True)

@@ -4,7 +4,7 @@ Pictures are looked at with suspicion, decoded one at a time, and never kept.
 """
 
 from io import BytesIO
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, File, Form, HTTPException, Query, Request, UploadFile
 from PIL import Image
@@ -38,6 +38,13 @@ FormModel = Annotated[str, Form(max_length=LONGEST_MODEL)]
 FormProbability = Annotated[float, Form(ge=0, le=1)]
 FormName = Annotated[str, Form(min_length=1, max_length=LONGEST_NAME)]
 Same = Annotated[bool, Form()]
+
+SAID = {"yes": True, "no": False, "nothing": None}
+Said = Annotated[Literal["yes", "no", "nothing"], Form()]
+"""What a button says of two tracklets; nothing takes a label back."""
+
+Shown = Annotated[Literal["yes", "no", "nothing"] | None, Form()]
+"""What the button's page showed as said."""
 
 
 def paged(page: int, total: int) -> dict[str, int]:

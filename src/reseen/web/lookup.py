@@ -1,5 +1,6 @@
 """What pages and API ask of a gallery, with HTTP's answer where something is not there."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,13 +16,14 @@ from reseen.errors import ReseenError
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.identities import SETTING, Identities
+from reseen.gallery.log import BY
 from reseen.gallery.people import Directory, Person, Review, people_called
 from reseen.gallery.query import query_from_pictures
 from reseen.gallery.records import Entry, Filter, Match, Query, Stats
 from reseen.gallery.registers import Label, Member
 from reseen.gallery.settings import version_of
 from reseen.tracking.detections import Detector
-from reseen.web.asked import Id, Identity
+from reseen.web.asked import SAID, Id, Identity
 
 Result = TypeVar("Result")
 Given = TypeVarTuple("Given")
@@ -69,7 +71,8 @@ class Lookup:
     def __init__(
         self, gallery: Gallery, extractors: Sequence[Extractor], detector: Detector
     ) -> None:
-        self.gallery, self.review, self.detector = gallery, Review(gallery), detector
+        self.gallery, self.detector = gallery, detector
+        self._reviews = defaultdict[str | None, Review](lambda: Review(gallery))
         self.directory = Directory(gallery)
         self._extractors = {extractor.model_id: extractor for extractor in extractors}
         self._embedding = CapacityLimiter(1)  # decoded pictures are large
@@ -157,6 +160,20 @@ class Lookup:
             self.gallery.logged("label", Filter(ids=(query, match)), same=same)
             self.gallery.labels.add(query, match, same=same)
 
+    def say(self, query: str, match: str, said: str, shown: str | None) -> None:
+        """Keep a label that a page gives, or take it back: 409 where others said so meanwhile.
+
+        Args:
+            said, shown: keys of `SAID`; what the page showed before, where it tells.
+        """
+        self._require_two(query, match)
+        if shown is not None:
+            self._require_unchanged(query, match, SAID[said], SAID[shown])
+        if (same := SAID[said]) is None:
+            self.unlabel(query, match)
+        else:
+            self.label(query, match, same=same)
+
     def unlabel(self, query: str, match: str) -> None:
         """Take the label on two tracklets back."""
         if self.identified:
@@ -165,10 +182,38 @@ class Lookup:
             self.gallery.logged("take label back", Filter(ids=(query, match)))
             self.gallery.labels.remove(query, match)
 
+    @property
+    def review(self) -> Review:
+        """The review of whoever asks: each undoes their own answers and nobody else's."""
+        return self._reviews[BY.get()]
+
     def answer(self, query: str, match: str, *, same: bool) -> None:
-        """Keep the answer to a question of the review."""
+        """Keep the answer to a question of the review, which was not answered then."""
         self._require_two(query, match)
+        self._require_unchanged(query, match, same, None)
         self.review.answer(query, match, same=same)
+
+    def undo(self, answers: int) -> None:
+        """Take the last answer back, seen from a page after so many."""
+        if answers != self.review.answers:
+            raise HTTPException(
+                409,
+                "Answers were given or taken back on another page meanwhile, so nothing is undone "
+                "from this one; open the review again.",
+            )
+        self.review.undo()
+
+    def _require_unchanged(
+        self, query: str, match: str, same: bool | None, shown: bool | None
+    ) -> None:
+        now = self.gallery.labels.said(query, match)
+        if now not in (same, shown):
+            words = {True: "the same person", False: "someone else", None: "nothing any more"}[now]
+            raise HTTPException(
+                409,
+                f"Somebody has labelled {query} and {match} as {words} meanwhile; look at them "
+                "again before you change that.",
+            )
 
     def _require_two(self, query: str, match: str) -> None:
         if query == match:

@@ -23,7 +23,8 @@ from reseen.web.asked import (
     FormName,
     Id,
     Page,
-    Same,
+    Said,
+    Shown,
     paged,
 )
 from reseen.web.lookup import Found, Looked, Lookup, Named, refused
@@ -149,18 +150,21 @@ def label_in_list(
     asked: AskedFor,
     id: Id,
     match: FormId,
-    same: Same,
+    same: Said,
     place: Annotated[int, Form(ge=1, le=MOST_AT_ONCE)],
+    shown: Shown = None,
 ) -> Response:
     """Keep a label and show the list again, at the same match."""
-    lookup.label(id, match, same=same)
+    lookup.say(id, match, same, shown)
     return go("/tracklet", {"id": id}, asked.state(), at=f"#{place}")
 
 
 @router.post("/compare")
-def label_in_comparison(lookup: Looked, asked: AskedFor, id: Id, match: Id, same: Same) -> Response:
+def label_in_comparison(
+    lookup: Looked, asked: AskedFor, id: Id, match: Id, same: Said, shown: Shown = None
+) -> Response:
     """Keep a label and show the comparison again."""
-    lookup.label(id, match, same=same)
+    lookup.say(id, match, same, shown)
     return go("/compare", {"id": id, "match": match}, asked.state(), at="#label")
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse
@@ -19,9 +19,12 @@ from reseen.web.asked import (
     LONGEST_NAME,
     ON_A_PAGE,
     FormId,
+    FormName,
     Identity,
     Page,
+    Said,
     Same,
+    Shown,
     Skipped,
     paged,
 )
@@ -72,9 +75,9 @@ def answer(
 
 
 @router.post("/review/undo")
-def undo(lookup: Looked, skipped: Skipped = 0) -> Response:
+def undo(lookup: Looked, answers: Annotated[int, Form(ge=0)], skipped: Skipped = 0) -> Response:
     """Take the last answer back, and ask again."""
-    lookup.review.undo()
+    lookup.undo(answers)
     return go("/review", skipped=skipped)
 
 
@@ -145,7 +148,14 @@ def restore_people(lookup: Looked, time: Annotated[float, Form()]) -> Response:
 
 
 @router.get("/person")
-def person(lookup: Looked, somebody: Somebody, page: Page = 1) -> Response:
+def person(
+    lookup: Looked,
+    somebody: Somebody,
+    page: Page = 1,
+    parted: Identity = "",
+    undo: Annotated[Literal["yes", "nothing"], Query()] = "nothing",
+    merged: Annotated[list[Identity], Query(max_length=4)] = [],  # noqa: B006
+) -> Response:
     """Somebody's appearances over cameras and hours, 50 on a page, and who may be the same."""
     lookup.gallery.logged("person", Filter(ids=(somebody.best.id,)))
     at = paged(page, len(somebody.seen))
@@ -161,17 +171,26 @@ def person(lookup: Looked, somebody: Somebody, page: Page = 1) -> Response:
         times=timeline(somebody),
         labels=_labels(lookup, somebody, shown),
         likely=[(lookup.person(name), each.probability) for name, each in others.items()],
+        parted=lookup.gallery.members.of([parted]),
+        undo=undo,
+        merged=merged if len(merged) == 4 and lookup.gallery.labels.said(*merged[:2]) else (),
     )
 
 
 @router.post("/person")
-def label(lookup: Looked, somebody: Somebody, id: FormId, same: Same) -> Response:
-    """Keep an appearance with the person, or split it off."""
+def label(
+    lookup: Looked, somebody: Somebody, id: FormId, same: Said, shown: Shown = None
+) -> Response:
+    """Keep an appearance with the person, or split it off, or take that back."""
     other = somebody.beside(id)
     if other is None:
         raise HTTPException(400, "Nobody can be told from the only appearance there is.")
-    lookup.label(other, id, same=same)
-    return go("/person", identity=somebody.identity)
+    lookup.say(other, id, same, shown)
+    homes = {member.id: member.identity for member in lookup.gallery.members.of([id, other])}
+    if same == "no" and homes[id] == somebody.identity != homes[other]:
+        Identities(lookup.gallery).swap_names(*homes.values())  # the name stays with the others
+    told = {"parted": id, "undo": "yes" if shown == "yes" else ""} if same == "no" else {}
+    return go("/person", told, identity=somebody.identity)
 
 
 @router.post("/person/confirm")
@@ -195,7 +214,26 @@ def merge(lookup: Looked, somebody: Somebody, other: FormId) -> Response:
         raise HTTPException(400, f"{other} is one person already.")
     Identities(lookup.gallery).merge(one.best.id, two.best.id, (one.identity, other))
     (merged,) = {member.identity for member in lookup.gallery.members.of([one.best.id])}
-    return go("/person", identity=merged)
+    before = one.best.id, two.best.id, one.identity, two.identity
+    return go("/person", identity=merged, merged=before)
+
+
+@router.post("/person/part")
+def part(
+    lookup: Looked,
+    one: FormId,
+    two: FormId,
+    names: Annotated[list[FormName], Form(min_length=2, max_length=2)],
+) -> Response:
+    """Take a merge back: the two are called again what they were."""
+    lookup.unlabel(one, two)
+    homes = {member.id: member.identity for member in lookup.gallery.members.of([one, two])}
+    if len(set(homes.values())) == 2:
+        before = zip((one, two), names, strict=True)
+        # The one that took over a name gives it back before the other gets it.
+        for id, name in sorted(before, key=lambda each: homes[each[0]] not in names):
+            Identities(lookup.gallery).name(homes[id], name)
+    return go("/person", identity=names[0])
 
 
 @router.post("/person/name")

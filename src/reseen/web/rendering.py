@@ -7,7 +7,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -141,7 +141,18 @@ def refusal(
     if request.url.path.startswith("/api"):
         return JSONResponse({"detail": detail}, status, headers)
     title, _ = REFUSALS.get(status, ("Something is wrong", ""))
-    return render("refusal.html", status, headers, title=title, status=status, detail=detail)
+    back = _came_from(request)
+    return render(
+        "refusal.html", status, headers, title=title, status=status, detail=detail, back=back
+    )
+
+
+def _came_from(request: Request) -> str | None:
+    """The page with the form that was refused, where it is one of ours."""
+    page = urlsplit(request.headers.get("referer", ""))
+    if request.method != "POST" or page.netloc != request.headers.get("host"):
+        return None
+    return urlunsplit(("", "", "/" + page.path.lstrip("/"), page.query, ""))
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
