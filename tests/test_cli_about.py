@@ -1,6 +1,7 @@
 """Where messages go, and the commands about the program itself."""
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -79,7 +80,10 @@ def test_verbose_says_where_a_mistake_came_up(capsys):
 
 def test_a_log_that_cannot_be_written_is_one_line(tmp_path, capsys):
     assert run(["presets", "--log", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"reseen: cannot write {tmp_path}: Is a directory\n"
+    assert f"cannot write {tmp_path}: it is a folder; name a file" in capsys.readouterr().err
+    os.mkfifo(tmp_path / "nobody-reads")
+    assert run(["presets", "--log", str(tmp_path / "nobody-reads")]) == 2
+    assert "it is a device or a pipe; name a file" in capsys.readouterr().err
 
 
 def test_version_names_what_results_depend_on(capsys):

@@ -219,6 +219,12 @@ def test_a_folder_made_for_another_purpose_is_not_claimed(tmp_path, found, diffe
         claim(tmp_path, "mine.json", {"seed": 3})
 
 
+def test_a_file_is_not_claimed_as_a_folder(tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(ReseenError, match=r"^cannot write .*thesis\.txt: Not a directory$"):
+        claim(tmp_path / "thesis.txt", "mine.json", {})
+
+
 def test_a_damaged_marker_is_named(tmp_path):
     (tmp_path / "mine.json").write_text("[]")
     with pytest.raises(ReseenError, match=r"mine\.json is damaged"):

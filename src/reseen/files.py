@@ -128,7 +128,9 @@ def claim(folder: Path, marker: str, mine: Mapping[str, Any] | None = None) -> b
         ReseenError: the folder holds something else, or was begun for another purpose.
     """
     if not (folder / marker).exists():
-        if folder.exists() and any(entry.name[0] != "." for entry in folder.iterdir()):
+        with writing(folder):
+            names = [entry.name for entry in folder.iterdir()] if folder.exists() else []
+        if any(name[0] != "." for name in names):
             raise ReseenError(
                 f"{folder} is not empty and holds no {marker}; choose another folder or empty it"
             )

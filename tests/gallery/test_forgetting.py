@@ -204,6 +204,16 @@ def test_a_clock_that_leaps_ahead_forgets_nobody_until_somebody_says_it_is_right
     assert lines not in (folder / "log.jsonl").read_text()
 
 
+def test_to_keep_the_log_for_days_does_not_say_that_the_clock_is_right(
+    folder, gallery, clock, reseen
+):
+    fill(gallery, 1)
+    gallery.set_retention_days(100)
+    clock(730)
+    assert reseen("gallery", "keep-log", folder, 3)[0] == 0
+    assert Gallery.open(folder).count() == 1
+
+
 def test_a_gallery_that_is_looked_at_in_between_forgets_by_itself(folder, gallery, clock):
     fill(gallery, 1)
     gallery.set_retention_days(100)
@@ -277,6 +287,29 @@ def test_where_lists_and_boxes_are_damaged_nothing_is_deleted(tracks, file, cont
     with pytest.raises(ReseenError, match=rf"{file} .*delete by hand what the folder holds"):
         delete_crops(tracks / "hall-film-000001")
     assert (tracks / "hall-film-000001").exists()
+
+
+def test_crops_go_without_boxes_too(tracks):
+    (tracks / "tracks.txt").unlink()
+    assert delete_crops(tracks / "hall-film-000001")
+    assert [each.id for each in load_tracks(tracks)] == ["hall-film-000002"]
+    assert not (tracks / "hall-film-000001").exists()
+    assert not (tracks / "tracks.txt").exists()
+
+
+@pytest.mark.parametrize("damaged", ["tracklets.json", "tracks.txt"])
+def test_crops_that_cannot_be_deleted_are_told_after_all_else(tmp_path, tracks, reseen, damaged):
+    gallery, listed = tmp_path / "gallery", tmp_path / "l.json"
+    reseen("gallery", "add", gallery, tracks)
+    reseen("gallery", "list", gallery, "--json", listed)
+    (tracks / damaged).write_bytes(b"\xff")
+    code, told, said = reseen("gallery", "forget", gallery, "--camera", "hall", "--crops")
+    assert (code, Gallery.open(gallery).count()) == (2, 0)
+    assert not listed.exists()
+    assert "2 tracklets forgotten" in told
+    told_once = f"all of them are forgotten, but crops are left: {tracks / damaged} cannot be read"
+    assert told_once in said
+    assert "; /" not in said
 
 
 def test_other_peoples_pictures_and_running_recordings_are_left_alone(tmp_path, tracks):

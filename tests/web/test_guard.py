@@ -7,7 +7,9 @@ from fastapi.testclient import TestClient
 
 from reseen.data.pictures import encode_jpeg
 from reseen.errors import ReseenError
+from reseen.gallery.gallery import conditions
 from reseen.gallery.log import LOG_FILE, read_lines
+from reseen.gallery.records import Filter
 from reseen.gallery.settings import Tokens
 from reseen.web import guard
 from reseen.web.app import create_app
@@ -20,6 +22,16 @@ OTHER_SITE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors", "sec-fet
 LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 FRAME = LINK | {"sec-fetch-dest": "iframe"}
 POST = ("POST", "/compare?id=north/ada&match=south/ada", {"same": "yes"})
+
+
+def routes(client):
+    """Method and path of all that the pages and the API answer."""
+    return {
+        (method, route.path)
+        for router in client.app.routes
+        for route in getattr(router, "original_router", client.app.router).routes
+        for method in getattr(route, "methods", set())
+    }
 
 
 # Names of the server
@@ -88,6 +100,29 @@ def test_nothing_is_forgotten_or_marked_by_opening_an_address(client, gallery):
         assert client.get(path).status_code == 200
     assert gallery.version == before
     assert gallery.labels.all() == []
+
+
+def test_no_get_changes_anything_but_the_log_and_what_was_downloaded(client, gallery):
+    """Not even what waits to be deleted, left by a process that was killed while it forgot."""
+    folder = Path(gallery.uri)
+    (folder / "list.json").write_text("south/eve")
+    gallery.exports.keep(folder / "list.json", ["south/eve"])
+    gallery._forgetting.forget(conditions(Filter(ids=("south/eve",))))
+
+    def content():
+        files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        told = {Path(LOG_FILE), Path("exports.lance")}
+        return {
+            file: (folder / file).read_bytes() for file in files if not {file, *file.parents} & told
+        }
+
+    before, asked = content(), {"id": "north/ada", "match": "south/ada", "forgotten": 1}
+    gets = sorted(path for method, path in routes(client) if method == "GET")
+    answers = {path: client.get(path, params=asked) for path in gets}
+    assert {200} < {answer.status_code for answer in answers.values()}
+    assert len(gets) > 20
+    assert content() == before
+    assert "list.json tells of the forgotten; delete it" in answers["/tracklets"].text
 
 
 @pytest.mark.parametrize("path", ["/tracklets", "/nowhere", "/api/stats", "/api/nowhere"])
@@ -288,14 +323,9 @@ def test_who_may_only_look_changes_nothing_by_any_route(gallery, client, tokens,
     """Every route there is but the searches is refused, before its parameters are looked at."""
     headers = bearing(tokens.new("anna", "look"))
     before = gallery.version, gallery.labels.all(), gallery.settings.all("", object)
-    routes = {
-        (method, route.path)
-        for router in client.app.routes
-        for route in getattr(router, "original_router", client.app.router).routes
-        for method in getattr(route, "methods", set()) - {"GET", "HEAD", "OPTIONS"}
-    }
-    assert {("POST", "/forget"), ("DELETE", "/api/labels"), ("POST", "/person/name")} <= routes
-    for method, path in sorted(routes - {("POST", path) for path in guard.SEARCHES}):
+    changing = {each for each in routes(client) if each[0] not in {"GET", "HEAD", "OPTIONS"}}
+    assert {("POST", "/forget"), ("DELETE", "/api/labels"), ("POST", "/person/name")} <= changing
+    for method, path in sorted(changing - {("POST", path) for path in guard.SEARCHES}):
         answer = client.request(method, path, headers=headers)
         assert (path, answer.status_code) == (path, 403)
         assert "The token of anna lets look, not change anything" in answer.text

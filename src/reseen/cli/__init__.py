@@ -3,7 +3,6 @@
 Rooms are imported inside the commands, so that `reseen -h` answers at once.
 """
 
-import errno
 import logging
 import os
 import signal
@@ -30,7 +29,7 @@ from reseen.cli.service import ingest, watch
 from reseen.cli.tracking import track
 from reseen.cli.web import serve
 from reseen.errors import ReseenError
-from reseen.files import require_unicode, writing
+from reseen.files import require_file, require_unicode, writing
 from reseen.network.config import Config
 from reseen.progress import PlainFormatter, log, plain, progress_log
 
@@ -44,6 +43,9 @@ app = App(
 app.meta.suppress_keyboard_interrupt = False
 app.meta.group_parameters = Group("Messages", sort_key=9)
 app.register_install_completion_command()
+LONGEST_SHOWN = 200
+"""Letters of a file's name in a message."""
+
 LEAST_ADDRESS_SPACE = 3_000_000_000
 """Bytes that a process maps before it has embedded its first picture (2.9e9 measured)."""
 
@@ -141,9 +143,10 @@ def launch(
             log.debug("where it came up:", exc_info=error)
             return 2
         except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
+            if error.filename is None:
                 raise
-            log.error(f"reseen: {str(error.filename)[:40]}…: no file's name may be so long")
+            log.error(f"reseen: {str(error.filename)[:LONGEST_SHOWN]}: {error.strerror}")
+            log.debug("where it came up:", exc_info=error)
             return 2
         except (MemoryError, RuntimeError, ImportError) as error:
             told = "memory" in str(error) or "failed to map" in str(error)  # PyTorch, the loader
@@ -183,6 +186,7 @@ def _messages(quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[Non
     shown.setLevel(logging.DEBUG if verbose else logging.INFO)
     handlers: list[logging.Handler] = [shown]
     if log_file is not None:
+        require_file(log_file, "write")  # to open a pipe that nobody reads would never end
         with writing(log_file):
             handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
         form = "%(asctime)s %(levelname)s %(message)s"

@@ -235,9 +235,14 @@ def forget(
     folders = [entry.crops for entry in opened.entries(where) if entry.crops is not None]
     gone = opened.forget(where, at_once=now)
     print(f"{gallery}: {len(gone):,} tracklets forgotten")
-    left = [folder for folder in folders if not (crops and delete_crops(Path(folder)))]
-    for folder in left:
-        if Path(folder).exists():
+    failed = dict[str, None]()
+    for folder in map(Path, folders):
+        try:
+            deleted = crops and delete_crops(folder)
+        except ReseenError as error:
+            failed[str(error)] = None
+            continue
+        if not deleted and folder.exists():
             print_notes(f"crops of the forgotten are left in {folder}")
     print_notes(*_left_about(opened.exports.clear(elsewhere=crops, telling=True)))
     if opened.waiting() is not None:
@@ -245,6 +250,8 @@ def forget(
             "their bytes leave the disk within ten minutes, when the gallery is open or "
             "opened; --now does it at once"
         )
+    if failed:
+        raise ReseenError(f"all of them are forgotten, but crops are left: {'; '.join(failed)}")
 
 
 def _left_about(files: Sequence[str]) -> list[str]:
@@ -298,7 +305,7 @@ def keep_log(gallery: options.GalleryPlace, days: Days = None) -> None:
     """
     opened = open_gallery(gallery)
     opened.set_log_days(days)
-    opened.expire(time.time())
+    opened.expire()
     print(f"{gallery}: lines of the log are kept {_for_days(days)}")
 
 

@@ -62,6 +62,16 @@ class Exports:
         left = {row["path"]: row for row in found}
         self._table.put([row | {"key": uuid4().hex, "id": None} for row in left.values()])
 
+    def left(self) -> list[str]:
+        """The files about somebody who is forgotten that are still there, for all that is known."""
+        rows = self._of_the_forgotten()
+        there = {r["path"] for r in rows if r["digest"] is None or Path(r["path"]).is_file()}
+        return sorted(there)
+
+    def _of_the_forgotten(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._table.read(SCHEMA.names).to_pylist()
+        return [row for row in rows if row["id"] is None]
+
     def clear(self, *, elsewhere: bool = False, telling: bool = False) -> list[str]:
         """Delete the files about the forgotten that lie in the gallery's folder.
 
@@ -74,9 +84,8 @@ class Exports:
         """
         if not self._database.writable:
             return []
-        rows = [row for row in self._table.read(SCHEMA.names).to_pylist() if row["id"] is None]
         here, gone, left = Path(self._database.uri).resolve(), [], set[str]()
-        for row in rows:
+        for row in self._of_the_forgotten():
             if row["digest"] is None:
                 left.add(row["path"])
                 gone += [row["key"]] if telling else []
@@ -121,12 +130,13 @@ def delete_crops(crops: Path) -> bool:
     file = boxes_of(folder, crops.name)
     try:
         number = str(int(crops.name.rpartition("-")[2]))
-        boxes = read_text(file).splitlines(keepends=True)
+        boxes = read_text(file).splitlines(keepends=True) if file.exists() else []
         others = "".join(line for line in boxes if line.split(",")[1] != number)
     except (ReseenError, ValueError, IndexError) as error:
         raise ReseenError(f"{file} cannot be read ({error}); {BY_HAND}") from error
     with writing(crops):
         write_json(folder / TRACKLETS_FILE, {**document, "tracklets": kept})
-        write_text(file, others)
+        if boxes:
+            write_text(file, others)
         shutil.rmtree(crops)
     return True

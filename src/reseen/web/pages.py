@@ -103,7 +103,7 @@ def tracklets(
 ) -> Response:
     """Tracklets by time, 50 on a page."""
     if not lookup.stats().tracklets:
-        return render("empty.html", forgotten=forgotten, left=lookup.gallery.exports.clear())
+        return render("empty.html", forgotten=forgotten, left=lookup.gallery.exports.left())
     where = asked.where(lookup)
     total = lookup.gallery.count(where)
     at = paged(page, total)
@@ -116,7 +116,7 @@ def tracklets(
         rejected={each.id for each in lookup.gallery.rejected.of([one.id for one in entries])},
         **at,
         forgotten=forgotten,
-        left=lookup.gallery.exports.clear() if forgotten else (),
+        left=lookup.gallery.exports.left() if forgotten else (),
     )
 
 
@@ -295,7 +295,7 @@ def keep_log(lookup: Looked, days: Days = "") -> Response:
     """Set for how long lines of the log are kept."""
     with refused():
         lookup.gallery.set_log_days(float(days) if days.strip() else None)
-    lookup.gallery.expire(time.time())
+    lookup.gallery.expire()
     return go("/settings")
 
 
