@@ -519,6 +519,19 @@ def test_all_parts_need_people_to_hold_out(make_store, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"people": 7, "clips": 2}, "needs as many training people, there are 6"),
+        ({"people": 2, "clips": 100}, r"train\.clips = 100 asks for more"),
+    ],
+)
+def test_steps_that_cannot_be_drawn_leave_nothing_written(store, tmp_path, settings, words):
+    with pytest.raises(ReseenError, match=words):
+        train(store, tmp_path / "run", config(train={"sampler": "pk", **settings}))
+    assert not (tmp_path / "run").exists()
+
+
 def test_trial_must_exist(store, tmp_path):
     two_trials = replace(store, splits=store.splits * 2)
     with pytest.raises(ReseenError, match="has 2 trials, from 0; not 2"):
@@ -592,6 +605,7 @@ def test_a_head_starts_as_the_mean_in_the_coordinates_of_lda(make_store, tmp_pat
 def test_only_vectors_are_started_from_lda(store, tmp_path):
     with pytest.raises(ReseenError, match=r"holds pictures; train\.initial = lda starts"):
         train(store, tmp_path / "run", config(train=LDA))
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_learning_ruins_is_not_kept(make_store, tmp_path):

@@ -59,16 +59,9 @@ class BatchSource:
     def __init__(
         self, fabric: Fabric, store: FrameStore, config: Config, jobs: Sequence[Job]
     ) -> None:
-        train = config.train
-        shared = train.pairs if train.sampler == "pairs" else train.clips_a_step
-        if shared % fabric.world_size:
-            what = "train.pairs" if train.sampler == "pairs" else "train.people × train.clips"
-            raise ReseenError(
-                f"{what} = {shared} cannot be shared by {fabric.world_size} processes"
-            )
         self.fabric, self.config, self.jobs = fabric, config, jobs
         self.reader = FrameReader(store.frames, fabric.device)
-        self.samplers = [_sampler(store, config, job) for job in jobs]
+        self.samplers = [make_sampler(fabric, store, config, job) for job in jobs]
         self.frame_shape = store.frame_shape
         self.width = make_trunk(config.network, store.frame_shape).width
         counts = {len(sampler.people) for sampler in self.samplers}
@@ -120,8 +113,18 @@ class BatchSource:
         return _map_masks(lambda mask: mask[places], masks)
 
 
-def _sampler(store: FrameStore, config: Config, job: Job) -> PairSampler:
+def make_sampler(fabric: Fabric, store: FrameStore, config: Config, job: Job) -> PairSampler:
+    """What draws a job's clips.
+
+    Raises:
+        ReseenError: the training people are too few or have too few clips for such steps, or the
+            processes cannot share a step evenly.
+    """
     train, clips = config.train, config.clips
+    shared = train.pairs if train.sampler == "pairs" else train.clips_a_step
+    if shared % fabric.world_size:
+        what = "train.pairs" if train.sampler == "pairs" else "train.people × train.clips"
+        raise ReseenError(f"{what} = {shared} cannot be shared by {fabric.world_size} processes")
     cut = clips.frames, clips.start, job.seed
     if train.sampler == "pk":
         return PeopleSampler(store, job.tracklets, train.people, train.clips, *cut)

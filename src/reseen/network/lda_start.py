@@ -10,7 +10,6 @@ from torch import Tensor
 from reseen.data.clips import BODY_PARTS, BodyPart
 from reseen.data.projections import Projection, lda, means_by_label
 from reseen.data.store import FrameStore
-from reseen.errors import ReseenError
 
 SHRINKAGE = 0.3
 MOST_PICTURES = 20_000
@@ -28,15 +27,7 @@ def lda_start(
         store: of a trunk's vectors.
         tracklets: indices of the training tracklets.
         margin: alpha of eq. (7); the fused features of two people begin about this far apart.
-
-    Raises:
-        ReseenError: the store holds pictures.
     """
-    if len(store.frame_shape) != 2:
-        raise ReseenError(
-            f"{store.path} holds pictures; train.initial = lda starts from a trunk's vectors: "
-            "reseen prepare … --trunk lite0"
-        )
     learned, vectors, owners = discriminants(store, tracklets, part)
     means, places = means_by_label(learned.apply(vectors), owners)
     first = np.unique(places, return_index=True)[1]

@@ -23,7 +23,7 @@ from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
 from reseen.files import locked
 from reseen.models.lite0 import MAPS_NAME
-from reseen.network.batches import Batch, BatchSource, Job
+from reseen.network.batches import Batch, BatchSource, Job, make_sampler
 from reseen.network.checkpoint import (
     CHECKPOINT_FILE,
     PARTS_FILE,
@@ -74,12 +74,14 @@ def train(
         precision: of the forward and backward pass.
 
     Raises:
-        ReseenError: the split cannot be trained on, `out` holds another run, the loss stopped
-            being finite.
+        ReseenError: the split cannot be trained on, with nothing written yet; `out` holds another
+            run, the loss stopped being finite.
         KeyboardInterrupt: after Ctrl-C, with the current step finished and saved.
     """
     out, fabric = Path(out), make_fabric(precision)
     facts = plan_run(store, parts, trial, seed, config)
+    # Refuses steps that cannot be drawn before anything is written.
+    make_sampler(fabric, store, config, job_of(Run(out, config, facts), store, parts[0]))
     # One process for all that share the steps.
     with locked(out) if fabric.is_global_zero else nullcontext():
         run = _open_run(fabric, out, config, facts, resume)
@@ -144,10 +146,15 @@ def plan_run(
     """Choose the people to train on and, where all parts are trained, those held out.
 
     Raises:
-        ReseenError: the store has no such trial, or too few people for it.
+        ReseenError: the store has no such trial, or too few people for it, or not the frames.
     """
     if store.trunk == MAPS_NAME:
         raise ReseenError(f"{store.path} holds maps to fine-tune on: reseen finetune {store.path}")
+    if config.train.initial == "lda" and len(store.frame_shape) != 2:
+        raise ReseenError(
+            f"{store.path} holds pictures; train.initial = lda starts from a trunk's vectors: "
+            "reseen prepare … --trunk lite0"
+        )
     cameras: dict[int, set[int]] = {}
     for index in store.split(trial).train:
         if store.persons[index] > DISTRACTOR:
