@@ -125,6 +125,12 @@ def test_what_embeds_pictures_loads_little_else(module):
     assert len(loaded) <= 20
 
 
+def test_a_gallery_that_is_added_to_loads_neither_trackers_nor_data_sets():
+    loaded = modules_loaded_by("reseen.data.tracked", "reseen.gallery.upkeep")
+    rooms = ("tracking", "report", "experiments", "synthetic", "web", "cli", "data.datasets")
+    assert not [name for name in loaded if name.startswith(tuple(f"reseen.{one}" for one in rooms))]
+
+
 def test_numbers_need_no_pictures():
     modules = [path.stem for path in (PACKAGE / "evaluation").glob("[!_]*.py")]
     assert "evaluate" in modules

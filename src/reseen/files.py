@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, and reading them by type."""
+"""Writing files so that a reader never sees half of one, reading them by type, checking them."""
 
 import errno
 import hashlib
@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -241,3 +242,46 @@ def converted(value: Any, kind: type[Kind], where: object, remedy: str) -> Kind:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise ReseenError(f"{where} is damaged: {error}; {remedy}") from error
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One count of what a folder holds: the value published, None where none is, and that found."""
+
+    name: str
+    expected: int | str | None
+    found: int | str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the folder holds what is published."""
+        return self.expected is None or self.expected == self.found
+
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        """What is counted, the published and the found value, and a mark where they differ."""
+        expected, found = (
+            f"{value:,}" if isinstance(value, int) else value or ""
+            for value in (self.expected, self.found)
+        )
+        return self.name, expected, found, "" if self.ok else "wrong"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a folder holds, and what is wrong with it.
+
+    Attributes:
+        facts: counts, beside the published ones where there are any.
+        problems: what is missing or broken, a line each.
+        notes: what one must know about how the folder was read, a sentence each.
+    """
+
+    facts: tuple[Fact, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every count is as published and nothing is broken."""
+        return not self.problems and all(fact.ok for fact in self.facts)

@@ -1,14 +1,12 @@
 """The commands about people in folders: draw, check, prepare."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from reseen.cli import options
 from reseen.cli.options import save_result, within
+from reseen.files import CheckResult
 from reseen.progress import make_table, plain, print_notes, print_table
-
-if TYPE_CHECKING:
-    from reseen.data.check import CheckResult
 
 
 def synthesize(
@@ -58,7 +56,7 @@ def check(
     return 0 if result.ok else 1
 
 
-def _checked(dataset: str, root: Path, layout: options.Layout) -> "CheckResult":
+def _checked(dataset: str, root: Path, layout: options.Layout) -> CheckResult:
     if dataset == "run":
         from reseen.network.checkpoint import Run
 

@@ -1,38 +1,18 @@
 """Comparing a data set's folder with what it must hold."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from reseen.data.datasets import known_dataset, load
-from reseen.data.datasets.common import Fact, cameras_of_people
+from reseen.data.datasets.common import cameras_of_people
 from reseen.data.layout import entries, gaps
 from reseen.data.pictures import read_picture
 from reseen.data.store import FrameStore, damaged_shards
 from reseen.data.tracklet import Benchmark, BenchmarkTracklet
 from reseen.errors import ReseenError
+from reseen.files import CheckResult, Fact
 from reseen.parallel import unordered
 from reseen.progress import progress
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What a folder holds, and what is wrong with it.
-
-    Attributes:
-        facts: counts, beside the published ones where there are any.
-        problems: what is missing or broken, a line each.
-        notes: what one must know about how the folder was read, a sentence each.
-    """
-
-    facts: tuple[Fact, ...] = field(default=())
-    problems: tuple[str, ...] = field(default=())
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def ok(self) -> bool:
-        """Whether every count is as published and nothing is broken."""
-        return not self.problems and all(fact.ok for fact in self.facts)
 
 
 def check(

@@ -18,11 +18,10 @@ import pyarrow
 from lancedb.expr import Expr, col
 from platformdirs import user_state_path
 
-from reseen.data.check import CheckResult
 from reseen.data.colour_histogram import STRIPES
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ConflictError, ReseenError
-from reseen.files import writing
+from reseen.files import CheckResult, writing
 from reseen.gallery import intake
 from reseen.gallery.calibration import Pairs
 from reseen.gallery.exports import NAME as EXPORTS

@@ -12,10 +12,8 @@ import cv2
 import numpy as np
 import pyarrow
 
-from reseen.data.check import CheckResult
-from reseen.data.datasets.common import Fact
 from reseen.errors import ReseenError
-from reseen.files import digest_of, read_as, write_json
+from reseen.files import CheckResult, Fact, digest_of, read_as, write_json
 from reseen.gallery.table import TRACKLETS, Database
 
 DIGESTS_FILE = "digests.json"

@@ -11,7 +11,6 @@ import pyarrow
 from lancedb.expr import Expr, col
 
 from reseen.gallery.table import Database, Table, schema_of
-from reseen.tracking.track import TrackReport
 
 LABELS, REJECTED, MEMBERS, VIDEOS, FAILURES = "labels", "rejected", "members", "videos", "failures"
 TEXT, SECONDS, WHOLE = pyarrow.string(), pyarrow.float64(), pyarrow.int64()
@@ -204,15 +203,25 @@ class Members(Register[Member]):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A video that could not be taken in.
+class TakenIn:
+    """A video all of which was taken in; `frames` is in how many people were looked for.
 
     Attributes:
-        source: the video.
-        camera: its camera.
-        error: why not, in a line.
-        time: when this was found, in seconds since 1970.
+        id: what its content, and all that was asked of it, come down to.
+        time: when that was done, in seconds since 1970.
     """
+
+    id: str
+    source: str
+    camera: str
+    tracklets: int
+    frames: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A video that could not be taken in; why not, in a line, and when, in seconds since 1970."""
 
     source: str
     camera: str
@@ -233,22 +242,11 @@ class Videos:
         where = col("id").isin(list(ids))
         return {*self._table.read(["id"], where)["id"].to_pylist()} if ids else set()
 
-    def finish(self, reports: Mapping[str, TrackReport]) -> None:
-        """Keep that all of some videos is in the gallery, and that they are no failures any more.
-
-        Args:
-            reports: what became of each, by what its content, and all that was asked of it, come
-                down to.
-        """
-        reported = ("source", "camera", "tracklets", "frames")
-        self._table.put(
-            [
-                {name: getattr(report, name) for name in reported} | {"id": id, "time": time.time()}
-                for id, report in reports.items()
-            ]
-        )
-        same = col("source").isin([report.source for report in reports.values()])
-        if reports and self._failed.count(same):
+    def finish(self, videos: Sequence[TakenIn]) -> None:
+        """Keep that all of some videos is in the gallery; they are no failures any more."""
+        self._table.put(msgspec.to_builtins(videos))
+        same = col("source").isin([video.source for video in videos])
+        if videos and self._failed.count(same):
             self._failed.delete(same)
 
     def fail(self, source: str, camera: str, error: str) -> None:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import msgspec
 import torch
@@ -32,6 +32,8 @@ from reseen.data.clips import BodyPart
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError
 from reseen.files import (
+    CheckResult,
+    Fact,
     converted,
     read_as,
     read_json,
@@ -42,9 +44,6 @@ from reseen.files import (
 )
 from reseen.network.config import Config
 from reseen.network.model import PartFusion, SpatialTemporalFusion
-
-if TYPE_CHECKING:
-    from reseen.data.check import CheckResult
 
 FORMAT = 2
 CONFIG_FILE, RUN_FILE, PARTS_FILE = "config.toml", "run.json", "parts.json"
@@ -146,11 +145,8 @@ class Run:
         _require_unchanged(head == f"# digest {_digest(text)}", path / CONFIG_FILE)
         return cls(path, config, facts)
 
-    def check(self) -> "CheckResult":
+    def check(self) -> CheckResult:
         """Read all weights, each compared with the digest that lies with it."""
-        from reseen.data.check import CheckResult  # these load every data set
-        from reseen.data.datasets.common import Fact
-
         reads: list[Callable[[], object]]
         reads = [*(partial(self.network, part) for part in self.facts.parts), self.part_fusion]
         problems = []

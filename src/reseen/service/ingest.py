@@ -1,5 +1,6 @@
 """From video files into a gallery in one pass: decoded, followed, embedded and added."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -10,6 +11,7 @@ from typing import Any
 from reseen.data.tracklet import Tracklet
 from reseen.gallery.extractors import Extractor, open_extractor
 from reseen.gallery.gallery import Gallery
+from reseen.gallery.registers import TakenIn
 from reseen.parallel import Spread
 from reseen.progress import log, print_notes, progress
 from reseen.service.incoming import Incoming, Keeping, Settings, UnreadableError
@@ -219,7 +221,13 @@ class _Intake:
             del new[known]
         heads = self.keeping.pixelate_heads
         added = self.gallery.add(tracklets(), self.extractors, pixelate_heads=heads, optimise=False)
-        self.gallery.videos.finish(finished)
+        done = time.time()
+        self.gallery.videos.finish(
+            [
+                TakenIn(key, each.source, each.camera, each.tracklets, each.frames, done)
+                for key, each in finished.items()
+            ]
+        )
         reports = finished.values()
         return Ingested(
             videos=len(finished),

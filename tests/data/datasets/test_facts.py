@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from reseen.data.datasets import DATASETS
-from reseen.data.datasets.common import Fact
+from reseen.files import Fact
 
 Plant = Callable[..., Path]
 LEFT_OUT = "6 19 31 52 57 62 71 94 106 120 136 138 139 142 145 158 159 166 183 190 199 200"

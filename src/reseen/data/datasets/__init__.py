@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reseen.data.datasets import aerial, folder, ls_vid, mars, mevid, two_cameras
-from reseen.data.datasets.common import Counts, Fact, Published, counted
+from reseen.data.datasets.common import Counts, Published, counted
 from reseen.data.tracklet import Benchmark
 from reseen.errors import ReseenError, nearest
+from reseen.files import Fact
 
 ANY = (
     *("people", "cameras", "tracklets", "frames", "frames in a tracklet", "splits"),

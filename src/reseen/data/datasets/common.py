@@ -146,29 +146,6 @@ class Published:
         )
 
 
-@dataclass(frozen=True)
-class Fact:
-    """One count of a data set: the published value, None where there is none, and that found."""
-
-    name: str
-    expected: int | str | None
-    found: int | str
-
-    @property
-    def ok(self) -> bool:
-        """Whether the folder holds what is published."""
-        return self.expected is None or self.expected == self.found
-
-    @property
-    def row(self) -> tuple[str, str, str, str]:
-        """What is counted, the published and the found value, and a mark where they differ."""
-        expected, found = (
-            f"{value:,}" if isinstance(value, int) else value or ""
-            for value in (self.expected, self.found)
-        )
-        return self.name, expected, found, "" if self.ok else "wrong"
-
-
 def counted(benchmark: Benchmark) -> Counts:
     """Counts of a benchmark by their names, those that need no more than its tracklets and splits.
 
