@@ -55,6 +55,15 @@ EQUIVALENT: dict[str, str] = {
     "calibration: 0  ->  1  in  return Pairs(np.zeros(0), np.zeros(0, dtype=np.bool_))": (
         "no pair or one of two people: both are refused as too few"
     ),
+    "calibration: np.zeros  ->  np.ones  in  "
+    "return Pairs(np.zeros(0), np.zeros(0, dtype=np.bool_))": "both are empty",
+    "calibration: 1e-12  ->  1.5e-12  in  "
+    "scale = max(float(pairs.distances.std()), 1e-12)": "any small number keeps from dividing by 0",
+    "calibration: held_out.gain > SURE_GAIN * held_out.gain_error  ->  "
+    "held_out.gain >= SURE_GAIN * held_out.gain_error  in  "
+    "if not held_out.gain > SURE_GAIN * held_out.gain_error:": (
+        "a gain of exactly so many standard errors, to the last bit, is promised nothing"
+    ),
     "tracker: 1  ->  2  in  self.detections += 1": "only one detection is told from more",
     "losses: -1  ->  1  in  squared = difference.square().sum(dim=-1)": "features are (B, D)",
     "losses: -1  ->  1  in  distance = torch.linalg.vector_norm(difference, dim=-1)"
