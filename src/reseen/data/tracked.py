@@ -37,7 +37,7 @@ def tracklets_in(root: Path, camera: str | None = None) -> list[Tracklet]:
     Args:
         root: what `track` wrote, a folder of one person's pictures, or
             `ROOT/<person>/<camera>[/<tracklet>]`.
-        camera: the view's name; None takes what `track` was told, or the second folder's name.
+        camera: its name; None takes what `track` was told, or the second folder's name.
     """
     root = root.resolve()
     if (root / TRACKLETS_FILE).exists() or (root / UNFINISHED).exists():

@@ -80,7 +80,7 @@ class BenchmarkTracklet:
     Attributes:
         name: unique in its benchmark, as a person would look it up: "0001/cam_a".
         person: identity, 1 and up; `JUNK` and `DISTRACTOR` exist in MARS only.
-        camera: number of the view, 1 and up.
+        camera: its number, 1 and up.
         folder: where the pictures lie.
         files: file names inside `folder`, in time order; never empty.
     """

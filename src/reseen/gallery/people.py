@@ -93,9 +93,9 @@ class Person:
     def appearances(self, limit: int, offset: int = 0) -> list[Appearance]:
         """Some of its tracklets, in order of time."""
         some = self.seen.slice(offset, limit)
-        ids, chances = some["id"].to_pylist(), some["probability"].to_pylist()
-        entries, pairs = self.gallery.find(ids), zip(ids, chances, strict=True)
-        return [Appearance(entries[id], chance) for id, chance in pairs if id in entries]
+        ids, probabilities = some["id"].to_pylist(), some["probability"].to_pylist()
+        entries, pairs = self.gallery.find(ids), zip(ids, probabilities, strict=True)
+        return [Appearance(entries[id], probability) for id, probability in pairs if id in entries]
 
     def beside(self, id: str) -> str | None:
         """What to compare a tracklet of the person with: the longest other one, if any."""

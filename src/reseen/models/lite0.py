@@ -30,8 +30,8 @@ BLOCKS = 16
 HALVING = (1, 3, 5, 11)
 """Blocks after which the map is half as high and wide."""
 
-DESCRIBED = {10: (16, 8), 14: (8, 8), 15: (8, 4)}
-"""Blocks whose maps are described: the map's height, and into how many rows it is cut."""
+EMBEDDED = {10: (16, 8), 14: (8, 8), 15: (8, 4)}
+"""Blocks whose maps go into the embedding: the map's height, and into how many rows it is cut."""
 
 ROOTED = 14
 """Block of which signed square roots are taken: a few of its channels would outweigh the rest."""
@@ -80,10 +80,10 @@ def lite0_state() -> State:
 
 
 def write_lite0(state: State, path: Path, *, maps: bool = False) -> None:
-    """Write network and descriptor as one graph: pixels (N, 3, 256, 128) to (N, 3712).
+    """Write the network up to its embedding as one graph: pixels (N, 3, 256, 128) to (N, 3712).
 
-    Each described map is averaged over horizontal rows and each row L2-normalised, so that every
-    height of the body has its say; so is each map and, joined, the whole.
+    Each map of `EMBEDDED` is averaged over horizontal rows and each row L2-normalised, so that
+    every height of the body has its say; so is each map and, joined, the whole.
 
     Args:
         maps: end with block 10's map instead, (N, 14336).
@@ -95,7 +95,7 @@ def write_lite0(state: State, path: Path, *, maps: bool = False) -> None:
     parts = []
     for block in range(MAP_BLOCK + 1 if maps else BLOCKS):
         at = graph.block(at, block)
-        if block in DESCRIBED:
+        if block in EMBEDDED:
             parts.append(graph.rows(at, block))
     if maps:
         graph.node("Flatten", at, name="embedding")
@@ -163,7 +163,7 @@ class _Graph:
         return self.node("Add", at, start) if same else at
 
     def rows(self, at: str, block: int) -> str:
-        height, rows = DESCRIBED[block]
+        height, rows = EMBEDDED[block]
         window = [height // rows, height // 2]
         at = self.node("AveragePool", at, kernel_shape=window, strides=window)
         if block == ROOTED:

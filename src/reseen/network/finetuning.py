@@ -58,9 +58,9 @@ def finetune(store: FrameStore, trial: int = 0, seed: int = 0) -> lite0.State:
     generator, state = np.random.default_rng([seed, trial]), lite0.lite0_state()
     blocks = LateBlocks(state)
     pictures = _pictures(store, trial)
-    described = _described(store, blocks, pictures.rows)
+    embedded = _embedded(store, blocks, pictures.rows)
     people = generator.permutation(np.unique(pictures.persons))
-    groups = [_group(pictures, described, some) for some in np.array_split(people, GROUPS)]
+    groups = [_group(pictures, embedded, some) for some in np.array_split(people, GROUPS)]
     optimiser = torch.optim.Adam(blocks.parameters(), LEARNING_RATE)
     with progress("fine-tuning", UPDATES, "updates") as advance:
         for update in range(UPDATES):
@@ -108,9 +108,9 @@ class _Group:
     cameras: NDArray[np.int64]
     means: Tensor
 
-    def features(self, described: Tensor) -> Tensor:
+    def features(self, embedded: Tensor) -> Tensor:
         """Descriptors (N, 3712) -> features (N, d) of length 1."""
-        return functional.normalize((described - self.centre) @ self.matrix)
+        return functional.normalize((embedded - self.centre) @ self.matrix)
 
     def loss(
         self, features: Tensor, persons: NDArray[np.int64], cameras: NDArray[np.int64]
@@ -154,11 +154,11 @@ def _pictures(store: FrameStore, trial: int) -> _Pictures:
     return _Pictures(rows, owners, store.persons[owners], store.cameras[owners])
 
 
-def _group(pictures: _Pictures, described: Matrix, members: NDArray[np.int64]) -> _Group:
+def _group(pictures: _Pictures, embedded: Matrix, members: NDArray[np.int64]) -> _Group:
     """A group of people with LDA of all the others, (N, 3712) descriptors."""
     inside = np.isin(pictures.persons, members)
-    others = lda(described[~inside], pictures.persons[~inside], shrinkage=SHRINKAGE)
-    features = others.apply(described[inside])
+    others = lda(embedded[~inside], pictures.persons[~inside], shrinkage=SHRINKAGE)
+    features = others.apply(embedded[inside])
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     tracklets, first, places = np.unique(
         pictures.tracklets[inside], return_index=True, return_inverse=True
@@ -177,7 +177,7 @@ def _group(pictures: _Pictures, described: Matrix, members: NDArray[np.int64]) -
 
 
 @torch.inference_mode()
-def _described(store: FrameStore, blocks: LateBlocks, rows: NDArray[np.int64]) -> Matrix:
+def _embedded(store: FrameStore, blocks: LateBlocks, rows: NDArray[np.int64]) -> Matrix:
     """Descriptors of pictures, the mean of plain and mirrored, (N, 3712)."""
     found = []
     with progress("describing", len(rows), "frames") as advance:

@@ -32,7 +32,7 @@ class LateBlocks(nn.Module):
         parts = [_rows(at, lite0.MAP_BLOCK)]
         for number, block in self.blocks.items():
             at = block(at)
-            if int(number) in lite0.DESCRIBED:
+            if int(number) in lite0.EMBEDDED:
                 parts.append(_rows(at, int(number)))
         return functional.normalize(torch.cat(parts, 1))
 
@@ -91,7 +91,7 @@ def _convolution(
 def _rows(maps: Tensor, block: int) -> Tensor:
     """A map (N, C, H, W) as its rows' means, each of length 1, and joined so too: (N, C·rows)."""
     count, channels, height, _ = maps.shape
-    rows = lite0.DESCRIBED[block][1]
+    rows = lite0.EMBEDDED[block][1]
     at = maps.reshape(count, channels, rows, height // rows, -1).mean((3, 4))
     if block == lite0.ROOTED:
         at = at / (at.abs() + TINY).sqrt()

@@ -48,7 +48,7 @@ class TrackReport:
     """What became of a video.
 
     Attributes:
-        source, camera: the video and the name of its view.
+        source, camera: the video and the name of its camera.
         out: the folder with the tracklets.
         tracklets, crops: how many were written.
         frames: frames read.
