@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from reseen import parallel
 from reseen.errors import ReseenError
-from reseen.parallel import TASKS_PER_PROCESS, report, unordered
+from reseen.parallel import TASKS_PER_PROCESS, ahead, report, unordered
 from reseen.progress import progress
 
 
@@ -25,6 +26,38 @@ class Deadly:
 
     def __reduce__(self):
         return os._exit, (9,)
+
+
+@pytest.mark.parametrize("one_core", [False, True])
+def test_what_is_made_ahead_is_the_same_and_its_error_comes_in_its_place(monkeypatch, one_core):
+    monkeypatch.setattr(parallel, "_one_core", one_core)
+    made, threads = [], set[str]()
+
+    def items():
+        for number in range(9):
+            threads.add(threading.current_thread().name)
+            made.append(number)
+            yield number
+        raise ReseenError("there is no tenth")
+
+    taken = ahead(items(), 3)
+    for number in range(9):
+        assert next(taken) == number
+        assert len(made) <= number + 1 + (0 if one_core else 3)
+    with pytest.raises(ReseenError, match="no tenth"):
+        next(taken)
+    assert (threads == {threading.current_thread().name}) == one_core
+
+
+def test_nothing_is_made_ahead_for_somebody_who_has_left(monkeypatch):
+    monkeypatch.setattr(parallel, "_one_core", False)
+    made = []
+    begun = threading.active_count()
+    numbers = ahead((made.append(number) or number for number in range(100)), 4)
+    assert next(numbers) == 0
+    numbers.close()
+    assert len(made) <= 5
+    assert threading.active_count() == begun
 
 
 def test_every_task_is_done_once():

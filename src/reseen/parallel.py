@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -17,6 +18,7 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext, suppress
+from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from queue import SimpleQueue
@@ -173,6 +175,24 @@ class _Lanes:
         """End the processes, which are all free."""
         for _ in range(self._processes):
             self._free.get().shutdown()
+
+
+def ahead(items: Iterator[Result], most: int) -> Iterator[Result]:
+    """The same items, made in a thread, at most so many of them before they are asked for.
+
+    One of several processes that share the cores makes each when it is asked for.
+    """
+    if has_one_core():
+        yield from items
+        return
+    with ThreadPoolExecutor(1) as thread:
+        made = deque(thread.submit(list, islice(items, 1)) for _ in range(most))
+        try:
+            while one := made.popleft().result():
+                made.append(thread.submit(list, islice(items, 1)))
+                yield from one
+        finally:
+            thread.shutdown(cancel_futures=True)
 
 
 def _few_ahead(futures: Iterable[Future[Result]], most: int) -> Iterator[Future[Result]]:

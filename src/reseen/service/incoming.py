@@ -16,6 +16,7 @@ from reseen.files import locked, write_json, writing
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.intake import content_digest
 from reseen.gallery.thumbnail import hidden
+from reseen.parallel import ahead
 from reseen.progress import progress
 from reseen.service.names import Video
 from reseen.times import is_dated, show
@@ -26,6 +27,9 @@ from reseen.tracking.video import Counts, Frame, expected_frames, frames_from
 
 MOST_CROPS = 1_024
 """Crops of a person that wait in memory; of who stays longer, every second one is let go."""
+
+AHEAD = 4
+"""Frames that are read and searched while people of earlier ones are followed and embedded."""
 
 ENDS = 1 << 20
 """Bytes at each end of a file by which its content is known: there lie the tables of all frames."""
@@ -154,11 +158,12 @@ class Incoming:
     def _gone(self, detector: Detector) -> Iterator[Growing]:
         """Those who have left the picture."""
 
-        def find(frame: Frame) -> Detections:
-            self._found = found = checked(detector(frame.picture))
-            return found
+        def seen() -> Iterator[Frame]:
+            looked_at = ((each, checked(detector(each.picture))) for each in self._frames())
+            for frame, self._found in ahead(looked_at, AHEAD):
+                yield frame
 
-        for frame, people, to_come in followed(self._frames(), find):
+        for frame, people, to_come in followed(seen(), lambda _: self._found):
             self._cutter.add(frame, people)
             yield from self._cutter.end_all_but(to_come)[0]
         yield from self._cutter.end_all_but(set())[0]
