@@ -6,7 +6,9 @@ beginning. Whatever `show` writes, `read` reads.
 
 import math
 import re
+import time
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from reseen.errors import ReseenError
 
@@ -16,6 +18,19 @@ recording began."""
 
 NOT_KNOWN = "time not known"
 SECONDS = r"(-?)(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?(?:e[+-]?\d+)?)(?: s)?"
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def booted() -> tuple[str, float] | None:
+    """Which start of this machine this is, and when that was; None where no system tells.
+
+    The second changes only when somebody or something sets the clock.
+    """
+    try:
+        return BOOT_ID.read_text().strip(), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    except (OSError, AttributeError):
+        return None
 
 
 def is_dated(seconds: float | None) -> bool:

@@ -12,12 +12,14 @@ from reseen.cli import run
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.tracked import load_tracks
 from reseen.errors import ReseenError
+from reseen.gallery import gallery as gallery_module
 from reseen.gallery import table
 from reseen.gallery.exports import delete_crops
 from reseen.gallery.forgetting import WIPE_WITHIN
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter, NewTracklets
 from reseen.service.state import CameraState, last_picture, read_state, write_state
+from reseen.times import booted
 
 D = 16
 
@@ -214,7 +216,33 @@ def test_to_keep_the_log_for_days_does_not_say_that_the_clock_is_right(
     assert Gallery.open(folder).count() == 1
 
 
-def test_a_gallery_that_is_looked_at_in_between_forgets_by_itself(folder, gallery, clock):
+def test_a_clock_that_is_set_ahead_while_the_machine_runs_is_not_believed(
+    folder, gallery, clock, reseen
+):
+    fill(gallery, 1)
+    gallery.expire()  # the machine's start is known from now on
+    gallery.set_retention_days(20)
+    clock(30)
+    assert "nothing was forgotten" in reseen("gallery", "stats", folder)[2]
+    assert Gallery.open(folder).count() == 1
+    assert "1 forgotten now" in reseen("gallery", "keep", folder, 20)[1]
+    fill(gallery, 1)
+    clock(52)
+    assert Gallery.open(folder).count() == 1
+    assert "nothing was forgotten" in reseen("gallery", "stats", folder)[2]
+
+
+@pytest.mark.skipif(booted() is None, reason="this system does not tell when it was started")
+def test_when_a_machine_was_started_changes_with_the_clock_alone(clock):
+    id, before = booted()
+    clock(3)
+    assert booted() == (id, pytest.approx(before + 3 * 86_400, abs=60))
+
+
+def test_a_gallery_that_is_looked_at_in_between_forgets_by_itself(
+    folder, gallery, clock, monkeypatch
+):
+    monkeypatch.setattr(gallery_module, "booted", lambda: None)  # it was started anew in between
     fill(gallery, 1)
     gallery.set_retention_days(100)
     for days, left in ((60, 1), (-20_000, 1), (120, 0)):  # a clock without a battery starts early

@@ -186,8 +186,8 @@ def _messages(quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[Non
     shown.setLevel(logging.DEBUG if verbose else logging.INFO)
     handlers: list[logging.Handler] = [shown]
     if log_file is not None:
-        require_file(log_file, "write")  # to open a pipe that nobody reads would never end
         with writing(log_file):
+            require_file(log_file, "write")  # to open a pipe that nobody reads would never end
             handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
         form = "%(asctime)s %(levelname)s %(message)s"
         handlers[-1].setFormatter(PlainFormatter(form, "%Y-%m-%d %H:%M:%S%z"))

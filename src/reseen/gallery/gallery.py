@@ -56,12 +56,16 @@ from reseen.gallery.table import (
     schema_of,
 )
 from reseen.progress import Advance
-from reseen.times import DATED_FROM, show
+from reseen.times import DATED_FROM, booted, show
 
 SECONDS_IN_DAY = 86_400.0
-CLOCK, LEAP = "clock", 90 * SECONDS_IN_DAY
-"""The setting that says when it was last looked for what is beyond its time, and how much later a
-clock is not believed without a human's word."""
+CLOCK, BOOT = "clock", "boot"
+"""The settings that say when it was last looked for what is beyond its time, and after which start
+of the machine."""
+
+LEAP, LEAP_WHILE_RUNNING = 90 * SECONDS_IN_DAY, SECONDS_IN_DAY
+"""How much later a clock is not believed without a human's word: nobody may have looked for months,
+but a machine that has not been started anew since tells how much later it is."""
 
 CAMERAS = "cameras"
 """Folder beside the log in which live cameras keep how they are doing, and their last pictures."""
@@ -621,18 +625,28 @@ class Gallery:
             over = over | seen | (col("added") < limit)
         anybody = self._tracklets.count(over) > 0
         last = self.settings.get(CLOCK, float) or 0.0
-        leapt = now is None and 0 < last < clock - LEAP and (anybody or log_days is not None)
+        boot = booted()
+        matters = now is None and (anybody or log_days is not None)
+        leapt = matters and self._leapt(clock, last, boot)
         self.doubt = _doubt(self.uri, clock, last, days) if leapt else None
         if leapt:
             return []
         if clock - last > SECONDS_IN_DAY:
             self.settings.set(CLOCK, clock)
+            self.settings.set(BOOT, boot)
         if log_days is not None:
             drop_lines(self.notes / LOG_FILE, clock - log_days * SECONDS_IN_DAY)
         if not anybody:
             return []
         self.logged("expire", retention_days=days)
         return self._forget(over)
+
+    def _leapt(self, clock: float, last: float, boot: tuple[str, float] | None) -> bool:
+        """Whether the clock was set ahead since the last time, as far as can be told."""
+        before = self.settings.get(BOOT, tuple[str, float])
+        if before and boot and before[0] == boot[0] and boot[1] - before[1] > LEAP_WHILE_RUNNING:
+            return True
+        return 0 < last < clock - LEAP
 
     def waiting(self) -> Waiting | None:
         """What is forgotten and not wiped from the disk yet."""
