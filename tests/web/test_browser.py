@@ -351,6 +351,28 @@ return [...document.querySelectorAll("button, .button, select, nav a")]
 """
 
 
+@pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_long_words_stay_in_their_place(user, gallery, embed_people, put, screen):
+    word = 100 * "W"
+    put(gallery, embed_people([(word, "ada")]), "stripes")
+    Identities(gallery).catch_up()
+    (ada,) = gallery.members.of([f"{word}/ada"])
+    Identities(gallery).name(ada.identity, word)
+    user.look_through(screen)
+    for path in ("/people", f"/person?identity={word}", "/review", f"/tracklet?id={word}/ada"):
+        user.open(path)
+        assert user.run(TOO_WIDE) == [], path
+        assert user.run(SPILLED) == [], path
+
+
+SPILLED = """
+return [...document.querySelectorAll("main *")]
+  .filter((element) => !element.closest(".film, .top, input, .wide"))
+  .filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth)
+  .map((element) => element.outerHTML);
+"""
+
+
 def test_filters_fold_away_on_a_phone_only(user):
     assert user.sees("select[name=camera]")
     assert not user.sees("summary")

@@ -179,7 +179,10 @@ def test_nobody_is_here_where_no_match_is_likely_enough(client, gallery, make_ca
     assert text.count("Unlikely") == 1
     gallery.forget(Filter(ids=("south/ada",)))
     text = page(client, "/tracklet", **QUERY, at_least=0.5)
-    assert "Nobody here. No match is the same person with a probability of 50 %" in words(text)
+    assert (
+        "Nobody here. No match has a probability of 50 % or more of being the same person."
+        in words(text)
+    )
     assert words(text).index("Nobody here") < words(text).index("Unlikely")
     assert len(compared(text)) == 2
     assert "Nobody here" not in words(page(client, "/tracklet", **QUERY))
@@ -218,7 +221,8 @@ def test_stripes_stand_beside_a_networks_distances_and_calibrated_probabilities(
     put(gallery, embed_people(people, features=features), "run-1")
     first, second = (gallery.query(id, "stripes").embedding for id in ("north/ada", "south/ada"))
     text = words(page(client, "/tracklet", **QUERY))
-    assert "Distance by run-1 5.000" in text
+    assert "the model is run-1" in text
+    assert "Distance by the model 5.000" in text
     assert f"Distance by colours {np.linalg.norm(first - second):.3f}" in text
     assert "Probability of being" not in text
     gallery.settings.keep_calibration(make_calibration("run-1", intercept=4.0, slope=1.0))

@@ -141,7 +141,10 @@ def test_what_is_no_photo_is_refused(client):
 def test_nobody_here_is_said_first(client, gallery, street, make_calibration):
     gallery.settings.keep_calibration(make_calibration("stripes", intercept=-9.0, slope=1.0))
     answer = picked(client, sent(client, street), box="60,40,48,96", at_least=0.5)
-    assert "Nobody here. No match is the same person with a probability of 50 %." in words(answer)
+    assert (
+        "Nobody here. No match has a probability of 50 % or more of being the same person."
+        in words(answer)
+    )
     assert words(answer).index("Nobody here") < words(answer).index("Unlikely")
     content = ("eve.png", packed(street[40:136, 200:248]))
     data = {"model": "stripes", "at_least": 0.5}

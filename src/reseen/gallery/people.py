@@ -170,6 +170,8 @@ class Question:
         query, match: ids of the tracklets, one of each identity.
         identity, other: names of their identities.
         probability: that the two tracklets show one person.
+        overall: the same by the mean log odds over all pairs of their tracklets, by which people
+            are put together.
     """
 
     query: str
@@ -177,6 +179,7 @@ class Question:
     identity: str
     other: str
     probability: float
+    overall: float
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,7 @@ def questions(
             identities[query],
             identities[match],
             float(expit(evidence.log_odds[closest[place]])),
+            float(expit(means[place])),
         )
 
 

@@ -130,6 +130,7 @@ def tracklet(lookup: Looked, asked: AskedFor, query: Named) -> Response:
         groups=groups(searched["found"], searched["labels"], asked.at_least),
         at_least=AT_LEAST,
         rejected=bool(lookup.gallery.rejected.of([query.id])),
+        belongs=lookup.gallery.members.of([query.id]),
     )
 
 
