@@ -3,7 +3,7 @@
     python benchmarks/mutate.py                      # 40 changes in each module, seed 0
     python benchmarks/mutate.py metrics --sample 0   # every change in one module
 
-Each change is made in a copy of the project and met by the module's own test file alone. What
+Each change is made in a copy of the project and met by the module's own tests alone. What
 survives is either a test that is missing or a change that changes nothing; the latter are
 listed in `EQUIVALENT`, each with its reason, and are not counted.
 """
@@ -19,7 +19,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ MODULES = {
     "intervals": ("evaluation/intervals.py", "evaluation/test_intervals.py"),
     "tables": ("experiments/tables.py", "experiments/test_tables.py"),
     "calibration": ("gallery/calibration.py", "gallery/test_calibration.py"),
-    "losses": ("network/losses.py", "network/test_losses.py"),
+    "losses": ("network/losses.py", "network/test_losses.py", "network/test_learner.py"),
     "clips": ("data/clips.py", "data/test_clips.py"),
     "tracker": ("tracking/tracker.py", "tracking/test_tracker.py"),
 }
@@ -65,6 +65,11 @@ EQUIVALENT: dict[str, str] = {
         "a gain of exactly so many standard errors, to the last bit, is promised nothing"
     ),
     "tracker: 1  ->  2  in  self.detections += 1": "only one detection is told from more",
+    "losses: torch.rand(shape, generator=generator, device=generator.device) >= rate  ->  "
+    "torch.rand(shape, generator=generator, device=generator.device) > rate  in  "
+    "kept = torch.rand(shape, generator=generator, device=generator.device) >= rate": (
+        "a number drawn is the rate itself once in 2^24, if ever"
+    ),
     "losses: -1  ->  1  in  squared = difference.square().sum(dim=-1)": "features are (B, D)",
     "losses: -1  ->  1  in  distance = torch.linalg.vector_norm(difference, dim=-1)"
     "  # its gradient at zero is zero": "features are (B, D)",
@@ -219,9 +224,9 @@ def _put(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
         getattr(parent, field)[index] = node
 
 
-def outcome(project: Path, test: str, limit: float) -> str:
+def outcome(project: Path, tests: Sequence[str], limit: float) -> str:
     """Whether a module's tests notice what stands in the copied project."""
-    process = multiprocessing.get_context("fork").Process(target=_test, args=(project, test))
+    process = multiprocessing.get_context("fork").Process(target=_test, args=(project, tests))
     process.start()
     process.join(limit)
     if process.is_alive():
@@ -231,30 +236,30 @@ def outcome(project: Path, test: str, limit: float) -> str:
     return "killed" if process.exitcode else "survived"
 
 
-def _test(project: Path, test: str) -> None:
-    """Run a test file in a process of its own, which has the libraries but not reseen loaded."""
+def _test(project: Path, tests: Sequence[str]) -> None:
+    """Run test files in a process of its own, which has the libraries but not reseen loaded."""
     os.chdir(project)
     sys.path.insert(0, str(project / "src"))
     sys.dont_write_bytecode = True
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
-    os._exit(pytest.main([*options, f"tests/{test}"]))
+    os._exit(pytest.main([*options, *(f"tests/{test}" for test in tests)]))
 
 
 def run(name: str, project: Path, sample: int, seed: int, limit: float) -> Counter[str]:
     """Try a sample of the changes of one module; prints every one that survives."""
-    path, test = MODULES[name]
+    path, *tests = MODULES[name]
     module = project / "src" / "reseen" / path
     source = module.read_text(encoding="utf-8")
     every = list(mutants(source))
     chosen = random.Random(seed).sample(every, min(sample or len(every), len(every)))
-    if outcome(project, test, limit) != "survived":
-        sys.exit(f"tests/{test} fails or takes longer than {limit} s without any change")
+    if outcome(project, tests, limit) != "survived":
+        sys.exit(f"{', '.join(tests)}: fails or takes longer than {limit} s without any change")
     counts: Counter[str] = Counter()
     for text, changed in chosen:
         module.write_text(changed, encoding="utf-8")
         told = f"{name}: {text}"
-        found = "equivalent" if told in EQUIVALENT else outcome(project, test, limit)
+        found = "equivalent" if told in EQUIVALENT else outcome(project, tests, limit)
         counts[found] += 1
         if found == "survived":
             print(told, flush=True)
@@ -270,7 +275,7 @@ def main() -> None:
     parser.add_argument("modules", nargs="*", default=list(MODULES), help=", ".join(MODULES))
     parser.add_argument("--sample", type=int, default=40, help="of each module's; 0 for all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=float, default=120, help="seconds for one test file")
+    parser.add_argument("--limit", type=float, default=120, help="seconds for a module's tests")
     options = parser.parse_args()
     os.nice(10)
     for library in PRELOADED:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from reseen.network.config import LossConfig
-from reseen.network.losses import SIAMESE, all_pairs_loss, pair_loss
+from reseen.network.config import Config, LossConfig
+from reseen.network.losses import SIAMESE, Learner, all_pairs_loss, pair_loss
+from reseen.network.model import SpatialTemporalFusion
 
 ALPHA = 2.0
 DIFFERENT, SAME = torch.tensor([False]), torch.tensor([True])
@@ -157,3 +158,19 @@ def test_positive_and_negative_pairs_weigh_the_same_in_total():
     pulls = features.grad[0, 1:].numpy() * -(2**0.5)
     np.testing.assert_allclose(pulls[:3], 1 / 48)
     np.testing.assert_allclose(pulls[3:], -1 / 192)
+
+
+@pytest.mark.parametrize("recurrent_input", ["own", "identity-first", "tied", "separate"])
+@pytest.mark.parametrize("feature", ["spatial", "temporal", "fused"])
+def test_fixed_is_what_the_loss_does_not_depend_on(feature, recurrent_input):
+    """And what the settings fix. Several processes would wait for a gradient that never comes."""
+    asked = {"network": {"recurrent_input": recurrent_input}, "loss": {"feature": feature}}
+    settings = Config.from_mapping(asked, "test")
+    learner = Learner(settings, 4, seed=0)
+    fixed = {name for name, value in learner.named_parameters() if not value.requires_grad}
+    learner.requires_grad_()
+    clips, labels = torch.randn(2, 2, 5, 56, 40), torch.tensor([[0], [1]])
+    learner(clips, labels, None).total.backward()
+    idle = {name for name, value in learner.named_parameters() if value.grad is None}
+    network = SpatialTemporalFusion(settings.network).named_parameters(prefix="network")
+    assert fixed == idle | {name for name, value in network if not value.requires_grad}

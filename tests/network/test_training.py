@@ -415,21 +415,6 @@ def test_processes_stop_and_save_after_the_same_update():
     assert len(asked) == 2, "whoever asks waits for the others"
 
 
-@pytest.mark.parametrize("recurrent_input", ["own", "identity-first", "tied", "separate"])
-@pytest.mark.parametrize("feature", ["spatial", "temporal", "fused"])
-def test_every_trained_weight_gets_a_gradient(feature, recurrent_input):
-    settings = config(network={"recurrent_input": recurrent_input}, loss={"feature": feature})
-    learner = Learner(settings, 4, seed=0)
-    clips, labels = torch.randn(2, 2, 5, 56, 40), torch.tensor([[0], [1]])
-    learner(clips, labels, None).total.backward()
-    idle = [
-        name
-        for name, value in learner.named_parameters()
-        if value.requires_grad and value.grad is None
-    ]
-    assert idle == []
-
-
 def test_bfloat16_starts_like_float32(store, tmp_path):
     settings = config(train={"updates": 1})
     exact, coarse = (
