@@ -159,6 +159,17 @@ def test_processes_share_a_step_without_gap_or_overlap(sampler):
         np.testing.assert_array_equal(share.crops.left, plan.crops.left[share.places])
 
 
+def test_who_works_on_a_whole_step_has_all_of_its_places(sampler):
+    assert sampler(pairs=3).draw(1).places.tolist() == list(range(6))
+
+
+def test_two_people_are_enough(make_store):
+    store = make_store([(7, 1, 4), (7, 2, 4), (8, 1, 4)])
+    made = PairSampler(store, range(3), 2, FRAMES, "chunk", 0)
+    negatives = {tuple(made.draw(step).labels[:, 1].tolist()) for step in range(20)}
+    assert negatives == {(0, 1), (1, 0)}
+
+
 def test_one_person_cannot_be_trained_on(make_store):
     store = make_store([(7, 1, 4), (7, 2, 4)])
     with pytest.raises(ReseenError, match=r"two people or more, not \[7\]"):
@@ -370,6 +381,12 @@ def test_vectors_are_chosen_by_part_and_mirror():
     cut = crop(upper, crops_of((1, 1, False), (8, 8, True)), True)
     assert cut[..., 0].tolist() == [[2, 8, 14], [21, 27, 33]]
     assert len(augmentation_crops(16, 1, cut=False)) == 2
+
+
+@pytest.mark.parametrize(("kept", "part"), [(2, "upper"), (2, "lower"), (4, "lower")])
+def test_vectors_of_a_part_that_is_not_stored_are_told(kept, part):
+    with pytest.raises(ReseenError, match=f"no vectors of the {part} body; prepare it with parts"):
+        normalise(torch.zeros(2, 3, kept, 1).half(), part, ClipConfig())
 
 
 def test_the_middle_crop_is_the_crop_without_augmentation():
