@@ -159,11 +159,14 @@ def test_adding_learns_once_and_anew_when_the_gallery_has_doubled(filled, lite0)
     assert keep_up(gallery, lite0).model.endswith(".adapted-2")
 
 
-def test_a_network_that_knows_people_is_adapted_only_when_asked(filled, lite0, monkeypatch):
-    gallery, _ = filled
-    monkeypatch.setattr("reseen.gallery.adapting.LITE0", "another")
-    assert keep_up(gallery, lite0) is None
-    assert gallery.model() == lite0.model_id
+def test_a_network_that_knows_people_is_adapted_only_when_asked(mosaics, extractor):
+    assert keep_up(mosaics, extractor) is None
+    assert mosaics.model() == extractor.model_id
+
+
+@pytest.mark.parametrize("extractor", ["tuned-lite0-0123456789ab"], indirect=True)
+def test_a_fine_tuned_lite0_is_adapted_as_lite0_is(mosaics, extractor):
+    assert keep_up(mosaics, extractor).whitening is not None
 
 
 def test_without_the_crops_the_cameras_means_remain(filled, lite0):
@@ -228,8 +231,10 @@ class Mosaic(NetworkExtractor):
 
 
 @pytest.fixture
-def extractor():
-    return Mosaic()
+def extractor(request):
+    made = Mosaic()
+    made.model_id = getattr(request, "param", made.model_id)
+    return made
 
 
 @pytest.fixture

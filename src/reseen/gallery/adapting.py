@@ -8,6 +8,8 @@ LDA of labelled tracklets' means was measured beside that and is behind: rank-1 
 Networks that were trained for re-identification gain by camera means, not by whitening without
 labels: OSNet x0.25 finds 60.2 % at rank 1 instead of 53.5, whitened 58.2 (three hundreds of
 CUHK03's training people, both directions). With labels, whitening is ahead for it, too.
+lite0 gains by both, and still does when `finetune` has taught it two thirds of those people: of the
+others it finds 45.0 % with camera means off, 57.9 whitened as well.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +41,7 @@ from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import EVERYTHING, Entry, Filter
 from reseen.gallery.settings import base_of, version_of
 from reseen.gallery.table import VECTOR
-from reseen.models.lite0 import NAME as LITE0
+from reseen.models.lite0 import is_lite0
 
 FEWEST_CAMERAS, FEWEST_TRACKLETS, FEWEST_OF_A_CAMERA = 2, 40, 5
 MOST_LOOKED_AT = 400
@@ -135,7 +137,7 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = F
 
     Means and conversion need the embeddings only; whitening needs crops of up to 400 tracklets,
     where they still lie; pairs labelled as one person join in. Without these or `self_train` only
-    lite0 is whitened. The model's id tells the version.
+    lite0 is whitened, fine-tuned or not. The model's id tells the version.
 
     Args:
         self_train: whether to take surer pairs across cameras for one person, too: helps where
@@ -186,13 +188,13 @@ def _of_people(gallery: Gallery) -> Filter:
 
 
 def _is_whitened(model: str, self_train: bool, labelled: int) -> bool:
-    return model == LITE0 or self_train or labelled > 0
+    return is_lite0(model) or self_train or labelled > 0
 
 
 def keep_up(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation | None:
     """Adapt what has come since, and learn anew where the gallery or its labels have doubled.
 
-    Only lite0, which gains by it, is adapted before anybody has asked for it.
+    Only lite0, which gains by it, fine-tuned or not, is adapted before anybody has asked for it.
 
     Returns:
         The adaptation; None where there is none.
@@ -201,7 +203,7 @@ def keep_up(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation | None:
         ReseenError: there is too little to learn from yet.
     """
     known = latest(gallery, extractor.model_id)
-    if known is None and extractor.model_id != LITE0:
+    if known is None and not is_lite0(extractor.model_id):
         return None
     if (
         known is None

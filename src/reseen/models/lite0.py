@@ -45,6 +45,11 @@ State = Mapping[str, NDArray[np.float32]]
 """The network's weights by the package's names."""
 
 
+def is_lite0(model: str) -> bool:
+    """Whether a model id is lite0's, or that of a file of its style: one fine-tuned from it."""
+    return f"-{model.rpartition('-')[0]}".endswith("-lite0")
+
+
 def lite0_file(name: str = NAME) -> Path:
     """The network, or its first part, as ONNX in the folder of models; made where it is not there.
 
