@@ -415,3 +415,33 @@ def test_finetune_refuses_a_place_before_any_work(refused, copied, tmp_path):
     )
     assert "holds no maps" in refused("finetune", store, "--out", tmp_path / "tuned.onnx")
     assert not list(tmp_path.glob("*tuned.onnx*"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "run", "store", "--json"],
+        ["embed", "run", "store", "--out"],
+        ["export", "run", "--out"],
+        ["check", "folder", "people", "--json"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_place_where_nothing_can_be_written_is_refused_before_all_else(refused, tmp_path, words):
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    for place, why in (
+        (tmp_path, "it is a folder; name a file"),
+        (tmp_path / "pipe", "it is a device or a pipe; name a file"),
+        (tmp_path / "file" / "below" / "r.json", "Not a directory"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ):
+        assert refused(*words, place) == f"cannot write {place}: {why}"
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "pipe"}
+
+
+def test_evaluate_refuses_its_folder_before_any_work(refused, copied, tmp_path, monkeypatch):
+    monkeypatch.delattr("reseen.network.embed.embed_all")
+    (tmp_path / "file").touch()
+    line = refused("evaluate", *copied, "--out", tmp_path / "file")
+    assert line == f"cannot write {tmp_path / 'file' / 'report.json'}: Not a directory"

@@ -47,6 +47,16 @@ def require_file(path: Path, done: str = "read") -> None:
         raise ReseenError(f"cannot {done} {path}: it is {kind}; name a file")
 
 
+def require_place(path: Path) -> None:
+    """Refuse where no file could be written, before the minutes are spent that fill it."""
+    with writing(path):
+        require_file(path, "write")
+        folder = next(each for each in path.absolute().parents if each.exists())
+        probe = folder / f".{uuid4().hex}"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed to `path`.

@@ -12,7 +12,7 @@ from uvicorn import Config, Server
 from uvicorn.server import ServerState
 
 from reseen.web import app as connections
-from reseen.web.app import Connection, Seldom, create_app
+from reseen.web.app import Connection, Seldom, create_app, serve
 from reseen.web.guard import client_name
 
 HEAD = b"GET /about HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -216,3 +216,12 @@ def test_the_same_line_is_said_once_a_minute_with_how_many_there_were():
     assert said[1] == said[0] + " (239 more since this was last said)"
     logger.error("another line")
     assert said[2:] == ["another line"]
+
+
+def test_broken_forms_do_not_fill_the_log(gallery, monkeypatch, caplog):
+    """Their parser writes a line for each of them."""
+    monkeypatch.setattr("reseen.web.app.Server.run", lambda *_: None)
+    serve(gallery, port=0)
+    for place in range(9):
+        logging.getLogger("python_multipart.multipart").warning("Expected a boundary at %d", place)
+    assert len(caplog.records) == 1

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from reseen.cli import options
 from reseen.cli.network import with_updates
 from reseen.cli.options import save_result, within
+from reseen.files import require_place
 from reseen.progress import make_table, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def evaluate(
 
     opened = Run.open(run)
     frames = FrameStore.open(store)
-    evaluation = evaluate(opened, frames, protocol, reranked=rerank)
     folder = out or run
+    require_place(folder / "report.json")
+    evaluation = evaluate(opened, frames, protocol, reranked=rerank)
     report = write_evaluation(folder, evaluation, opened, frames)
     document = report.document()
     print_table(report.table())

@@ -59,7 +59,7 @@ def train(
 def finetune(
     store: options.Store,
     *,
-    out: Path,
+    out: Annotated[Path, options.Result],
     trial: Annotated[int, within(0)] = 0,
     seed: options.Seed = 0,
 ) -> None:
@@ -83,7 +83,11 @@ def finetune(
 
 
 def embed(
-    run: options.RunFolder, store: options.Store, *, out: Path, feature: str | None = None
+    run: options.RunFolder,
+    store: options.Store,
+    *,
+    out: Annotated[Path, options.Result],
+    feature: str | None = None,
 ) -> None:
     """Write the features of all tracklets of a store as Parquet.
 
@@ -101,7 +105,9 @@ def embed(
     print(f"{out}: {len(embeddings):,} features")
 
 
-def export(run: options.RunFolder, *, out: Path, json: options.Json = None) -> None:
+def export(
+    run: options.RunFolder, *, out: Annotated[Path, options.Result], json: options.Json = None
+) -> None:
     """Write a run as ONNX, normalisation inside, and check it against PyTorch.
 
     Args:

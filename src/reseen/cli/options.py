@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter, Token
 
 from reseen.errors import ReseenError
-from reseen.files import read_text, write_json
+from reseen.files import read_text, require_place, write_json
 from reseen.network.config import Config, PresetName
 from reseen.times import read
 
@@ -60,6 +60,11 @@ def time_option(help_: str) -> Parameter:
     return Parameter(converter=_time, help=help_, metavar="TIME")
 
 
+def _place(_type: Any, path: Path | None) -> None:
+    if path is not None:
+        require_place(path)
+
+
 def spread(workers: int | None, ray: str | None, gpus: float) -> "Spread":
     """What shares work out: among processes of this machine, or the machines of a Ray cluster."""
     from reseen.cluster import unordered_on_ray
@@ -100,7 +105,10 @@ Style = Annotated[
     str | None,
     Parameter(help="How an ONNX file wants its crops, where that cannot be told: imagenet, raw, …"),
 ]
-Json = Annotated[Path | None, Parameter(help="JSON file for the result.")]
+Result = Parameter(validator=_place)
+"""A file for what may take long to find: a place where none can be written is refused at once."""
+
+Json = Annotated[Path | None, Result, Parameter(help="JSON file for the result.")]
 
 RayCluster = Annotated[
     str | None,

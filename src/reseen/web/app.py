@@ -170,7 +170,7 @@ def serve(
             server_header=False,
             proxy_headers=False,
         )
-        for name in ("asyncio", "uvicorn.error"):
+        for name in ("asyncio", "uvicorn.error", "python_multipart.multipart"):
             logging.getLogger(name).addFilter(SELDOM)
         Server(config).run([listener])
 
