@@ -201,7 +201,8 @@ def main() -> None:
             try:
                 ends, memory = ours.recv()
             except EOFError:
-                last = max(int(path.name) for path in place.iterdir() if path.name.isdigit())
+                begun = [int(path.name) for path in place.iterdir() if path.name.isdigit()]
+                last = max(begun, default="none, before the first")
                 ends, memory = Counter({f"the process died of input {last}": 1}), 0
             child.join()
             faults = {end: count for end, count in ends.items() if end not in ("read", "refused")}

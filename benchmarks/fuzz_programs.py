@@ -188,7 +188,7 @@ def _held(gallery: Gallery) -> object:
     vectors = [batch.to_pydict() for batch in gallery.embeddings("stripes")]
     said = gallery.labels.all(), gallery.members.all(), gallery.rejected.all()
     strips = gallery.thumbnails([entry.id for entry in entries])
-    return entries, vectors, said, strips, gallery.settings.all("")
+    return entries, vectors, said, strips, gallery.settings.all("", object)
 
 
 def _command(told: bytes, given: dict[str, str]) -> object:
