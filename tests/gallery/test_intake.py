@@ -10,6 +10,7 @@ import pytest
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.tracked import tracklets_in
 from reseen.errors import ReseenError
+from reseen.gallery.extractors import open_extractor
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.intake import content_digest
 from reseen.gallery.records import Filter
@@ -45,6 +46,17 @@ def test_equal_names_of_two_sites_are_two_people(tmp_path, make_tracklet, galler
     assert ids[0] == "people/0001/cam1"
     assert ids[1].startswith("people/0001/cam1~")
     assert gallery.count(model="stripes") == 4
+
+
+def test_a_run_embeds_what_is_added(make_tracklet, gallery, finished_run):
+    tracklets = [make_tracklet(f"t{person}", person) for person in (1, 2)]
+    run = open_extractor(str(finished_run[0].path))
+    assert gallery.add(tracklets, [run, ColourHistogram()]).added == 2
+    assert gallery.add(tracklets, [run, ColourHistogram()]).present == 2
+    for one, expected in zip(
+        tracklets, run.embed([each.pictures for each in tracklets]), strict=True
+    ):
+        np.testing.assert_array_equal(gallery.query(one.id, run.model_id).embedding, expected)
 
 
 def test_two_recordings_of_one_name_are_both_taken(make_tracklet, gallery):

@@ -94,7 +94,7 @@ class RunFacts:
         return set(self.parts) == set(PartFusion.PARTS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A run folder that has been opened.
 
