@@ -54,7 +54,7 @@ class HeldOut:
         brier_of_prior: the same for someone who always says the prior.
         calibration_error: mean difference, over ten equally filled groups of pairs, between the
             mean probability and the share of pairs that are the same person.
-        gain_error: the standard error, over pairs, of `gain`.
+        gain_error: the standard error of `gain`.
     """
 
     brier: float
@@ -119,10 +119,12 @@ class Pairs:
     Attributes:
         distances: (P,) between their features.
         same: (P,) whether they show the same person.
+        persons: (P, 2) whom they show; None for pairs of which each tells something of its own.
     """
 
     distances: Numbers
     same: Truths
+    persons: NDArray[np.int64] | None = None
 
 
 def calibrate(embeddings: Embeddings, model: str, prior: float | None = None) -> Calibration:
@@ -202,8 +204,8 @@ def _pairs(labelled: Embeddings) -> Pairs:
     across = labelled.cameras[first] != labelled.cameras[second]
     first, second = first[across], second[across]
     distances = euclidean_distances(labelled.features, labelled.features)[first, second]
-    same = labelled.persons[first] == labelled.persons[second]
-    return Pairs(distances.astype(np.float64), same)
+    persons = np.column_stack([labelled.persons[first], labelled.persons[second]])
+    return Pairs(distances.astype(np.float64), persons[:, 0] == persons[:, 1], persons)
 
 
 def _require_enough(pairs: Pairs) -> None:
@@ -285,9 +287,28 @@ def _held_out(*halves: Pairs) -> HeldOut:
     return HeldOut(
         brier=float(errors.mean()),
         brier_of_prior=float(errors_of_prior.mean()),
-        gain_error=float(np.std(errors_of_prior - errors, ddof=1) / np.sqrt(len(errors))),
+        gain_error=_standard_error(errors_of_prior - errors, halves[::-1]),
         calibration_error=_calibration_error(probabilities, truths),
     )
+
+
+def _standard_error(values: Numbers, checked: Iterable[Pairs]) -> float:
+    """Of the mean over pairs, which tell less than their number where they share people.
+
+    Everybody is left out with all their pairs in turn: the jackknife (Tukey 1958) over people.
+    """
+    everybody = [half.persons for half in checked if half.persons is not None]
+    if not everybody:
+        return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    people, sides = np.unique(np.concatenate(everybody), return_inverse=True)
+    one, other = sides.reshape(-1, 2).T
+    apart = one != other  # nobody is left out twice
+    sums, counts = (
+        np.bincount(one, each, len(people)) + np.bincount(other[apart], each[apart], len(people))
+        for each in (values, np.ones(len(values)))
+    )
+    without = (values.sum() - sums) / (len(values) - counts)
+    return float(np.std(without) * np.sqrt(len(people) - 1))
 
 
 def _calibration_error(probabilities: Numbers, truths: Truths) -> float:
