@@ -378,6 +378,7 @@ def test_vectors_are_chosen_by_part_and_mirror():
     """Six vectors a frame: plain and mirrored, of the full, the upper and the lower body."""
     frames = torch.arange(2 * 3 * 6.0).reshape(2, 3, 6, 1).half()
     upper = normalise(frames, "upper", ClipConfig())
+    assert upper.shape == (2, 3, 2, 1)
     cut = crop(upper, crops_of((1, 1, False), (8, 8, True)), True)
     assert cut[..., 0].tolist() == [[2, 8, 14], [21, 27, 33]]
     assert len(augmentation_crops(16, 1, cut=False)) == 2
