@@ -71,7 +71,6 @@ class Adaptation:
     """What was learned of a gallery's cameras for one model.
 
     Attributes:
-        model: id of the adapted embeddings.
         means: each camera's own.
         whitening: None where it does not help, or no tracklet's crops were there to learn it from.
         tracklets: of how many it was learned.

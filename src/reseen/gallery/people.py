@@ -40,7 +40,6 @@ class Appearance:
     """A tracklet as a part of a person.
 
     Attributes:
-        entry: the tracklet.
         probability: that it shows the same person as the others; None for who is alone.
     """
 
@@ -53,8 +52,6 @@ class Person:
     """An identity with its tracklets, of which somebody may have tens of thousands.
 
     Attributes:
-        gallery: where they are.
-        identity: its name.
         seen: a row for each tracklet, in order of time: id, camera, start_time, end_time, frames
             and probability.
         longest: ids of the longest tracklets, the longest one first.
@@ -168,7 +165,6 @@ class Question:
 
     Attributes:
         query, match: ids of the tracklets, one of each identity.
-        identity, other: names of their identities.
         probability: that the two tracklets show one person.
         overall: the same by the mean log odds over all pairs of their tracklets, by which people
             are put together.

@@ -17,7 +17,6 @@ class Filter:
 
     Attributes:
         ids: only these.
-        camera: only this camera.
         not_camera: every camera but this one.
         start, end: only tracklets of which a part lies in this time, in seconds. Tracklets of
             unknown time are left out as soon as one of the two is set; a date leaves out those of
@@ -42,7 +41,6 @@ class Entry:
 
     Attributes:
         id: unique in the gallery.
-        camera: the camera's name.
         start, end: when the person was seen, in seconds; None where unknown.
         source: the video or folder that it comes from.
         crops: the folder in which its crops lay when it was added; None where there were none.
@@ -87,7 +85,6 @@ class Match:
     """A tracklet found.
 
     Attributes:
-        entry: the tracklet.
         distance: Euclidean, between the embeddings.
         beside: distances by other extractors, for those that both the query and it have: the
             colour histogram's shows what a network adds to colours alone.
@@ -150,7 +147,6 @@ class Waiting:
     """Tracklets that are forgotten and whose bytes are still to be wiped from the disk.
 
     Attributes:
-        tracklets: how many.
         since: when the first of them was forgotten, in seconds since 1970.
     """
 
@@ -163,7 +159,6 @@ class Stats:
     """What a gallery holds.
 
     Attributes:
-        tracklets: how many.
         models: tracklets that have an embedding, by model.
         cameras: tracklets of each camera.
         start, end: when the first was and the last was seen, by date where any has one; None

@@ -61,7 +61,6 @@ class Label:
     """A human's word on two tracklets.
 
     Attributes:
-        query, match: ids of the tracklets.
         same: whether they show the same person.
         time: when this was said, in seconds since 1970.
     """
@@ -115,7 +114,6 @@ class Rejection:
     """A human's word that a tracklet shows no person, but a chair or a reflection.
 
     Attributes:
-        id: the tracklet.
         identity: where it belonged, so that it can go back; None where it belonged nowhere.
         time: when this was said, in seconds since 1970; all that was rejected at once has one.
     """
@@ -162,7 +160,6 @@ class Member:
     """A tracklet as part of an identity.
 
     Attributes:
-        id: the tracklet.
         identity: the identity's name, which stays as others come and go.
         probability: that it shows the same person as another of the identity's tracklets, on
             average over these; None for who is alone.

@@ -153,7 +153,6 @@ class Database:
         """A table, which may not be there yet; then nothing is in it.
 
         Args:
-            name: the table's.
             schema: its columns, by which the first `put` makes it.
         """
         known = self._tables.get(name)

@@ -31,9 +31,6 @@ def upgrade(place: Path) -> int:
 
     The new tables are made aside and take the old one's place when they are whole. It may be
     killed at any moment and started again.
-
-    Args:
-        place: the gallery's folder.
     """
     if not place.is_dir():
         raise ReseenError(f"there is no gallery at {place}; one in an object store must be copied")

@@ -68,7 +68,6 @@ def create_app(
     """The gallery as an ASGI application.
 
     Args:
-        gallery: what to show.
         host: the address that it will be served at.
         token: what lets in to manage, at least 16 characters, beside the gallery's own tokens.
         allow_hosts: names by which it is called from elsewhere, where a proxy stands before it.
@@ -146,7 +145,6 @@ def serve(
     """Serve the gallery until Ctrl-C.
 
     Args:
-        gallery: what to show.
         host: address to listen at; any but this machine's own needs a token.
         port: 0 takes a free one.
         token, allow_hosts, extractors: as for `create_app`.
@@ -265,11 +263,7 @@ class Connection(H11Protocol):
 
 
 class Seldom(logging.Filter):
-    """Lets lines that begin alike through once a minute, with how many were left out.
-
-    Args:
-        clock: how to tell the time, in seconds.
-    """
+    """Lets lines that begin alike through once a minute, with how many were left out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

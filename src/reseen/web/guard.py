@@ -218,7 +218,6 @@ class Guard:
     """Lets a request through to the application or answers it.
 
     Args:
-        app: the application.
         host: the address that is served, which decides by what names it may be called: another
             site could point a name of its own here (DNS rebinding).
         access: who may come in.

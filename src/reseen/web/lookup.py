@@ -46,7 +46,6 @@ class Found:
     """A ranked list.
 
     Attributes:
-        model: the model whose embeddings were compared.
         calibrated: whether the model's distances were turned into probabilities.
         matches: the tracklets found, nearest first.
     """
@@ -63,7 +62,6 @@ class Lookup:
     contradicts what the gallery holds, 409. Endpoints need not ask before.
 
     Args:
-        gallery: the gallery.
         extractors: for searches by pictures, one for each model.
         detector: finds people in photos.
     """

@@ -44,11 +44,9 @@ class Asked:
 
     Attributes:
         model: whose embeddings are meant.
-        camera: only this camera.
         start, end: a time window, as people write times.
         own_camera: also look in the query's own camera.
         at_least: matches with a smaller probability are called unlikely.
-        k: how many matches.
     """
 
     model: Annotated[str, Query(max_length=LONGEST_MODEL)] = ""

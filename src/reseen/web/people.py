@@ -276,7 +276,6 @@ class Timeline:
     """When somebody was seen by which camera, drawn from 0 to `ACROSS`.
 
     Attributes:
-        start, end: the first and last time.
         lanes: of each camera: where its appearances begin and how wide they are, with the
             number of each among the person's.
         lines: where the steps of the clock are.

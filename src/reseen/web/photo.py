@@ -55,7 +55,6 @@ class Photo:
     """A photo on its way.
 
     Attributes:
-        picture: decoded.
         packed: as a JPEG, in base64.
         boxes: of the people found in it.
         picked: the one searched for.
