@@ -445,3 +445,17 @@ def test_evaluate_refuses_its_folder_before_any_work(refused, copied, tmp_path, 
     (tmp_path / "file").touch()
     line = refused("evaluate", *copied, "--out", tmp_path / "file")
     assert line == f"cannot write {tmp_path / 'file' / 'report.json'}: Not a directory"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("words", [["presets"], ["-h"], ["models", "list"]])
+def test_what_cannot_be_printed_is_one_line_and_a_reader_that_left_is_none(words):
+    command = [sys.executable, "-m", "reseen", *words]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "reseen: No space left on device\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -108,6 +108,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         require_unicode(*arguments)
         code = app.meta(arguments, **AS_VALUE)
+        sys.stdout.flush()
+    except OSError as error:
+        return _end_without_output(error)
     except (CycloptsError, ReseenError) as error:  # in the options of `launch`
         print(plain(f"reseen: {error}"), file=sys.stderr)
         return 2
@@ -115,6 +118,17 @@ def run(arguments: Sequence[str]) -> int:
         print("reseen: stopped.", file=sys.stderr)
         return 130
     return code if isinstance(code, int) else 0
+
+
+def _end_without_output(error: OSError) -> int:
+    """End where nothing can be printed, without a word where its reader has left."""
+    if error.strerror is None:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be printed
+    if isinstance(error, BrokenPipeError):
+        return 1
+    print(f"reseen: {error.strerror}", file=sys.stderr)
+    return 2
 
 
 @app.meta.default
