@@ -382,6 +382,9 @@ def test_no_byte_of_a_forgotten_person_is_left_under_anything_written(
     assert reseen("gallery", "list", gallery, "--json", told / "l.json")[0] == 0
     assert reseen("gallery", "list", gallery, "--json", gallery / "l.json")[0] == 0
     assert {"s.json", "l.json", filmed.name} < set(traces(tmp_path, secrets))
+    by_crops = ("search", gallery, "--crops", tracks / first.id, "--since", "2026-05-01")
+    assert reseen(*by_crops, "--json", told / "c.json", "--sheet", told / "c.png")[0] == 0
+    assert first.id.encode() not in (gallery / "log.jsonl").read_bytes()
     code, _, said = reseen("gallery", "forget", gallery, "--ids", "hall-film-000009")
     assert code == 2
     assert "has no tracklet hall-film-000009; there are 2, such as" in said

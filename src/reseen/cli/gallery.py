@@ -412,7 +412,8 @@ def search(
         query = query_from_pictures(pictures, extractor, str(crops or video))
     matches = opened.search(query, count, where)
     found = [match.entry.id for match in matches]
-    shown = [query.name, *found] if query.known else found
+    asked = [query.name] if query.known else [crops.resolve().name] if crops is not None else []
+    shown = [*asked, *found]  # crops lie where `track` calls the folder as the tracklet
     save_about(opened, json, [_document(match) for match in matches], shown)
     if sheet is not None:
         contact_sheet(query, strip, matches, opened.thumbnails(found), sheet)

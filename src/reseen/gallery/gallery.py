@@ -780,6 +780,8 @@ class Gallery:
             chosen["ids"] = [self.digest(id) for id in chosen["ids"]]
         if query is not None:
             name = self.digest(query.name) if query.known else query.name
+            if not query.known and Path(query.name).is_dir():  # `track` calls it as the tracklet
+                name = self.digest(Path(query.name).resolve().name)
             facts = {"model": query.model, "query": name, **facts}
         append_line(self.notes / LOG_FILE, {"what": what, "where": chosen, **facts})
 
