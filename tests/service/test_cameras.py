@@ -39,6 +39,10 @@ def test_all_is_read_and_paths_begin_where_the_file_lies(read, tmp_path):
     assert [(each.name, each.fps) for each in found.each] == [("hall", 5.0), ("door.2", 12.5)]
 
 
+def test_a_mark_that_says_utf_8_is_no_part_of_it(read):
+    assert read("\ufeff" + TWO) == read(TWO)
+
+
 def test_a_gallery_in_an_object_store_lies_in_no_folder(read):
     assert read(TWO.replace("people", "s3://bucket/people")).gallery == "s3://bucket/people"
 
@@ -65,8 +69,10 @@ def test_a_password_comes_from_the_environment_as_an_address_wants_it(read):
         (TWO.replace("12.5", "0"), "> 0"),
         (TWO.replace("12.5", '"many"'), "Expected `float`"),
         (TWO.replace("HALL_PASSWORD", "NOBODY_SET_IT"), "environment's NOBODY_SET_IT"),
+        (TWO.replace("people", ""), r"length >= 1 - at `\$\.gallery`"),
+        (TWO.replace("/dev/video0", ""), r"length >= 1 - at `\$\.camera\[1\]\.source`"),
         (TWO[:40], "is not TOML"),
-        (b"\xff\xfe\x00", "is not TOML"),
+        (b"\xff\xfe\x00", "cannot be read as text"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_the_file(read, text, message):

@@ -235,6 +235,37 @@ def test_what_was_forgotten_before_it_goes_on_comes_back_nowhere(videos, tmp_pat
     assert kept == {"hall-hall-000002"}
 
 
+@pytest.mark.parametrize("moment", ["while it is read", "before its pictures are committed"])
+def test_no_whole_picture_is_kept_that_was_taken_before_somebody_was_forgotten(
+    videos, tmp_path, monkeypatch, moment
+):
+    """Whoever it was may be on it, and is known no more when it is committed."""
+    gallery = Gallery.open(tmp_path / "g", create=True)
+    ingest(gallery, videos[1:], STRIPES, BLOCKS, Keeping(frames=True))
+    somebody, other = gallery.entries()
+
+    def forgetting(work):
+        def forgets_first(*given):
+            gallery.forget(Filter((somebody.id,)))
+            return work(*given)
+
+        return forgets_first
+
+    with monkeypatch.context() as patch:
+        if moment == "while it is read":
+            patch.setattr(incoming, "frames_from", forgetting(incoming.frames_from))
+        else:
+            patch.setattr(gallery.frames, "keep", forgetting(gallery.frames.keep))
+        assert ingest(gallery, videos[:1], STRIPES, BLOCKS, Keeping(frames=True)).added == 2
+    left = {each.id: gallery.frames.kept(each.id) for each in gallery.entries()}
+    assert {id for id, pictures in left.items() if pictures} <= {other.id}
+    assert len(left) == 3
+    assert all(gallery.frames.places(id) for id in left)
+    later = replace(videos[0], camera="yard")
+    ingest(gallery, [later], STRIPES, BLOCKS, Keeping(frames=True))
+    assert all(gallery.frames.kept(one.id) for one in gallery.entries(Filter(camera="yard")))
+
+
 def test_a_broken_video_ends_nothing_and_is_tried_again(videos, tmp_path):
     gallery = Gallery.open(tmp_path / "g", create=True)
     broken, missing, pipe = (
@@ -413,7 +444,7 @@ def test_the_command_says_what_it_understood(here, capsys):
 
 
 def test_videos_may_be_listed_in_a_file(here, capsys):
-    listed = "# the hall\n\nhall_20260501T120000Z.avi\n"
+    listed = "\ufeffhall_20260501T120000Z.avi\r\n\r\n# the hall\r\n"
     (here / "videos.txt").write_text(listed)
     words = ["ingest", "--gallery", "g", "--model", "stripes", "--detector", BLOCKS.detector]
     words += ["--camera", "hall", "--files-from"]

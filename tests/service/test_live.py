@@ -174,6 +174,26 @@ def test_whole_pictures_are_kept_if_asked_for_and_no_byte_of_them_is_left_of_the
     assert gallery.frames.kept(red.id) == before
 
 
+def test_what_was_seen_before_somebody_was_forgotten_is_kept_without_pictures(gallery):
+    """Of an hour ago; since then, somebody was forgotten who may be on it."""
+    keep = {"min_length": 4, "keep_frames": True}
+    live = Live(gallery, "hall", "rtsp://hall", find, [ColourHistogram()], **keep)
+    walk = [scene((RED, 10 + 10 * index)) for index in range(8)]
+    show(live, walk, time.monotonic() - 7_200)
+    live.end_all()
+    live.add()
+    (before,) = gallery.entries()
+    assert gallery.frames.kept(before.id)
+    walk = [scene((GREEN, 10 + 10 * index)) for index in range(8)]
+    show(live, walk, time.monotonic() - 3_600)
+    live.end_all()
+    gallery.forget(Filter((before.id,)))
+    live.add()
+    (green,) = gallery.entries()
+    assert gallery.frames.kept(green.id) == []
+    assert gallery.frames.places(green.id)
+
+
 def test_no_whole_picture_is_kept_unless_asked_for(gallery, live):
     show(live, [scene((RED, 10 + 10 * index)) for index in range(10)], time.monotonic())
     live.end_all()

@@ -136,7 +136,7 @@ def _listed(file: Path | None) -> list[Path]:
     """The videos that a text file lists."""
     if file is None:
         return []
-    lines = [line.strip() for line in read_text(file).splitlines()]
+    lines = [line.strip() for line in read_text(file, "utf-8-sig").splitlines()]
     return [Path(line) for line in lines if line and not line.startswith("#")]
 
 

@@ -83,6 +83,11 @@ class Frames:
         rows = self._frames.read(columns, col("id") == id, ["seconds"]).to_pylist()
         return [Moment(row["seconds"], tuple(row["box"]), row["picture"]) for row in rows]
 
+    def keys(self, ids: Sequence[str]) -> list[str]:
+        """Keys of the kept pictures of tracklets."""
+        found: list[str] = self._frames.read(["key"], col("id").isin(list(ids)))["key"].to_pylist()
+        return found
+
     def showing(self, seen: Iterable[Mapping[str, Any]]) -> list[str]:
         """Keys of the pictures on which somebody may be, whosesoever they are.
 

@@ -67,6 +67,9 @@ LEAP, LEAP_WHILE_RUNNING = 90 * SECONDS_IN_DAY, SECONDS_IN_DAY
 """How much later a clock is not believed without a human's word: nobody may have looked for months,
 but a machine that has not been started anew since tells how much later it is."""
 
+FORGOT = "forgot"
+"""The setting that says when somebody was last forgotten on a human's word."""
+
 CAMERAS = "cameras"
 """Folder beside the log in which live cameras keep how they are doing, and their last pictures."""
 
@@ -179,6 +182,7 @@ class Gallery:
         pixelate_heads: bool = True,
         keep_until: float | None = None,
         forgotten_too: bool = False,
+        since: float | None = None,
         optimise: bool = True,
         advance: Advance = lambda _: None,
     ) -> Added:
@@ -192,6 +196,8 @@ class Gallery:
             pixelate_heads: whether the stored thumbnails hide heads.
             keep_until: when to forget them, in seconds since 1970.
             forgotten_too: take in again what was forgotten.
+            since: from when on the tracklets were seen, in seconds since 1970; None for now. Where
+                somebody was forgotten since, no whole picture of theirs is kept.
             optimise: merge files and index; False where the caller does so after the last of many.
             advance: told of every tracklet that is done.
 
@@ -199,6 +205,7 @@ class Gallery:
             ReseenError: the embeddings do not fit the gallery, or the disk is full.
         """
         total, rest = Added(0, 0, 0, (), {}), iter(tracklets)
+        since = time.time() if since is None else since
         filmed = defaultdict[Path, list[str]](list)
         while batch := list(islice(rest, intake.BATCH)):
             digests, unreadable = intake.digests_of(batch)
@@ -206,7 +213,9 @@ class Gallery:
             known, added = intake.Known(digests, forgotten, extractors, self.rows), 0
             for missing, group in known.lacking.items():
                 read, embeddings, wrong = intake.embedded(group, missing, pixelate_heads)
-                added += self.add_embedded(intake.columns(read), embeddings, keep_until=keep_until)
+                columns = intake.columns(read)
+                added += self.add_embedded(columns, embeddings, keep_until=keep_until)
+                self._hide_since(since, columns.ids)
                 unreadable += wrong
             # Pictures on which they may be, too, do not come back.
             self._forgetting.hide(
@@ -267,6 +276,16 @@ class Gallery:
             gone = {*tracklets.ids} - self.find(tracklets.ids).keys()
             self._forgetting.drop(sorted(gone), 0)
         return max(new, *counts)
+
+    def _hide_since(self, since: float, ids: Sequence[str]) -> None:
+        """Drop the whole pictures of tracklets, if somebody was forgotten since a time.
+
+        Who it was is not known any more, so that they may be on any of them.
+        """
+        if since <= (self.settings.get(FORGOT, float) or 0.0) <= time.time():
+            keys = self.frames.keys(ids)
+            if keys:
+                self._forgetting.drop(keys, 0)
 
     def add_embeddings(self, model: str, entries: Sequence[Entry], embeddings: Matrix) -> None:
         """Add a model's embeddings (M, D) of M tracklets that are there already."""
@@ -586,6 +605,8 @@ class Gallery:
             raise ReseenError("say which tracklets to forget; to forget all, delete the gallery")
         self._database.require_writable()
         self.logged("forget", where)
+        # Before they are looked for: who adds a picture afterwards finds this.
+        self.settings.set(FORGOT, time.time())
         ids = self._forget(condition)
         if at_once:
             self.wipe()

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from reseen.errors import ReseenError
-from reseen.files import read_file
+from reseen.files import read_text
 from reseen.tracking.cutting import MIN_LENGTH
 from reseen.tracking.track import check_camera
 from reseen.tracking.video import is_url
@@ -30,7 +30,7 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: Annotated[str, Meta(max_length=100)]
-    source: str
+    source: Annotated[str, Meta(min_length=1)]
     fps: Annotated[float, Meta(gt=0, le=100)] = 5.0
 
     @property
@@ -63,7 +63,7 @@ class Cameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
         heads: whether thumbnails and whole pictures show heads as they are.
     """
 
-    gallery: str
+    gallery: Annotated[str, Meta(min_length=1)]
     each: Annotated[tuple[Camera, ...], Meta(min_length=1)]
     detector: str | None = None
     detector_input: str | None = None
@@ -81,7 +81,7 @@ class Cameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
             ReseenError: it cannot be read, says something unknown or names no camera or one twice.
         """
         try:
-            found = msgspec.toml.decode(read_file(path), type=cls)
+            found = msgspec.toml.decode(read_text(path, "utf-8-sig"), type=cls)
         except msgspec.ValidationError as error:
             raise ReseenError(f"{path}: {error}; docs/tasks/cameras.md has an example") from error
         except (ValueError, RecursionError) as error:

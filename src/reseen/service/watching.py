@@ -111,8 +111,10 @@ class Live:
         if not self.waiting:
             return
         gallery, heads = self._gallery, self._heads
-        gallery.add(self.waiting, self._extractors, pixelate_heads=heads, optimise=False)
         first = min(each.start or 0.0 for each in self.waiting)
+        gallery.add(
+            self.waiting, self._extractors, pixelate_heads=heads, since=first, optimise=False
+        )
         for model in {each.model_id for each in self._extractors}:
             # Searches take the adapted embeddings, where there are some.
             self._adapted[model] = latest(gallery, model, self._adapted.get(model))
