@@ -55,7 +55,7 @@ def test_no_flipped_bit_goes_unnoticed(place):
 def test_a_setting_that_is_no_json_is_named(place):
     gallery = Gallery.open(place)
     gallery.settings._table.put([{"name": "clock", "value": "1e["}], replace=True)
-    for read in (lambda: Gallery.open(place), lambda: gallery.settings.all("", float)):
+    for read in (lambda: Gallery.open(place), lambda: gallery.settings.all("clock", float)):
         with pytest.raises(ReseenError, match="the gallery's setting clock is damaged; restore"):
             read()
 
