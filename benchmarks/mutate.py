@@ -283,7 +283,7 @@ def main() -> None:
     total: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
-        for part in ("src", "tests"):
+        for part in ("src", "tests", "benchmarks"):
             shutil.copytree(ROOT / part, project / part)
         shutil.copy(ROOT / "pyproject.toml", project)
         for name in options.modules:
