@@ -64,6 +64,13 @@ EQUIVALENT: dict[str, str] = {
     "if not held_out.gain > SURE_GAIN * held_out.gain_error:": (
         "a gain of exactly so many standard errors, to the last bit, is promised nothing"
     ),
+    "tracker: 8  ->  9  in  LOOK_BINS, LOOK_RANGE = (8, 6, 6), ((0, 256), (90, 170), (90, 170))": (
+        "how finely lightness is told is a choice"
+    ),
+    "tracker: likeness >= LEAST_LIKENESS  ->  likeness > LEAST_LIKENESS  in  "
+    "possible = (overlaps >= least_overlap) & (likeness >= LEAST_LIKENESS)": (
+        "a cosine is never the bound to the last bit"
+    ),
     "tracker: 1  ->  2  in  self.detections += 1": "only one detection is told from more",
     "losses: torch.rand(shape, generator=generator, device=generator.device) >= rate  ->  "
     "torch.rand(shape, generator=generator, device=generator.device) > rate  in  "

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.bench_tracker import identity_scores
 from reseen.tracking.detections import Detections
-from reseen.tracking.tracker import Track, Tracker
+from reseen.tracking.tracker import SAME, Track, Tracker, _look
 
 STEP = 0.1
 
@@ -290,3 +290,53 @@ def test_identity_scores_count_only_boxes_that_overlap_by_half():
         found = {7: {0: np.array([shift, 0, 40 + shift, 100], np.float32)}}
         assert identity_scores(truth, found)["IDF1"] == right
     assert identity_scores(truth, {})["IDF1"] == 0
+
+
+RED, BLUE = (200, 30, 30), (30, 30, 200)
+
+
+def test_half_sure_is_sure_enough_to_begin_a_person():
+    assert len(Tracker().update(0.0, Detections.of([[0, 0, 10, 20]], [0.5]))) == 1
+
+
+def test_what_is_unsure_continues_only_who_is_where_it_is():
+    """Shifted by 40 %, boxes share 3/7 of what they cover; with a buffer it would be above half."""
+    tracker, still = Tracker(), [[100, 100, 150, 200]]
+    for step in range(5):
+        tracker.update(0.04 * step, Detections.of(still, [0.9]))
+    assert tracker.update(0.2, Detections.of([[120, 100, 170, 200]], [0.3])) == []
+
+
+def test_a_look_moves_a_tenth_of_the_way_and_stays_of_length_1():
+    before, seen = np.array([1.0, 0.0]), np.array([0.6, 0.8])
+    box = np.array([0, 0, 10, 20], np.float32)
+    track = Track.begin(1, box, 0.9, 0.0, before)
+    track.correct(box, 0.9, seen)
+    expected = 0.9 * before + 0.1 * seen
+    np.testing.assert_allclose(track.look, expected / np.linalg.norm(expected))
+    assert np.linalg.norm(SAME) == 1
+
+
+@pytest.mark.parametrize(
+    ("red_rows", "red_columns", "box", "expected"),
+    [
+        (slice(0), (0, 1, 9), (0, 0, 10, 20), BLUE),  # what stands beside does not count
+        (slice(0, 1), (), (0, 0, 10, 0.5), RED),
+        (slice(0, 19), (), (0, 30, 10, 40), BLUE),  # below the picture: its last row
+        (slice(0, 19), (), (0, -40, 10, -30), RED),  # above it: its corner
+    ],
+)
+def test_a_look_is_of_the_middle_of_a_box(red_rows, red_columns, box, expected):
+    picture = np.full((20, 10, 3), BLUE, np.uint8)
+    picture[red_rows] = RED
+    picture[:, list(red_columns)] = RED
+    plain = _look(np.full((20, 10, 3), expected, np.uint8), np.array([0, 0, 10, 20], np.float32))
+    found = _look(picture, np.array(box, np.float32))
+    np.testing.assert_allclose(found, plain)
+
+
+def test_a_box_at_the_upper_edge_has_its_first_row():
+    picture = np.full((20, 10, 3), BLUE, np.uint8)
+    picture[0] = RED
+    box = np.array([0, 0, 10, 1], np.float32)
+    assert _look(picture, box) @ _look(picture[1:], box) < 0.9
