@@ -414,6 +414,16 @@ def test_nothing_stays_of_the_forgotten_that_were_rejected(client, put_together,
         assert not [path for path in files if secret.encode() in path.read_bytes()]
 
 
+def test_an_emptied_gallery_says_so_and_answers_no_question(client, unsure):
+    asked = question(client)
+    unsure.forget(Filter(ids=tuple(ALONE)))
+    assert client.post("/review", data=asked | {"same": "no"}).status_code == 404
+    for path in ("/review", "/people"):
+        answer = client.get(path)
+        assert (answer.status_code, "This gallery is empty." in words(answer)) == (200, True)
+    assert client.get("/api/review").status_code == 409
+
+
 def test_two_people_are_merged_under_the_name_that_one_has(client, put_together):
     post(client, put_together, "/name", "north/ada", name="Ada")
     answer = post(client, put_together, "/merge", "north/ben", other="Ada")

@@ -386,7 +386,7 @@ class Gallery:
         """
         present = self.models()
         if not present:
-            raise ReseenError(f"the gallery {self.uri} is empty; add tracklets to it first")
+            raise ConflictError(f"the gallery {self.uri} is empty; add tracklets to it first")
         if name is not None and name not in present:
             raise ConflictError(
                 f"the gallery {self.uri} has no embeddings of the model {name}; there are "

@@ -1,7 +1,7 @@
 """The gallery for people: pages that work without a script and keep their state in the address."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Annotated, Any
@@ -101,7 +101,7 @@ def tracklets(
 ) -> Response:
     """Tracklets by time, 50 on a page."""
     if not lookup.stats().tracklets:
-        return render("empty.html", forgotten=forgotten, left=lookup.gallery.exports.left())
+        return empty("/tracklets", "Appearances", forgotten, lookup.gallery.exports.left())
     where = asked.where(lookup)
     total = lookup.gallery.count(where)
     at = paged(page, total)
@@ -116,6 +116,11 @@ def tracklets(
         forgotten=forgotten,
         left=lookup.gallery.exports.left() if forgotten else (),
     )
+
+
+def empty(path: str, title: str, forgotten: int = 0, left: Collection[str] = ()) -> Response:
+    """The page at a path while the gallery holds nobody."""
+    return render("empty.html", path=path, title=title, forgotten=forgotten, left=left)
 
 
 @router.get("/tracklet")

@@ -29,6 +29,7 @@ from reseen.web.asked import (
     paged,
 )
 from reseen.web.lookup import Looked, Lookup, Somebody
+from reseen.web.pages import empty
 from reseen.web.rendering import go, render
 
 LIKELY = 5
@@ -52,6 +53,8 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 @router.get("/review")
 def review(lookup: Looked, skipped: Skipped = 0) -> Response:
     """The next question, whether two are one person."""
+    if not lookup.stats().tracklets:
+        return empty("/review", "Review")
     found = lookup.review.questions(1, skipped)
     entries = lookup.gallery.find([id for each in found for id in (each.query, each.match)])
     return render(
@@ -90,6 +93,8 @@ def people(
 ) -> Response:
     """People by when they were last seen, 50 on a page."""
     gallery = lookup.gallery
+    if not lookup.stats().tracklets:
+        return empty("/people", "People")
     model = Identities(gallery).model  # says why nobody can be told from anybody
     without = Filter(not_ids=gallery.rejected.ids())
     waiting = gallery.count(without, model) - gallery.members.count()
