@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import reseen
@@ -92,6 +93,22 @@ def film(path: Path, walkers: list[Path]) -> None:
         for _ in range(40):  # longer than a lost person is waited for
             writer.write(empty)
     writer.release()
+
+
+def test_every_pinned_package_takes_the_oldest_python_that_is_promised():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
+    wanted = {
+        found.name: found.metadata["Requires-Python"] or ""
+        for found in metadata.distributions()
+        if canonicalize_name(found.name) in pinned
+    }
+    assert wanted
+    assert {
+        name: python for name, python in wanted.items() if oldest not in SpecifierSet(python)
+    } == {}
 
 
 def test_the_raw_video_block_runs_as_printed(environment, tmp_path):
