@@ -307,6 +307,15 @@ def test_what_is_unsure_continues_only_who_is_where_it_is():
     assert tracker.update(0.2, Detections.of([[120, 100, 170, 200]], [0.3])) == []
 
 
+def test_an_overlap_of_exactly_half_is_enough_for_what_is_unsure():
+    """Shifted by a third, boxes share half of what they cover."""
+    tracker, still = Tracker(), [[100, 100, 160, 200]]
+    for step in range(5):
+        tracker.update(0.04 * step, Detections.of(still, [0.9]))
+    found = tracker.update(0.2, Detections.of([[120, 100, 180, 200]], [0.3]))
+    assert [one.person for one in found] == [1]
+
+
 def test_a_look_moves_a_tenth_of_the_way_and_stays_of_length_1():
     before, seen = np.array([1.0, 0.0]), np.array([0.6, 0.8])
     box = np.array([0, 0, 10, 20], np.float32)
