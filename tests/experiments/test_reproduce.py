@@ -224,7 +224,8 @@ def test_the_modern_preset_is_trained_and_scored_on_the_trunks_vectors(make_stor
     shown = Report.load(run.path / "report.json").trials[0].features
     assert shown["fused"] == evaluate(run, vectors).trial.features["fused"]
     before = (run.path / "report.json").stat().st_mtime_ns
-    assert train_modern(vectors, tmp_path / "out", 1, 0, "report.json") == [run]
+    (again,) = train_modern(vectors, tmp_path / "out", 1, 0, "report.json")
+    assert (again.path, again.facts) == (run.path, run.facts)
     assert (run.path / "report.json").stat().st_mtime_ns == before
 
 

@@ -24,7 +24,8 @@ OLD = Path(__file__).with_name("gallery-1.tar.xz")
 @pytest.fixture
 def old(tmp_path):
     with tarfile.open(OLD) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from 3.11.4 on
+        archive.extractall(tmp_path)
     return tmp_path / "gallery"
 
 
