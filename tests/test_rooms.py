@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -38,28 +39,25 @@ MODULES = {
 }
 
 
-def imported_modules(source: str) -> set[str]:
-    """Modules of `reseen` that some code imports, wherever in it and if only for its types."""
-    found = set()
+def names_imported(source: str) -> Iterator[str]:
+    """Whole names of what some code imports, wherever in it and if only for its types."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names = (f"{node.module}.{alias.name}" for alias in node.names)
-            found.update(name if name in MODULES else str(node.module) for name in names)
-    return found & MODULES.keys()
+            assert node.level == 0, "relative imports are not used"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_modules(source: str) -> set[str]:
+    """Modules of `reseen` that some code imports, whole or something in them."""
+    names = names_imported(source)
+    return {name if name in MODULES else name.rpartition(".")[0] for name in names} & MODULES.keys()
 
 
 def imported(source: str) -> set[str]:
-    """First names under `reseen` that some code imports, wherever in it."""
-    modules = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative imports are not used"
-            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {module.split(".")[1] for module in modules if module.startswith("reseen.")}
+    """First names under `reseen` that some code imports."""
+    return {name.split(".")[1] for name in names_imported(source) if name.startswith("reseen.")}
 
 
 def trespasses(room: str, source: str) -> set[str]:
