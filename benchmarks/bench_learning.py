@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--clips-each", type=int, default=4, help="of each person in a step")
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--views", type=int, choices=[1, 16], default=1)
+    parser.add_argument("--augmentations", type=int, choices=[1, 16], default=1)
     parser.add_argument("--length", choices=LENGTHS, default="own", help="of the features")
     parser.add_argument("--repeats", type=int, default=1, help="trials, or seeds of one split")
     parser.add_argument("--hold-out", action="store_true", help="train on those of all parts")
@@ -119,7 +119,7 @@ def settings(method: Method, arguments: argparse.Namespace) -> Config:
             people=arguments.people,
             clips=arguments.clips_each,
         ),
-        evaluation=replace(preset.evaluation, views=arguments.views),
+        evaluation=replace(preset.evaluation, augmentations=arguments.augmentations),
     )
 
 

@@ -57,9 +57,12 @@ def main() -> None:
             rows(f"step / step on a batch in memory, {name} preset", ratios)
             ratios = ratios_of(drawn, bare, arguments.repeats)
             rows(f"step / its convolutions alone, {name} preset", ratios, CONVOLUTIONS_BOUND)
-        for views in (1, 16):
-            ratios = feature_ratios(store, views, arguments.repeats)
-            rows(f"features of tracklets / bare forward passes, {views} view(s)", ratios)
+        for augmentations in (1, 16):
+            ratios = feature_ratios(store, augmentations, arguments.repeats)
+            rows(
+                f"features of tracklets / bare forward passes, augmentations: {augmentations}",
+                ratios,
+            )
         frames = arguments.memory_frames
         large = write_store(Path(folder) / "large", frames // (2 * LENGTH))
         gigabytes = peak_memory(large, Path(folder) / "run")
@@ -153,10 +156,10 @@ def convolutions(trunk: PaperCnn, clips: Tensor) -> Callable[[], None]:
     return passes
 
 
-def feature_ratios(store: FrameStore, views: int, repeats: int) -> tuple[float, float]:
+def feature_ratios(store: FrameStore, augmentations: int, repeats: int) -> tuple[float, float]:
     """Features of whole tracklets over the network's passes on clips that lie ready."""
     config = Config()
-    config = replace(config, evaluation=replace(config.evaluation, views=views))
+    config = replace(config, evaluation=replace(config.evaluation, augmentations=augmentations))
     network = SpatialTemporalFusion(config.network).eval()
     reader = FrameReader(store.frames, torch.device("cpu"))
     lengths = np.full(2, CLIPS_AT_ONCE * config.clips.frames)
@@ -168,7 +171,7 @@ def feature_ratios(store: FrameStore, views: int, repeats: int) -> tuple[float, 
 
     @torch.inference_mode()
     def passes() -> None:
-        for _ in range(2 * views):
+        for _ in range(2 * augmentations):
             network(ready)
 
     return ratios_of(features, passes, repeats)

@@ -9,7 +9,8 @@ from pyarrow import parquet
 
 from reseen.cli import run
 
-SMALL = ["--updates", "2", "--train.pairs", "2", "--clips.frames", "4", "--evaluation.views", "1"]
+SMALL = ["--updates", "2", "--train.pairs", "2", "--clips.frames", "4",
+         "--evaluation.augmentations", "1"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -183,7 +183,7 @@ def test_a_stopped_reproduction_goes_on_to_the_same_report(make_store, tmp_path)
     store = make_store(people, trained={1, 2, 3, 4, 5})
     reproduce = ["reproduce", store.path, "--no-variants", "--trials", 1, "--part", "full",
                  "--preset", "quick", "--updates", 20, "--train.pairs", 2,
-                 "--clips.frames", 4, "--evaluation.views", 1, "--out"]  # fmt: skip
+                 "--clips.frames", 4, "--evaluation.augmentations", 1, "--out"]  # fmt: skip
 
     assert stopped(signal.SIGTERM, *reproduce, tmp_path / "stopped") == 143
     assert not (tmp_path / "stopped" / "report.json").exists()

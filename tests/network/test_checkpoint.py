@@ -2,6 +2,7 @@ import pickle
 import resource
 from dataclasses import replace
 from functools import partial
+from hashlib import blake2b, sha256
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,16 @@ def test_damaged_weights(run, length):
     weights_file(run).write_bytes(weights_file(run).read_bytes()[:length])
     with pytest.raises(ReseenError, match=r"weights\.safetensors is not a whole safetensors file"):
         run.network("full")
+
+
+def test_a_run_of_before_a_setting_got_its_name_keeps_settings_and_identity(run):
+    """Galleries know what was embedded by a run's identity: it must not change with reseen."""
+    path = run.path / "config.toml"
+    text = path.read_text().partition("\n")[2].replace("augmentations = ", "views = ")
+    path.write_text(f"# digest {blake2b(text.encode(), digest_size=16).hexdigest()}\n{text}")
+    assert Run.open(run.path).config == run.config
+    weights = weights_file(run).read_bytes()
+    assert run.identity == sha256(text.encode() + weights).hexdigest()[:12]
 
 
 def test_settings_cut_after_any_line_are_named(run):
@@ -231,7 +242,8 @@ def test_part_weights_of_which_a_digit_changed_are_told(run):
 def test_identity_stands_for_weights_settings_and_part_weights(run):
     identities = [run.identity, Run.open(run.path).identity]
     assert len(set(identities)) == 1
-    identities.append(replace(run, config=Config()).identity)
+    replace(run, config=Config()).write_config()
+    identities.append(run.identity)
     run.save_part_fusion(PartFusion())
     identities.append(run.identity)
     write_tensors(weights_file(run), dict(Learner(run.config, 2, seed=2).state_dict()), {})

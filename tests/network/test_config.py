@@ -78,7 +78,10 @@ def test_file_replaces_what_it_names_and_nothing_else(tmp_path):
         ({"train": {"pairs": True}}, "train.pairs must be a whole number, not True"),
         ({"network": {"dropout": "0.5"}}, "network.dropout must be a number, not '0.5'"),
         ({"loss": {"siamese": "l2"}}, "loss.siamese must be one of literal, hadsell, hinge"),
-        ({"evaluation": {"views": 8}}, "evaluation.views must be one of 1, 16, not 8"),
+        (
+            {"evaluation": {"augmentations": 8}},
+            "evaluation.augmentations must be one of 1, 16, not 8",
+        ),
     ],
 )
 def test_wrong_settings_are_named(values, words):

@@ -43,19 +43,22 @@ def features(store, settings, network=None):
 
 
 @pytest.mark.parametrize(("tail", "clips"), [("drop", 2 + 1 + 3 + 1), ("loop", 3 + 1 + 3 + 2)])
-@pytest.mark.parametrize("views", [1, 16])
-def test_network_sees_every_clip_once_an_augmentation(store, monkeypatch, tail, clips, views):
+@pytest.mark.parametrize("augmentations", [1, 16])
+def test_network_sees_every_clip_once_an_augmentation(
+    store, monkeypatch, tail, clips, augmentations
+):
     monkeypatch.setattr(inference, "CLIPS_AT_ONCE", 3)
     network = Counter()
-    found = features(store, config(evaluation={"views": views, "tail": tail}), network)
-    assert sum(network.batches) == clips * views
+    settings = config(evaluation={"augmentations": augmentations, "tail": tail})
+    found = features(store, settings, network)
+    assert sum(network.batches) == clips * augmentations
     assert max(network.batches) <= 3
-    assert len(found) == views
+    assert len(found) == augmentations
     assert found[0].spatial.shape == (4, 128)
 
 
 def test_tracklet_is_the_mean_of_its_clips(store):
-    settings = config(evaluation={"views": 1, "tail": "loop"})
+    settings = config(evaluation={"augmentations": 1, "tail": "loop"})
     (found,) = features(store, settings)
     for tracklet, (start, length) in enumerate(zip(store.starts, store.lengths, strict=True)):
         clips = tracklet_clips(start, length, 4, "loop")

@@ -563,7 +563,7 @@ def test_a_head_starts_as_the_mean_in_the_coordinates_of_lda(make_store, tmp_pat
     settings = config(
         optimiser={"learning_rate": 1e-30},
         train={"updates": 1, **LDA},
-        evaluation={"views": 1},
+        evaluation={"augmentations": 1},
     )
     run = train(store, tmp_path / "run", settings)
     people = set(run.facts.people)
@@ -596,7 +596,10 @@ def test_only_vectors_are_started_from_lda(store, tmp_path):
 def test_what_learning_ruins_is_not_kept(make_store, tmp_path):
     tracklets = [(person, camera, 6) for person in range(1, 9) for camera in (1, 2)]
     store = make_store(tracklets, vectors=(6, 40))
-    ruinous = {"optimiser": {"name": "adam", "learning_rate": 10.0}, "evaluation": {"views": 1}}
+    ruinous = {
+        "optimiser": {"name": "adam", "learning_rate": 10.0},
+        "evaluation": {"augmentations": 1},
+    }
     settings = config(train={"updates": 20, "keep": "best", **LDA}, **ruinous)
     run = train(store, tmp_path / "run", settings)
     assert len(run.facts.held_out) == 2

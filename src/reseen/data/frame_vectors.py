@@ -48,11 +48,11 @@ class FrameNetwork:
             nothing to do with each other.
         dimensions: the length D of a vector.
         note: what was guessed or would be better, for the user to see; may be empty.
-        views: how many of `views_of` a store keeps of each picture.
+        augmentations: how many of `augmented` a store keeps of each picture.
         unit: whether vectors are scaled to length 1.
     """
 
-    views, unit = 6, True
+    augmentations, unit = 6, True
 
     def __init__(self, path: Path, style: str | None = None) -> None:
         """Open a file, find out what crops it wants and try it on a few.
@@ -86,7 +86,7 @@ class FrameNetwork:
     def lite0_maps(cls) -> "FrameNetwork":
         """The first part of `lite0`, to fine-tune the blocks after it on its maps."""
         network = cls(lite0.lite0_file(lite0.MAPS_NAME), "lite0")
-        network.model_id, network.views, network.unit = lite0.MAPS_NAME, 2, False
+        network.model_id, network.augmentations, network.unit = lite0.MAPS_NAME, 2, False
         return network
 
     def vectors(self, pictures: Iterable[Picture]) -> Matrix:
@@ -185,7 +185,7 @@ class FrameNetwork:
             )
 
 
-def views_of(
+def augmented(
     network: FrameNetwork, pictures: Iterable[Picture], count: int
 ) -> Iterator[NDArray[np.float16]]:
     """What a store keeps of each picture for training a head: (6, D) float16.
@@ -195,12 +195,12 @@ def views_of(
     """
     waiting = iter(pictures)
     while few := list(islice(waiting, BATCH // count)):
-        views = [view for picture in few for view in islice(_views(picture), count)]
-        vectors = network.vectors(views).astype(np.float16)
+        crops = [crop for picture in few for crop in islice(_augmentations(picture), count)]
+        vectors = network.vectors(crops).astype(np.float16)
         yield from vectors.reshape(len(few), count, network.dimensions)
 
 
-def _views(picture: Picture) -> Iterator[Picture]:
+def _augmentations(picture: Picture) -> Iterator[Picture]:
     middle = (len(picture) + 1) // 2
     for part in (picture, picture[:middle], picture[-middle:]):
         yield part

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.coding import FRAME_SHAPE, known_flow, packed
-from reseen.data.frame_vectors import open_network, views_of
+from reseen.data.frame_vectors import augmented, open_network
 from reseen.data.layout import shortened
 from reseen.data.pictures import Picture, read_picture
 from reseen.data.store import (
@@ -83,14 +83,14 @@ class Coding:
     def by_trunk(cls, trunk: str, style: str | None) -> "Coding":
         """Store vectors of a network, which is tried before any work begins."""
         network = open_network(trunk, style)
-        shape = (network.views, network.dimensions)
+        shape = (network.augmentations, network.dimensions)
         file = str(network.path.absolute()) if network.path == Path(trunk) else ""
         return cls("none", trunk, style, network.model_id, file, shape, "float16")
 
     def frames(self, pictures: Iterator[Picture]) -> Iterator[NDArray[Any]]:
         """What each picture becomes, one by one."""
         if self.trunk:
-            return views_of(_opened(self.trunk, self.style), pictures, self.shape[0])
+            return augmented(_opened(self.trunk, self.style), pictures, self.shape[0])
         return packed(_a_few_ahead(pictures), self.flow)
 
 

@@ -140,10 +140,15 @@ class Run:
         if not facts.parts:
             raise ReseenError(f"{path / RUN_FILE} names no body parts; train it again")
         _require_unchanged(digest == found, path / RUN_FILE)
-        config = Config.load(path / CONFIG_FILE)
-        head, _, text = read_text(path / CONFIG_FILE).partition("\n")
+        run = cls(path, Config.load(path / CONFIG_FILE), facts)
+        head, text = run._written_settings()
         _require_unchanged(head == f"# digest {_digest(text)}", path / CONFIG_FILE)
-        return cls(path, config, facts)
+        return run
+
+    def _written_settings(self) -> tuple[str, str]:
+        """The line with the settings' digest, and the settings."""
+        head, _, text = read_text(self.path / CONFIG_FILE).partition("\n")
+        return head, text
 
     def check(self) -> CheckResult:
         """Read all weights, each compared with the digest that lies with it."""
@@ -199,7 +204,8 @@ class Run:
     @property
     def identity(self) -> str:
         """Twelve hexadecimal digits that stand for exactly these weights and settings."""
-        digest = hashlib.sha256(self.config.to_toml().encode())
+        # As written, not as read: a later version of reseen may know more settings.
+        digest = hashlib.sha256(self._written_settings()[1].encode())
         for part in self.facts.parts:
             path = self.path / part / WEIGHTS_FILE
             if not path.is_file():

@@ -153,7 +153,7 @@ class TrainConfig:
 class EvaluationConfig:
     """How tracklets are turned into features when scoring (section 3.2)."""
 
-    views: Literal[1, 16] = 16
+    augmentations: Literal[1, 16] = 16
     """Test-time augmentation by 8 diagonal crops and mirrors, distances summed; 1: none."""
 
     tail: Literal["drop", "loop"] = "drop"
@@ -208,12 +208,17 @@ class Config:
         return tomli_w.dumps(asdict(self))
 
 
+FORMER = {"evaluation.views": "augmentations"}
+"""Settings by the names that runs of earlier versions hold, and what they are called now."""
+
+
 def _merge(old: Any, values: Mapping[str, Any], where: str, prefix: str) -> Any:
     """A copy of the dataclass `old` with some values replaced, each checked."""
     known = {item.name: getattr(old, item.name) for item in fields(old)}
     hints = get_type_hints(type(old))
     for key, value in values.items():
         name = f"{prefix}{key}"
+        key = FORMER.get(name, key)
         if key not in known:
             near = nearest(key, known, prefix)
             raise ReseenError(f"{where}: unknown setting {name!r}{near}")

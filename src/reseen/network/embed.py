@@ -220,11 +220,11 @@ def tracklet_features(
     ]
     owners = torch.tensor([tracklet for tracklet, _ in clips])
     cut = len(reader.frames.shape) == 4  # pictures, not vectors of a trunk
-    augmentations = len(augmentation_crops(config.evaluation.views, 0, cut))
+    augmentations = len(augmentation_crops(config.evaluation.augmentations, 0, cut))
     sums = torch.zeros(augmentations, len(Features._fields), len(starts), FEATURE)
     for first in range(0, len(clips), CLIPS_AT_ONCE):
         rows = np.stack([rows for _, rows in clips[first : first + CLIPS_AT_ONCE]])
-        crops = augmentation_crops(config.evaluation.views, len(rows), cut)
+        crops = augmentation_crops(config.evaluation.augmentations, len(rows), cut)
         batch = clip_features(network, reader.read(rows), part, config.clips, crops)
         owner = owners[first : first + CLIPS_AT_ONCE]
         for augmented, features in zip(sums, batch, strict=True):
@@ -287,11 +287,11 @@ def load(path: str | Path) -> RunExtractor:
 def _frame_maker(run: Run) -> FrameMaker:
     if run.facts.frame_shape == FRAME_SHAPE:
         return partial(pack_frames, flow=run.facts.flow)
-    from reseen.data.frame_vectors import views_of  # loads ONNX
+    from reseen.data.frame_vectors import augmented  # loads ONNX
 
     trunk = open_trunk(run)
-    count = 2 if run.facts.parts == ("full",) else trunk.views
-    return lambda pictures: np.stack(list(views_of(trunk, pictures, count)))
+    count = 2 if run.facts.parts == ("full",) else trunk.augmentations
+    return lambda pictures: np.stack(list(augmented(trunk, pictures, count)))
 
 
 def open_trunk(run: Run) -> "FrameNetwork":

@@ -160,7 +160,7 @@ def _write_crops(run: Run, path: Path) -> float:
     network = open_trunk(run)
     trunk = _joinable(run, network)
     name, shape = trunk.graph.input[0].name, (3, *network.size)
-    sides = 1 if run.config.evaluation.views == 1 else 2
+    sides = 1 if run.config.evaluation.augmentations == 1 else 2
     front = CropsToPixels(network.style, mirrored=sides == 2)
     head = VectorToFeature(run, sides).eval()
     session = open_session(network.path)
