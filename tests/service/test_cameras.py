@@ -3,6 +3,7 @@
 import pytest
 
 from reseen.errors import ReseenError
+from reseen.gallery.gallery import Gallery
 from reseen.service.cameras import Cameras
 
 TWO = """
@@ -45,6 +46,9 @@ def test_a_mark_that_says_utf_8_is_no_part_of_it(read):
 
 def test_a_gallery_in_an_object_store_lies_in_no_folder(read):
     assert read(TWO.replace("people", "s3://bucket/people")).gallery == "s3://bucket/people"
+    mistyped = read(TWO.replace("people", "s3:bucket/people")).gallery
+    with pytest.raises(ReseenError, match="give a folder or s3://BUCKET/PREFIX"):
+        Gallery.open(mistyped, create=True)
 
 
 def test_a_password_comes_from_the_environment_as_an_address_wants_it(read):
@@ -61,8 +65,10 @@ def test_a_password_comes_from_the_environment_as_an_address_wants_it(read):
         ("", "missing required field `gallery`"),
         ('gallery = "g"', "missing required field `camera`"),
         ('gallery = "g"\ncamera = []', "length >= 1"),
-        (TWO.replace("source", "sorce", 1), r"unknown field `sorce` - at `\$\.camera\[0\]`"),
-        (TWO.replace("min_length", "minlength"), "unknown field `minlength`"),
+        (TWO.replace("source", "sorce", 1), r"'sorce' - at `\$\.camera\[0\]`.* mean 'source'\?"),
+        (TWO.replace("min_length", "minlength"), r"'minlength'; did you mean 'min_length'\?"),
+        (TWO.replace("[[camera]]", "[[cameras]]"), r"called 'cameras'; did you mean 'camera'\?"),
+        (TWO.replace("fps", "rate"), r"'rate' - at `\$\.camera\[1\]`; there are name, source, fps"),
         (TWO.replace("door.2", "hall"), "2 cameras are called hall"),
         (TWO.replace("door.2", "../hall"), "cannot name a camera"),
         (TWO.replace("door.2", "x" * 101), "length <= 100"),

@@ -156,6 +156,8 @@ class Gallery:
         if any(category(sign) == "Cc" for sign in uri):
             raise ReseenError(f"no gallery can be at {uri!r}: its name holds control characters")
         stored = "://" in uri
+        if not stored and uri.startswith("s3:"):
+            raise ReseenError(f"no gallery can be at {uri!r}; give a folder or s3://BUCKET/PREFIX")
         folder = notes or (notes_of(uri) if stored else Path(uri))
         if create or stored:
             _make_private(folder)

@@ -10,13 +10,14 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, nearest
 from reseen.files import read_text
 from reseen.tracking.cutting import MIN_LENGTH
 from reseen.tracking.track import check_camera
 from reseen.tracking.video import is_url
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
+UNKNOWN = re.compile("Object contains unknown field `(.*?)`( - at .*)?", re.DOTALL)
 
 
 class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,7 +84,7 @@ class Cameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
         try:
             found = msgspec.toml.decode(read_text(path, "utf-8-sig"), type=cls)
         except msgspec.ValidationError as error:
-            raise ReseenError(f"{path}: {error}; docs/tasks/cameras.md has an example") from error
+            raise ReseenError(f"{path}: {_mistake(error)}") from error
         except (ValueError, RecursionError) as error:
             raise ReseenError(f"{path} is not TOML: {error}") from error
         for camera in found.each:
@@ -92,6 +93,14 @@ class Cameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
         for name, times in Counter(camera.name for camera in found.each).items():
             if times > 1:
                 raise ReseenError(f"{path}: {times} cameras are called {name}; give each its own")
-        if is_url(found.gallery):
+        if is_url(found.gallery) or found.gallery.startswith("s3:"):  # mistyped: told when opened
             return found
         return msgspec.structs.replace(found, gallery=str(path.parent.absolute() / found.gallery))
+
+
+def _mistake(error: msgspec.ValidationError) -> str:
+    if unknown := UNKNOWN.fullmatch(str(error)):
+        kind = Camera if unknown[2] else Cameras
+        near = nearest(unknown[1], kind.__struct_encode_fields__)
+        return f"nothing is called {unknown[1]!r}{unknown[2] or ''}{near}"
+    return f"{error}; docs/tasks/cameras.md has an example"

@@ -36,7 +36,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 CAMERA_TIMEOUT = 10_000
 """Milliseconds that a camera may take to answer."""
 
-NO_ANSWER = "does not answer; check the address and the net"
+NO_ANSWER = "gives no pictures; check the address, user name, password and the net"
 
 SECRET = re.compile(
     r"([^/?#&;=]*(?:pas|pwd|psw|pw|user|usr|login|auth|token|key|secret|sig)[^/?#&;=]*=)[^/?#&;]*",
@@ -131,7 +131,9 @@ def opened(source: str) -> tuple[Any, bool]:
         return _open_file(Path(source)), True
     capture = _open_url(source) if is_url(source) else cv2.VideoCapture(source, cv2.CAP_V4L2)
     if not capture.isOpened():
-        raise ReseenError(f"{without_password(source)} {NO_ANSWER}")
+        device = "gives no pictures; does another program use it?"
+        why = NO_ANSWER if is_url(source) else device
+        raise ReseenError(f"{without_password(source)} {why}")
     live = source.lower().startswith("rtsp")  # though some servers say how long they send
     return capture, not live and _frame_count(capture) is not None
 
