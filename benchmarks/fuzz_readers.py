@@ -31,10 +31,11 @@ from reseen.network import checkpoint
 from reseen.network.checkpoint import Run, RunFacts, read_tensors
 from reseen.network.config import Config
 from reseen.network.model import PartFusion
+from reseen.tracking.cutting import Cutter
 from reseen.tracking.detections import Detections
 from reseen.tracking.detectors import journalled
 from reseen.tracking.mot import read_boxes
-from reseen.tracking.track import Recording, track
+from reseen.tracking.track import TrackletFolder, track
 
 
 @dataclass(frozen=True)
@@ -253,7 +254,7 @@ def readers(place: Path) -> list[Reader]:  # noqa: C901, a list of small functio
         Reader("tracks.txt", (listed["tracks.txt"],),
                in_tracks(lambda folder: delete_crops(folder / first))),
         Reader("tracklets.json to go on", encoded(live),
-               in_tracks(lambda folder: Recording("rtsp://a/b", "door", folder, None))),
+               in_tracks(lambda folder: TrackletFolder(folder, "rtsp://a/b", "door", Cutter(1)))),
         Reader("boxes.txt", (boxes, b"frame,id,x1,y1,x2,y2,conf\n1,2,3,4,50,60,.5\n"), read_boxes),
         Reader("boxes.json", encoded([box, box | {"track_id": 8}], coco), read_boxes),
         Reader("boxes.xml", (cvat,), read_boxes),

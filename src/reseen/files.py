@@ -202,8 +202,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON document, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write a JSON document, in which paths are texts, whole or not at all."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=os.fspath)
+    write_text(path, text + "\n")
 
 
 def read_file(path: Path) -> bytes:

@@ -1,6 +1,5 @@
 """The command from video to tracklets."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -79,7 +78,7 @@ def track(
         min_length=min_length,
         preview=preview,
     )
-    save_result(json, {**asdict(report), "out": str(report.out)})
+    save_result(json, report)
     expected = f" of {report.expected_frames:,}" if report.cut_off else ""
     frames = f"{report.frames:,}{expected} frames"
     print(f"{out}: {report.tracklets} tracklets, {report.crops:,} crops, {frames}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -72,7 +72,7 @@ def load_tracks(out: Path, camera: str | None = None) -> list[Tracklet]:
         )
     if not (out / TRACKLETS_FILE).is_file():
         raise ReseenError(f"{out} holds no finished tracklets; run reseen track first")
-    found = read_as(out / TRACKLETS_FILE, _Tracked, "track the video again")
+    found = Listed.read(out)
     begun = found.start.timestamp() if found.start else 0.0
     return [_loaded(out, entry, begun, camera) for entry in found.tracklets]
 
@@ -84,25 +84,37 @@ def boxes_of(out: Path, tracklet_id: str) -> Path:
     return own if own.exists() else out / BOXES_FILE
 
 
-class _Entry(msgspec.Struct):
+class Entry(msgspec.Struct):
+    """A tracklet in `TRACKLETS_FILE`; frames are counted from 1."""
+
     id: Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00]+\Z")]
-    camera: str
     source: str
+    camera: str
     start_seconds: float
     end_seconds: float
     crops: int
+    first_frame: int = 1
+    last_frame: int = 1
     cut: tuple[int, ...] = ()
-    film: str | None = None
+    film: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Tracked(msgspec.Struct):
-    """What is read of `TRACKLETS_FILE`."""
+class Listed(msgspec.Struct):
+    """The content of `TRACKLETS_FILE`; times count from the start, that of the first recording."""
 
     start: datetime | None
-    tracklets: list[_Entry]
+    tracklets: list[Entry]
+    source: str = ""
+    camera: str = ""
+    counts: dict[str, Any] = {}
+
+    @classmethod
+    def read(cls, out: Path) -> "Listed":
+        """Read the list in a folder of tracklets."""
+        return read_as(out / TRACKLETS_FILE, cls, "track the video again")
 
 
-def _loaded(out: Path, entry: _Entry, begun: float, camera: str | None) -> Tracklet:
+def _loaded(out: Path, entry: Entry, begun: float, camera: str | None) -> Tracklet:
     folder = out / entry.id
     files = [name for name in entries(folder)[1] if is_picture(name)]
     if len(files) < entry.crops:

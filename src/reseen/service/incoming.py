@@ -12,7 +12,7 @@ from reseen.data.pictures import Picture, encode_jpeg
 from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED, bodies
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
-from reseen.files import locked, write_json, writing
+from reseen.files import locked, writing
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.intake import content_digest
 from reseen.gallery.thumbnail import hidden
@@ -22,7 +22,7 @@ from reseen.service.names import Video
 from reseen.times import is_dated, show
 from reseen.tracking.cutting import MIN_LENGTH, Crop, Cutter, Growing
 from reseen.tracking.detections import Boxes, Detections, Detector, checked
-from reseen.tracking.track import Recording, TrackletFolder, TrackReport, counted, followed
+from reseen.tracking.track import TrackletFolder, TrackReport, counted, followed, prefix_of
 from reseen.tracking.video import Counts, Frame, expected_frames, frames_from
 
 MOST_CROPS = 1_024
@@ -139,21 +139,28 @@ class Incoming:
         """
         video, start, key = self.video, self.video.start, self.key(models)
         begun = None if start is None else datetime.fromtimestamp(start, UTC)
-        recording = Recording(video.path, video.camera, out=Path(), start=begun)
-        keep = self._keeping.crops
-        out = None if keep is None else keep / f"{recording.prefix}-{key[:12]}"
+        prefix, keep = prefix_of(video.path, video.camera, begun), self._keeping.crops
+        out = None if keep is None else keep / f"{prefix}-{key[:12]}"
         with nullcontext() if out is None else locked(out):
-            folder = None if out is None else _begun_anew(out, recording.prefix, self._cutter)
+            folder = None if out is None else self._folder(out, begun)
             for gone in self._gone(detector):
-                yield self._kept(gone, recording.prefix, folder)
+                yield self._kept(gone, prefix, folder)
             known = TrackReport(str(video.path), video.camera, out or Path())
             report = counted(known, self._counts, self._cutter, self._ended)
             if self.key(models) != key:
                 raise UnreadableError(f"{video.path} changed while it was read; is it finished?")
-            if folder is not None and out is not None:
-                write_json(out / TRACKLETS_FILE, recording.document(report, folder.ended))
+            if folder is not None:
+                folder.write_list(report)
                 folder.finish()
         self.report = replace(report, frames=self._looked_at)
+
+    def _folder(self, out: Path, begun: datetime | None) -> TrackletFolder:
+        """A folder for crops; what a run left there that was killed is removed."""
+        with writing(out):
+            if (out / TRACKLETS_FILE).exists():  # killed at the very last moment
+                (out / UNFINISHED).touch()
+                (out / TRACKLETS_FILE).unlink()
+        return TrackletFolder(out, self.video.path, self.video.camera, self._cutter, begun)
 
     def _gone(self, detector: Detector) -> Iterator[Growing]:
         """Those who have left the picture."""
@@ -229,12 +236,3 @@ def in_memory(gone: Growing, prefix: str, camera: str, begun: float, source: str
 def _bodies_of(gone: Growing) -> list[Crop]:
     cut = set(gone.cut)
     return bodies(gone.waiting, lambda crop: crop.frame + 1 in cut)
-
-
-def _begun_anew(out: Path, prefix: str, cutter: Cutter) -> TrackletFolder:
-    """A video's folder of crops; what a run left there that was killed is removed."""
-    with writing(out):
-        if (out / TRACKLETS_FILE).exists():  # killed at the very last moment
-            (out / UNFINISHED).touch()
-            (out / TRACKLETS_FILE).unlink()
-    return TrackletFolder(out, prefix, cutter)

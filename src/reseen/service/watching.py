@@ -33,6 +33,7 @@ from reseen.service.state import Doing, Word
 from reseen.tracking.cutting import Cutter
 from reseen.tracking.detections import Boxes, Detector, checked
 from reseen.tracking.detectors import best_detector, open_detector
+from reseen.tracking.track import prefix_of
 from reseen.tracking.tracker import PATIENCE, Tracker
 from reseen.tracking.video import FIRST_PAUSE, LONGEST_PAUSE, Frame, without_password
 
@@ -87,7 +88,7 @@ class Live:
         whole = self._whole if keep_frames else lambda _: b""
         self._tracker = Tracker()
         self._cutter = Cutter(min_length, most=MOST_CROPS, whole=whole)
-        self._prefix = f"{camera}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        self._prefix = prefix_of(source, camera, datetime.now(UTC))
         self._new, self._adds, self._counted = 0, 0, set[int]()
         self._adapted: dict[str, Adaptation | None] = {}
         self._last: tuple[Picture, Boxes] | None = None

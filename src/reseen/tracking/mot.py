@@ -74,6 +74,11 @@ class GivenBoxes:
         """The people in a frame."""
         return self.frames.get(frame.index, NOBODY)
 
+    def unused(self, frames: int) -> dict[str, int]:
+        """Boxes that led to no crop in a video of so many frames, by reason."""
+        beyond = sum(len(found) for index, found in self.frames.items() if index >= frames)
+        return {**self.left_out, **({"beyond the video's end": beyond} if beyond else {})}
+
 
 def read_boxes(
     path: Path, classes: Sequence[int] | None = None, first_frame: int | None = None

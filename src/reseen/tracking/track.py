@@ -3,19 +3,19 @@
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.data.tracked import BOXES_FILE, TRACKLETS_FILE, UNFINISHED
+from reseen.data.tracked import BOXES_FILE, TRACKLETS_FILE, UNFINISHED, Entry, Listed
 from reseen.errors import ReseenError
-from reseen.files import claim, locked, read_as, write_json, writing
+from reseen.files import claim, locked, write_json, writing
 from reseen.progress import progress
 from reseen.tracking.cutting import MIN_LENGTH, Cutter, Growing
 from reseen.tracking.detections import Detections, Detector
@@ -50,10 +50,10 @@ class TrackReport:
     Attributes:
         source, camera: the video and the name of its camera.
         out: the folder with the tracklets.
-        tracklets, crops: how many were written.
-        frames: frames read.
         expected_frames: how many the source says it has, or is estimated to have from how long it
             lasts; None when it does not say.
+        tracklets, crops: how many were written.
+        frames: frames read.
         cut_off: whether it ended before its time.
         broken_frames: frames that could not be read and were skipped.
         reconnects: how often a lost camera answered again.
@@ -69,10 +69,10 @@ class TrackReport:
     source: str
     camera: str
     out: Path
+    expected_frames: int | None = None
     tracklets: int = 0
     crops: int = 0
     frames: int = 0
-    expected_frames: int | None = None
     cut_off: bool = False
     broken_frames: int = 0
     reconnects: int = 0
@@ -132,50 +132,37 @@ def track(
     Raises:
         ReseenError: bad input, or the folder cannot be written.
     """
-    _check(camera, fps, min_length)
-    if preview is not None:
-        check_film(preview)
-    counts = Counts()
-    frames = frames_from(source, counts, fps=fps)
+    _check(camera, fps, min_length, preview)
+    counts, live = Counts(), is_url(source)
     given = None if boxes is None else read_boxes(boxes, classes, first_frame)
-    notes = () if given is None else given.notes
-    if detector is None:
-        detector, about = best_detector()
-        notes = notes if given is not None else (about,)
-    settings = settings_of(source, detector, detector_input)
-    if isinstance(detector, str) and given is None:
+    best, about = best_detector()
+    notes = given.notes if given else () if detector else (about,)
+    detector = detector or best
+    settings = {**settings_of(source, detector, detector_input), "fps": fps}
+    if isinstance(detector, str) and not given:
         detector = open_detector(detector, detector_input)
-    known = TrackReport(
-        source=without_password(source),
-        camera=camera,
-        out=out,
-        expected_frames=expected_frames(source),
-        notes=notes,
-    )
+    expected = expected_frames(source)
+    known = TrackReport(without_password(source), camera, out, expected, notes=notes)
     with locked(out):
-        recording = Recording(source, camera, out, start, preview)
-        keep_numbers = given is not None and given.people is not None
-        cutter = Cutter(min_length, keep_numbers=keep_numbers)
-        folder = TrackletFolder(out, recording.prefix, cutter, recording.boxes_file, recording.kept)
-        if given is None:
-            detect, journal = cast(Detector, detector), out / UNFINISHED
-            scenes = followed(frames, journalled(detect, journal, {**settings, "fps": fps}))
-        elif given.people is None:
+        cutter = Cutter(min_length, keep_numbers=bool(given and given.people))
+        folder = TrackletFolder(out, source, camera, cutter, start, preview)
+        frames = frames_from(source, counts, fps=fps)
+        if given and given.people:
+            scenes = _numbered(frames, given, given.people)
+        elif given:
             scenes = followed(frames, given.found_in)
         else:
-            scenes = _numbered(frames, given, given.people)
-        if preview is not None:
-            scenes = filmed(scenes, preview, is_url(source))
+            detect = cast(Detector, detector)
+            scenes = followed(frames, journalled(detect, out / UNFINISHED, settings))
 
-        def write_list() -> TrackReport:
-            report = counted(known, counts, cutter, folder.ended)
-            if given is not None:
-                report = replace(report, boxes_left_out=_left_out(given, counts))
-            write_json(out / TRACKLETS_FILE, recording.document(report, folder.ended))
-            return report
+        def listed() -> TrackReport:
+            left_out = given.unused(counts.read + counts.broken) if given else {}
+            report = replace(known, boxes_left_out=left_out)
+            return folder.write_list(counted(report, counts, cutter, folder.ended))
 
-        _cut_out(scenes, known.expected_frames, folder, write_list if is_url(source) else None)
-        report = write_list()
+        shown = filmed(scenes, preview, live) if preview else scenes
+        _cut_out(shown, expected, folder, listed if live else None)
+        report = listed()
         folder.finish()
     return report
 
@@ -186,12 +173,14 @@ def check_camera(camera: str) -> None:
         raise ReseenError(f"{camera!r} cannot name a camera; use letters, digits, '.', '_' and '-'")
 
 
-def _check(camera: str, fps: float, min_length: int) -> None:
+def _check(camera: str, fps: float, min_length: int, preview: Path | None) -> None:
     check_camera(camera)
     if not 0 < fps < math.inf:
         raise ReseenError(f"{fps} frames per second are not possible; give a number above 0")
     if min_length < 1:
         raise ReseenError(f"a tracklet of {min_length} frames is not possible; give 1 or more")
+    if preview is not None:
+        check_film(preview)
 
 
 def counted(
@@ -214,82 +203,10 @@ def counted(
     )
 
 
-def _left_out(given: GivenBoxes, counts: Counts) -> dict[str, int]:
-    """Boxes that led to no crop, by reason, those beyond the video's end included."""
-    frames = counts.read + counts.broken
-    beyond = sum(len(found) for index, found in given.frames.items() if index >= frames)
-    return {**given.left_out, **({"beyond the video's end": beyond} if beyond else {})}
-
-
-class _Listed(msgspec.Struct):
-    """What is read of a live camera's `TRACKLETS_FILE`."""
-
-    source: str
-    camera: str
-    start: Annotated[datetime, msgspec.Meta(tz=True)]
-    tracklets: list[dict[str, Any]]
-
-
-class Recording:
-    """What a video is called in its folder, and what the folder holds of earlier ones.
-
-    Attributes:
-        prefix: sets the tracklets apart from those of other recordings of the same camera.
-        boxes_file: name of the file of boxes.
-        kept: the list's entries for earlier recordings of the same live camera; None if there
-            was none.
-    """
-
-    def __init__(
-        self,
-        source: str | Path,
-        camera: str,
-        out: Path,
-        start: datetime | None,
-        film: Path | None = None,
-    ) -> None:
-        live = is_url(source)
-        self._film = {} if film is None else {"film": str(film.resolve())}
-        self.kept: list[dict[str, Any]] | None = None
-        self._begun = start.astimezone(UTC) if start else datetime.now(UTC) if live else None
-        self._first = self._begun
-        if live and (out / TRACKLETS_FILE).exists():
-            listed = read_as(out / TRACKLETS_FILE, _Listed, "choose another folder")
-            self.kept, self._first = listed.tracklets, listed.start
-            if (listed.source, listed.camera) != (without_password(source), camera):
-                raise ReseenError(f"{out} is not empty; it holds another camera's tracklets")
-        name = Path(source).resolve().stem
-        if self._begun is not None:
-            while live and any(out.glob(f"*-{self._begun:%Y%m%dT%H%M%SZ}-*")):
-                self._begun += timedelta(seconds=1)
-            name = f"{self._begun:%Y%m%dT%H%M%SZ}"
-        self.prefix = f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
-        self.boxes_file = f"tracks-{name}.txt" if live else BOXES_FILE
-
-    def document(self, report: TrackReport, ended: Iterable[Growing]) -> dict[str, Any]:
-        """What stands in the list of tracklets; times count from the first recording's start."""
-        shift = (self._begun - self._first).total_seconds() if self._begun and self._first else 0.0
-        whose = {"source": report.source, "camera": report.camera}
-        added = [
-            {
-                "id": tracklet.name(self.prefix),
-                **whose,
-                "start_seconds": tracklet.start_seconds + shift,
-                "end_seconds": tracklet.end_seconds + shift,
-                "first_frame": tracklet.first_frame + 1,
-                "last_frame": tracklet.last_frame + 1,
-                "crops": tracklet.given,
-                "cut": tracklet.cut,
-                **self._film,
-            }
-            for tracklet in ended
-        ]
-        return {
-            **whose,
-            "start": None if self._first is None else self._first.isoformat(),
-            "counts": {**asdict(report), "out": str(report.out)},
-            "tracklets": [*(self.kept or ()), *added],
-        }
+def prefix_of(source: str | Path, camera: str, begun: datetime | None) -> str:
+    """What sets a recording's tracklets apart from those of other recordings of its camera."""
+    name = Path(source).resolve().stem if begun is None else f"{begun:%Y%m%dT%H%M%SZ}"
+    return f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
 
 
 def followed(frames: Iterator[Frame], find: Callable[[Frame], Detections]) -> Iterator[Scene]:
@@ -340,33 +257,48 @@ def _cut_out(
 
 
 class TrackletFolder:
-    """Writes crops and boxes into a folder while people are followed.
+    """Writes crops, boxes and, in the end, the list of them while people are followed.
 
     Who is seen in too few frames leaves nothing on disk.
 
     Attributes:
         cutter: cuts the people out.
+        prefix: what the tracklets' names begin with.
         tracklets: those that are on disk, in the order in which they became long enough.
     """
 
     def __init__(
         self,
         folder: Path,
-        prefix: str,
+        source: str | Path,
+        camera: str,
         cutter: Cutter,
-        boxes_file: str = BOXES_FILE,
-        kept: Sequence[dict[str, Any]] | None = None,
+        start: datetime | None = None,
+        film: Path | None = None,
     ) -> None:
         """Begin in an empty or new folder; what a run left there that listed nothing is removed.
 
-        Args:
-            prefix: what the tracklets' names begin with.
-            kept: entries of tracklets that are there and stay; None for a new folder.
+        What is listed of earlier recordings of the same live camera stays.
         """
+        live = is_url(source)
+        begun = start.astimezone(UTC) if start else datetime.now(UTC) if live else None
         self.cutter, self.tracklets = cutter, list[Growing]()
-        self._boxes, self._folder, self._prefix = folder / boxes_file, folder, prefix
+        self._folder, self._film = folder, str(film.resolve()) if film else msgspec.UNSET
+        self._listed = Listed(begun, [], without_password(source), camera)
+        earlier = live and (folder / TRACKLETS_FILE).exists()
+        if earlier:
+            mine, self._listed = self._listed, Listed.read(folder)
+            if (self._listed.source, self._listed.camera) != (mine.source, camera):
+                raise ReseenError(f"{folder} is not empty; it holds another camera's tracklets")
+        while live and begun and any(folder.glob(f"*-{begun:%Y%m%dT%H%M%SZ}-*")):
+            begun += timedelta(seconds=1)
+        first = self._listed.start or begun
+        self._shift = (begun - first).total_seconds() if begun and first else 0.0
+        self.prefix = prefix_of(source, camera, begun)
+        name = self.prefix.removeprefix(f"{camera}-")
+        self._boxes = folder / (f"tracks-{name}.txt" if live else BOXES_FILE)
         with writing(folder):
-            _clear(folder, None if kept is None else {entry["id"] for entry in kept})
+            _clear(folder, {entry.id for entry in self._listed.tracklets} if earlier else None)
             self._boxes.touch()
 
     @property
@@ -385,10 +317,34 @@ class TrackletFolder:
         for tracklet in nobody:
             self.tracklets.remove(tracklet)
             with writing(self._folder):
-                shutil.rmtree(self._folder / tracklet.name(self._prefix))
+                shutil.rmtree(self._folder / tracklet.name(self.prefix))
                 lines = self._boxes.read_text(encoding="utf-8").splitlines(keepends=True)
                 others = [line for line in lines if line.split(",")[1] != str(tracklet.number)]
                 self._boxes.write_text("".join(others), encoding="utf-8")
+
+    def write_list(self, report: TrackReport) -> TrackReport:
+        """Write the list of those who are gone, with a report of it all."""
+        listed = self._listed
+        added = [
+            Entry(
+                id=tracklet.name(self.prefix),
+                source=listed.source,
+                camera=listed.camera,
+                start_seconds=tracklet.start_seconds + self._shift,
+                end_seconds=tracklet.end_seconds + self._shift,
+                crops=tracklet.given,
+                first_frame=tracklet.first_frame + 1,
+                last_frame=tracklet.last_frame + 1,
+                cut=tuple(tracklet.cut),
+                film=self._film,
+            )
+            for tracklet in self.ended
+        ]
+        every = msgspec.structs.replace(
+            listed, tracklets=[*listed.tracklets, *added], counts=asdict(report)
+        )
+        write_json(self._folder / TRACKLETS_FILE, msgspec.to_builtins(every, enc_hook=str))
+        return report
 
     def finish(self) -> None:
         """Say that everything is written; before, the folder counts as unfinished."""
@@ -396,7 +352,7 @@ class TrackletFolder:
 
     def write(self, tracklet: Growing) -> list[Path]:
         """Write a tracklet's crops that wait in memory; returns their files."""
-        folder, crops, files = self._folder / tracklet.name(self._prefix), tracklet.give(), []
+        folder, crops, files = self._folder / tracklet.name(self.prefix), tracklet.give(), []
         with writing(self._folder):
             if len(crops) == tracklet.given:  # the first ones
                 self.tracklets.append(tracklet)
