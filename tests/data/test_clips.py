@@ -384,12 +384,6 @@ def test_vectors_are_chosen_by_part_and_mirror():
     assert len(augmentation_crops(16, 1, cut=False)) == 2
 
 
-@pytest.mark.parametrize(("kept", "part"), [(2, "upper"), (2, "lower"), (4, "lower")])
-def test_vectors_of_a_part_that_is_not_stored_are_told(kept, part):
-    with pytest.raises(ReseenError, match=f"no vectors of the {part} body; prepare it with parts"):
-        normalise(torch.zeros(2, 3, kept, 1).half(), part, ClipConfig())
-
-
 def test_the_middle_crop_is_the_crop_without_augmentation():
     clips = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 5, 64, 48)))
     (only,) = augmentation_crops(1, 2)

@@ -30,6 +30,7 @@ from reseen.network.config import Config, OptimiserConfig
 from reseen.network.embed import embed, embed_all
 from reseen.network.held_out import mean_reciprocal_rank
 from reseen.network.losses import Learner
+from reseen.network.model import PartFusion
 from reseen.network.training import (
     fit,
     job_of,
@@ -641,8 +642,17 @@ def test_a_run_on_vectors_is_not_used_on_pictures(store, make_store, tmp_path):
     run = train(vectors, tmp_path / "run", config())
     with pytest.raises(ReseenError, match=r"on frames of shape \(2, 40\), .* \(5, 64, 48\)"):
         embed(run, store, [0])
-    with pytest.raises(ReseenError, match="holds no vectors of the upper body"):
-        train(vectors, tmp_path / "upper", config(), ("upper",))
+
+
+@pytest.mark.parametrize(
+    ("kept", "parts", "first"),
+    [(2, ("upper",), "upper"), (2, PartFusion.PARTS, "upper"), (4, PartFusion.PARTS, "lower")],
+)
+def test_parts_without_vectors_leave_nothing_written(make_store, tmp_path, kept, parts, first):
+    store = make_store(TRACKLETS, vectors=(kept, 40))
+    with pytest.raises(ReseenError, match=f"no vectors of the {first} body: train --part full"):
+        train(store, tmp_path / "run", config(), parts)
+    assert not (tmp_path / "run").exists()
 
 
 def test_people_of_one_camera_are_left_out_where_all_clips_pair(make_store, tmp_path):

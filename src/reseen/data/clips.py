@@ -317,10 +317,6 @@ def normalise(frames: Tensor, part: BodyPart, config: ClipConfig) -> Tensor:
     """
     if frames.is_floating_point():
         place = 2 * list(BODY_PARTS).index(part)
-        if frames.shape[-2] < place + 2:
-            raise ReseenError(
-                f"the store holds no vectors of the {part} body; prepare it with parts"
-            )
         return frames[..., place : place + 2, :].to(torch.get_default_dtype())
     values = _body_part(frames, part)
     values.sub_(values.mean(dim=(-2, -1), keepdim=True))

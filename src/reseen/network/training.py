@@ -155,6 +155,12 @@ def plan_run(
             f"{store.path} holds pictures; train.initial = lda starts from a trunk's vectors: "
             "reseen prepare … --trunk lite0"
         )
+    kept = store.frame_shape[0] // 2 if len(store.frame_shape) == 2 else len(PartFusion.PARTS)
+    for part in parts:
+        if part not in PartFusion.PARTS[:kept]:
+            raise ReseenError(
+                f"{store.path} holds no vectors of the {part} body: train --part full"
+            )
     cameras: dict[int, set[int]] = {}
     for index in store.split(trial).train:
         if store.persons[index] > DISTRACTOR:
