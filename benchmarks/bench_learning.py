@@ -35,7 +35,7 @@ from reseen.network.config import Config
 from reseen.network.embed import embed
 from reseen.network.model import PartFusion
 from reseen.network.training import make_fabric, plan_run, train_part
-from reseen.report.plots import learning_figure, save
+from reseen.report.plots import FOUND, Learning, learning_figure, save
 
 FIRST = 1_000
 TIMES_FILE = "times.json"
@@ -99,7 +99,7 @@ def main() -> None:
                 points += curve(store, path, name, arguments.length)
     differences = [row for name in arguments.methods for row in compare(points, name)]
     write_json(arguments.out / "learning.json", {"points": points, "differences": differences})
-    save(learning_figure(curves(points)), arguments.out / "learning.png")
+    save(learning_figure(panels(points)), arguments.out / "learning.png")
 
 
 def settings(method: Method, arguments: argparse.Namespace) -> Config:
@@ -284,20 +284,20 @@ def around(values: np.ndarray) -> tuple[float, float]:
 LENGTHS = {"own": replace, "unit": unit}
 
 
-def curves(points: list[dict]) -> dict[str, dict[int, tuple[float, float, float]]]:
-    """Rank 1 and its interval: over repeats, or over queries where there is one.
+def panels(points: list[dict]) -> dict[str, dict[str, Learning]]:
+    """Rank 1 by sampler and network, with its interval: over repeats, or of one over queries.
 
     What only some of a method's repeats have seen yet is left out: its band would tell how few.
     """
-    drawn = dict[str, dict[int, tuple[float, float, float]]]()
+    drawn = dict[str, dict[str, Learning]]()
     reached = Counter((each["method"], each["clips"]) for each in points)
     repeats = {name: max(reached[key] for key in reached if key[0] == name) for name, _ in reached}
     for name, clips in reached:
         if reached[name, clips] < repeats[name]:
             continue
-        feature = METHODS[name].feature
+        method = METHODS[name]
         chosen = [
-            each["scores"][feature]
+            each["scores"][method.feature]
             for each in points
             if (each["method"], each["clips"]) == (name, clips)
         ]
@@ -306,7 +306,9 @@ def curves(points: list[dict]) -> dict[str, dict[int, tuple[float, float, float]
         interval = (
             t_interval(shares) if several else wilson_interval(shares[0], chosen[0]["queries"])
         )
-        drawn.setdefault(f"{name}, {feature}", {})[clips] = (float(shares.mean()), *interval)
+        panel = drawn.setdefault(f"sampler {method.sampler}: {FOUND}", {})
+        network = f"{name.replace(f'-{method.sampler}', '')}, {method.feature}"
+        panel.setdefault(network, {})[clips] = (float(shares.mean()), *interval)
     return drawn
 
 

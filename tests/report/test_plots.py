@@ -20,6 +20,7 @@ from reseen.report.plots import (
     LAST_RANK,
     STROKES,
     cmc_figure,
+    ladder_figure,
     learning_figure,
     png,
     save,
@@ -104,25 +105,54 @@ CURVES = {
 
 
 def test_each_network_has_a_curve_of_learning_with_its_band_and_name_where_it_ends():
-    (axes,) = learning_figure(CURVES).axes
-    for place, points in enumerate(CURVES.values()):
-        dots, line = axes.lines[2 * place : 2 * place + 2]
-        assert dots.get_color() == line.get_color()
-        for drawn in (dots, line):
-            assert list(zip(*drawn.get_data(), strict=True)) == [
-                (clips, mean) for clips, (mean, _, _) in points.items()
-            ]
-        band = axes.collections[place].get_paths()[0].vertices
+    (axes,) = learning_figure({"title": CURVES}).axes
+    for line, band, points in zip(axes.lines, axes.collections, CURVES.values(), strict=True):
+        assert list(zip(*line.get_data(), strict=True)) == [
+            (clips, mean) for clips, (mean, _, _) in points.items()
+        ]
+        corners = band.get_paths()[0].vertices
         for clips, (_, low, high) in points.items():
-            ends = band[band[:, 0] == clips][:, 1]
+            ends = corners[corners[:, 0] == clips][:, 1]
             assert (ends.min(), ends.max()) == (low, high)
     assert [label.get_text() for label in axes.texts] == ["one  50.0 %", "two  60.0 %"]
     assert [label.xy for label in axes.texts] == [(200, 0.5), (400, 0.6)]
+    assert axes.get_title(loc="left") == "title"
+
+
+def test_a_network_looks_the_same_in_every_panel_and_unlike_any_other():
+    curve = CURVES["one"]
+    many = {str(number): curve for number in range(20)}
+    above, below = learning_figure({"above": many, "below": {"7": curve, "3": curve}}).axes
+    looks = [
+        [(line.get_color(), str(line.get_linestyle()), line.get_marker()) for line in axes.lines]
+        for axes in (above, below)
+    ]
+    assert len(set(looks[0])) == 20
+    assert looks[1] == [looks[0][7], looks[0][3]]
+    assert above.get_ylim() == below.get_ylim()
 
 
 def test_clips_too_close_to_be_told_apart_below_the_axis_are_not_named():
-    (axes,) = learning_figure({"one": {clips: (0.5, 0.4, 0.6) for clips in (100, 190, 200)}}).axes
+    curves = {"one": {clips: (0.5, 0.4, 0.6) for clips in (100, 190, 200)}}
+    (axes,) = learning_figure({"": curves}).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "190"]
+
+
+def test_a_rung_shows_each_feature_with_its_interval_over_the_chance_level():
+    rungs = {"clothes": REPORT, "gait": one_trial("spatial", "fused")}
+    (axes,) = ladder_figure(rungs).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(rungs)
+    for rung, report in enumerate(rungs.values()):
+        lines = [line for line in axes.lines if abs(np.mean(line.get_xdata()) - rung) < 0.5]
+        for kind in report.kinds:
+            interval, point = (line for line in lines if line.get_color() == STROKES[kind].colour)
+            assert tuple(interval.get_ydata()) == report.intervals(kind)[0]
+            shares = [scores.curve[0] for scores in report.scores(kind)]
+            assert point.get_ydata() == pytest.approx([np.mean(shares)])
+            assert point.get_xdata()[0] == interval.get_xdata()[0]
+        (chance,) = (line for line in lines if line.get_color() == INK["ink"])
+        assert chance.get_ydata() == pytest.approx([0.05, 0.05])
+        assert len(lines) == 1 + 2 * len(report.kinds)
 
 
 def test_the_figure_is_written_as_png(tmp_path):

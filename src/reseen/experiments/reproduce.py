@@ -29,7 +29,7 @@ from reseen.network.model_card import CARD_FILE, model_card
 from reseen.parallel import unordered
 from reseen.progress import progress
 from reseen.report.page import facts, write_pages
-from reseen.report.plots import learning_figure, save
+from reseen.report.plots import FOUND, learning_figure, save
 
 PLAN_FILE, REPORT_FILE = "plan.json", "report.json"
 LEFT_OUT = "-left-out.json"
@@ -244,7 +244,7 @@ def _write(
     report, parts = results.variants["paper"], sections(results, store.dataset)
     write_json(out / REPORT_FILE, results.document())
     write_pages(out, report, evaluate(first, store), first, store, title, known, parts)
-    save(learning_figure(learning_curves(results)), out / "learning.png")
+    save(learning_figure({FOUND: learning_curves(results)}), out / "learning.png")
     blocks = [f"# {title}", report.markdown()]
     for section in parts:
         blocks += [f"## {section.heading}", *section.paragraphs]

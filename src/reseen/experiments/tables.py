@@ -15,6 +15,7 @@ from reseen.experiments.modern import MODERN
 from reseen.experiments.plan import VARIANTS
 from reseen.experiments.rebuilt import NOT_REBUILT, TRAINED
 from reseen.report.page import PageTable, Section, headline_kind
+from reseen.report.plots import Learning
 
 RANK_COLUMNS = tuple(f"rank {rank}" for rank in RANKS)
 
@@ -211,9 +212,9 @@ def _budgets(results: Results) -> Section:
     return Section("What a smaller budget gives", tables=(table,))
 
 
-def learning_curves(results: Results) -> dict[str, dict[int, tuple[float, float, float]]]:
+def learning_curves(results: Results) -> dict[str, Learning]:
     """Rank 1 and its 95 % interval of every variant by clips seen, for `learning_figure`."""
-    drawn = {}
+    drawn = dict[str, Learning]()
     for name, budgets in results.budgets.items():
         kind = VARIANTS[name].feature
         reports = {**budgets, results.updates: results.variants[name]}

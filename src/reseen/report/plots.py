@@ -1,4 +1,4 @@
-"""Figures of numbers, CMC curves, curves of learning, a map of features: as PNG and as SVG."""
+"""Figures of numbers (CMC curves, learning, what branches see, a map of features): PNG and SVG."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from reseen.data.embeddings import Embeddings
 from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
 from reseen.evaluation.intervals import t_interval
-from reseen.evaluation.report import Report
+from reseen.evaluation.report import FEATURES, Report
 from reseen.files import written_aside
 
 LAST_RANK = 20
@@ -53,14 +53,19 @@ STROKES = {
     "parts": Stroke("black", "#1b1e24", width=2.2),
 }
 
-DASHES = ("-", (0, (5, 1.4)), (0, (2.4, 1.2)), (0, (1, 1.2)))
-"""One after the other for curves of learning, of which there may be any number."""
-
 MARKERS = "os^Dv<>P"
-"""One for each camera of the map, over again where there are more cameras."""
+"""One for each camera of the map, or network, over again where there are more."""
+
+DASHES = ("-", (0, (5, 1.4)), (0, (2.4, 1.2)), (0, (1, 1.2)))
+MAIN_FIRST = ("fused", "spatial", "temporal", "parts", "upper", "lower", "trunk-lda", "trunk")
+INKS = [STROKES[kind].colour for kind in (*MAIN_FIRST, "colours")]
+"""Dashes and colours of curves of learning, one after the other; together they differ 36 times."""
 
 NUMBERED = 40
 """With more people than this, their numbers would cover the map."""
+
+FOUND = "found at rank 1, and 95 % interval"
+"""Stands above figures of these."""
 
 LIGHTNESS, CHROMA = 58.0, 52.0
 """Of all people's colours, in CIELAB: to be seen on a white and on a black page."""
@@ -80,19 +85,14 @@ def cmc_figure(report: Report) -> Figure:
         for kind in report.kinds
     }
     lowest = min([_draw_curve(axes, STROKES[kind], curve) for kind, curve in curves.items()])
-    axes.set(xlim=(1, LAST_RANK), ylim=(max(0.0, np.floor(10 * lowest - 0.5) / 10), 1.0))
-    # Percent at the right, ranks below, faint lines across and no box.
+    axes.set(xlim=(1, LAST_RANK), ylim=(_tens_below(lowest), 1.0))
     axes.yaxis.tick_right()
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.set_xticks([1, 5, 10, 15, 20])
     axes.set_xlabel(
         "rank: how many gallery tracklets are looked at", fontsize=9, color=INK["muted"]
     )
     axes.set_title("queries whose match is among them", loc="right", fontsize=9, color=INK["muted"])
-    axes.tick_params(length=0, pad=6, labelsize=9, labelcolor=INK["muted"])
-    axes.set_axisbelow(True)
-    axes.grid(axis="y", color=INK["grid"], linewidth=0.8)
-    axes.spines[:].set_visible(False)
+    _plain(axes)
     starts = {kind: (1.0, float(curve[:, 0].mean())) for kind, curve in curves.items()}
     _label_curves(axes, starts, [STROKES[kind].colour for kind in starts], -0.047)
     return figure
@@ -114,37 +114,100 @@ def _draw_curve(axes: Axes, stroke: Stroke, curves: Numbers) -> float:
     return float(low.min())
 
 
-def learning_figure(curves: Mapping[str, Mapping[int, tuple[float, float, float]]]) -> Figure:
+Learning = Mapping[int, tuple[float, float, float]]
+"""By clips seen: the share found at rank 1, and its 95 % interval's ends."""
+
+
+def learning_figure(panels: Mapping[str, Mapping[str, Learning]]) -> Figure:
     """Rank 1 against clips seen: a curve and its band for each network, labelled where it ends.
 
     Args:
-        curves: by name and clips seen, on as many clips each: the share found at rank 1, and its
-            95 % interval's ends.
+        panels: curves by name, one panel below the other; a name looks the same in all of them.
     """
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    inks = [tuple(map(float, colour)) for colour in colours(len(curves))]
-    for points, colour, dashes in zip(curves.values(), inks, cycle(DASHES), strict=False):
-        clips = sorted(points)
-        means, low, high = np.array([points[count] for count in clips]).T
-        axes.plot(clips, means, "o", color=colour, markersize=3, clip_on=False)
-        axes.plot(clips, means, color=colour, linestyle=dashes, linewidth=1.8, clip_on=False)
-        axes.fill_between(clips, low, high, color=colour, alpha=0.1, linewidth=0)
-    every = sorted({count for points in curves.values() for count in points})
-    ticks = [count for count in every if not any(0.8 * count < other < count for other in every)]
-    axes.set_xscale("log")
-    axes.set_xticks(ticks, [f"{count:,}" for count in ticks])
-    axes.minorticks_off()
-    axes.set(xlim=(every[0] * 0.97, every[-1] * 1.03), ylim=(0, 1))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    figure = Figure(figsize=(6.4, 0.9 + 2.7 * len(panels)), layout="constrained")
+    places = figure.subplots(len(panels), sharex=True, sharey=True, squeeze=False)[:, 0]
+    names = dict.fromkeys(name for curves in panels.values() for name in curves)
+    looks = dict(zip(names, zip(cycle(INKS), cycle(DASHES), cycle(MARKERS)), strict=False))
+    every = [curve for curves in panels.values() for curve in curves.values()]
+    seen = sorted({clips for curve in every for clips in curve})
+    ticks = [clips for clips in seen if not any(0.8 * clips < other < clips for other in seen)]
+    lowest = min(low for curve in every for _, low, _ in curve.values())
+    for axes, (title, curves) in zip(places, panels.items(), strict=True):
+        for name, curve in curves.items():
+            _draw_learning(axes, curve, *looks[name])
+        axes.set(xscale="log", xlim=(seen[0] * 0.97, seen[-1] * 1.03))
+        axes.set_ylim(_tens_below(lowest), 1.0)
+        axes.set_xticks(ticks, [f"{clips:,}" for clips in ticks])
+        axes.minorticks_off()
+        axes.set_title(title, loc="left", fontsize=9, color=INK["muted"])
+        _plain(axes)
+        ends = {name: (max(curve), curve[max(curve)][0]) for name, curve in curves.items()}
+        _label_curves(axes, ends, [looks[name][0] for name in ends], 1.04)
     axes.set_xlabel("clips that a network has seen", fontsize=9, color=INK["muted"])
-    axes.set_title("found at rank 1, and 95 % interval", loc="left", fontsize=9, color=INK["muted"])
+    return figure
+
+
+def _draw_learning(axes: Axes, curve: Learning, colour: str, dashes: Any, marker: str) -> None:
+    clips = sorted(curve)
+    means, low, high = np.array([curve[count] for count in clips]).T
+    look: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 1.8}
+    axes.plot(clips, means, marker=marker, markersize=4, **look, clip_on=False, zorder=3)
+    axes.fill_between(clips, low, high, color=colour, alpha=0.1, linewidth=0)
+
+
+def ladder_figure(rungs: Mapping[str, Report]) -> Figure:
+    """What every feature finds at rank 1, and its 95 % interval, over the chance level.
+
+    Args:
+        rungs: one beside the other, by what people differ in, which stands below.
+    """
+    figure = Figure(figsize=(6.4, 3.9), layout="constrained")
+    axes = figure.add_subplot()
+    shown = {kind for report in rungs.values() for kind in report.kinds}
+    looks = dict(zip([kind for kind in FEATURES if kind in shown], cycle(MARKERS), strict=False))
+    for rung, report in enumerate(rungs.values()):
+        chance = report.chance_level[0]
+        axes.plot([rung - 0.42, rung + 0.42], [chance] * 2, color=INK["ink"], linewidth=0.9)
+        for step, (kind, marker) in enumerate(looks.items()):
+            if kind in report.kinds:
+                place = rung + 0.7 * ((step + 0.5) / len(looks) - 0.5)
+                mean = np.mean([each.curve[0] for each in report.scores(kind)])
+                colour = STROKES[kind].colour
+                axes.plot([place] * 2, report.intervals(kind)[0], color=colour, zorder=3)
+                axes.plot(place, mean, marker, color=colour, clip_on=False, zorder=3)
+    axes.set(xlim=(-0.5, len(rungs) - 0.5), ylim=(0, 1))
+    axes.set_xticks(range(len(rungs)), list(rungs))
+    axes.set_title(FOUND, loc="left", fontsize=9, color=INK["muted"])
+    _plain(axes)
+    words: dict[str, Any] = {"fontsize": 9, "color": INK["muted"], "va": "center"}
+    axes.text(len(rungs) - 0.53, chance, "chance level", **words)
+    axes.legend(
+        handles=[
+            Line2D([], [], linestyle="", marker=marker, color=STROKES[kind].colour)
+            for kind, marker in looks.items()
+        ],
+        labels=[FEATURES[kind] for kind in looks],
+        loc="upper right",
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK["muted"],
+        handletextpad=0.2,
+    )
+    return figure
+
+
+def _plain(axes: Axes) -> None:
+    """Percent, faint lines across and no box."""
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.tick_params(length=0, pad=6, labelsize=9, labelcolor=INK["muted"])
+    axes.set_axisbelow(True)
     axes.grid(axis="y", color=INK["grid"], linewidth=0.8)
     axes.spines[:].set_visible(False)
-    ends = {name: (max(points), points[max(points)][0]) for name, points in curves.items()}
-    _label_curves(axes, ends, inks, 1.04)
-    return figure
+
+
+def _tens_below(share: float) -> float:
+    """The next ten percent, clearly below a share."""
+    return max(0.0, float(np.floor(10 * share - 0.5)) / 10)
 
 
 def _label_curves(
@@ -154,7 +217,14 @@ def _label_curves(
     low, high = axes.get_ylim()
     places = spread_out([share for _, share in starts.values()], 0.062 * (high - low))
     for (kind, start), colour, place in zip(starts.items(), inks, places, strict=True):
-        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 2}
+        line = {
+            "arrowstyle": "-",
+            "color": colour,
+            "linewidth": 0.7,
+            "shrinkA": 1,
+            "shrinkB": 2,
+            "relpos": (float(aside < 0), 0.5),  # from the side that faces the plot
+        }
         axes.annotate(
             f"{kind}  {100 * start[1]:.1f} %",
             xy=start,
