@@ -56,6 +56,13 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
     assert not [style for style in styles if re.search(r"url\(.?https?:", style.read_text("utf-8"))]
 
 
+def test_own_features_are_scored_as_the_page_says(capsys):
+    page = (ROOT / "docs/tasks/score.md").read_text("utf-8")
+    code, said = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", page, re.DOTALL).groups()
+    exec(code, {})
+    assert capsys.readouterr().out == said
+
+
 @pytest.mark.parametrize(
     ("html", "expected"),
     [

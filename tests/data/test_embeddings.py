@@ -15,6 +15,21 @@ def embeddings(count=3, dimensions=4):
     )
 
 
+def test_lists_and_tensors_are_taken_for_the_arrays_they_hold():
+    torch = pytest.importorskip("torch")
+    of_lists = Embeddings([[1.0, 2.0]], [3], [4], ["a"])
+    of_tensors = Embeddings(*map(torch.tensor, ([[1.0, 2.0]], [3], [4])), ("a",))
+    for found in (of_lists, of_tensors, of_tensors.take([0])):
+        np.testing.assert_array_equal(found.features, [[1.0, 2.0]])
+        assert (found.persons[0], found.cameras[0], found.names) == (3, 4, ("a",))
+
+
+@pytest.mark.parametrize(("persons", "cameras"), [(["0001"], [1]), ([1], [1.0])])
+def test_persons_and_cameras_are_numbers(persons, cameras):
+    with pytest.raises(ReseenError, match="must be whole numbers"):
+        Embeddings([[1.0]], persons, cameras, ["a"])
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_parquet_gives_back_every_bit(tmp_path, count):
     written = embeddings(count)

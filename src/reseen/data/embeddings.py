@@ -17,12 +17,13 @@ DIGEST = b"digest"
 
 @dataclass(frozen=True)
 class Embeddings:
-    """One feature for each of M tracklets.
+    """One feature for each of M tracklets; lists and tensors are taken for the arrays they hold.
 
     Attributes:
         features: (M, D) float32, finite.
-        persons, cameras: (M,) int64.
-        names: the M tracklets' names.
+        persons: (M,) int64; -1 is junk and 0 a distractor, as in MARS.
+        cameras: (M,) int64.
+        names: the M tracklets' names, by which a query is known where the gallery holds it, too.
     """
 
     features: NDArray[np.float32]
@@ -31,12 +32,18 @@ class Embeddings:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        for what in ("features", "persons", "cameras"):
+            object.__setattr__(self, what, np.asarray(getattr(self, what)))
+        object.__setattr__(self, "names", tuple(self.names))
         if self.features.ndim != 2:
             raise ReseenError(f"features must have the shape (M, D), not {self.features.shape}")
         for what in ("persons", "cameras", "names"):
             length = len(getattr(self, what))
             if length != len(self):
                 raise ReseenError(f"{what} has {length} entries but there are {len(self)} features")
+        for what in ("persons", "cameras"):
+            if len(self) and getattr(self, what).dtype.kind not in "iu":
+                raise ReseenError(f"{what} must be whole numbers, such as 1; number them")
         broken = np.flatnonzero(~np.isfinite(self.features).all(axis=1))
         if broken.size:
             name = self.names[broken[0]]

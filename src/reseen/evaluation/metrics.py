@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from reseen.data.tracklet import DISTRACTOR, JUNK
 from reseen.errors import ReseenError
 
+RANKS = (1, 5, 10, 20)
+"""The ranks of the paper's tables."""
+
 MAX_RANK = 50
 """How far the CMC curve goes."""
 
@@ -89,6 +92,14 @@ class Scores:
     def mean_inverse_negative_penalty(self) -> float:
         """Mean over the scored queries."""
         return float(np.nanmean(self.inverse_negative_penalties))
+
+    def __str__(self) -> str:
+        shares = {f"rank {rank}": self.cmc[rank - 1] for rank in RANKS}
+        shares["mAP"] = self.mean_average_precision
+        shares["mINP"] = self.mean_inverse_negative_penalty
+        numbers = ", ".join(f"{name} {100 * share:.1f}" for name, share in shares.items())
+        left = f"{self.unscored:,} unscored for want of a match"
+        return f"{numbers} in %; {self.queries:,} queries scored, {left}"
 
 
 def plain_average_precision(ranks: Integers) -> float:

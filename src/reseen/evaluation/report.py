@@ -10,15 +10,12 @@ from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
 from reseen.evaluation.intervals import effective_queries, t_interval, wilson_interval
-from reseen.evaluation.metrics import Scores
+from reseen.evaluation.metrics import RANKS, Scores
 from reseen.files import read_as, write_json
 from reseen.progress import make_table
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-RANKS = (1, 5, 10, 20)
-"""The ranks of the paper's tables."""
 
 FEATURES = {
     "colours": "colours alone",

@@ -10,7 +10,8 @@ from reseen.data.datasets import DATASETS
 from reseen.data.datasets.common import Printed, Published
 from reseen.evaluation.intervals import half_t_interval
 from reseen.evaluation.metric_learning import LEARNED_METRICS
-from reseen.evaluation.report import FEATURES, RANKS, FeatureScores, Report, sample_deviation
+from reseen.evaluation.metrics import RANKS
+from reseen.evaluation.report import FEATURES, FeatureScores, Report, sample_deviation
 from reseen.experiments.modern import MODERN
 from reseen.experiments.plan import VARIANTS
 from reseen.experiments.rebuilt import NOT_REBUILT, TRAINED
