@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=4)
     parser.add_argument("--labelled", type=int, nargs="+", default=[0, 10, 25, 50])
     arguments = parser.parse_args()
-    store = FrameStore.open(arguments.store)
+    store = FrameStore(arguments.store)
     train = np.array(store.split(0).train)
     people = np.random.default_rng(11).permutation(np.unique(store.persons[train]))
     half = len(people) // 2

@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--score", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    store = FrameStore.open(arguments.store)
+    store = FrameStore(arguments.store)
     points = []
     for repeat in range(arguments.repeats):
         for name in arguments.methods:

@@ -100,7 +100,7 @@ def write_store(path: Path, people: int) -> FrameStore:
         splits=(Split(tuple(tracklets), (), ()),),
         recipe=Recipe("drawn", "lucas-kanade", "", {}),
     ).write(path)
-    return FrameStore.open(path)
+    return FrameStore(path)
 
 
 def fill(path: Path) -> None:

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--all-parts", action="store_true")
     arguments = parser.parse_args()
-    store = FrameStore.open(arguments.store)
+    store = FrameStore(arguments.store)
     split = store.split(0)
     training, query, gallery = (
         baselines(store, chosen, ())["trunk"]

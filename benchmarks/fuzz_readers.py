@@ -80,7 +80,7 @@ def _sealed_facts(document: Any) -> Any:
 
 def stored(folder: Path) -> object:
     """All that a store holds, as `check store` and training read it."""
-    found = FrameStore.open(folder)
+    found = FrameStore(folder)
     if wrong := list(damaged_shards(folder)):
         raise ReseenError(wrong[0])
     frames = found.frames[np.arange(int(found.lengths.sum()))]
@@ -198,7 +198,7 @@ def readers(place: Path) -> list[Reader]:  # noqa: C901, a list of small functio
         return linked
 
     def both(folder: Path) -> object:
-        return FrameStore.open(folder), list(damaged_shards(folder))
+        return FrameStore(folder), list(damaged_shards(folder))
 
     def written_store(path: Path) -> object:
         return in_folder(store.path, stored)(path)

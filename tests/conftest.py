@@ -235,7 +235,7 @@ def write_store(
         splits=(split,),
         recipe=Recipe("blotches", "lucas-kanade", "", {}),
     ).write(path)
-    return FrameStore.open(path)
+    return FrameStore(path)
 
 
 def write_shard(path: Path, number: int, frames: NDArray[Any]) -> Shard:

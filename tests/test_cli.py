@@ -177,7 +177,7 @@ def test_broken_picture_is_left_out_and_counted(command, people, tmp_path, damag
     code, out, line = command("prepare", "folder", people, "--out", tmp_path / "store")
     assert code == 0
     assert "8 tracklets, 4 people" in out
-    (left_out,) = FrameStore.open(tmp_path / "store").left_out
+    (left_out,) = FrameStore(tmp_path / "store").left_out
     assert line == f"note: {left_out}"
     assert "2/b" in left_out
     assert "0.png" in left_out
@@ -190,7 +190,7 @@ def test_person_without_any_good_picture_is_left_out_aloud(command, people, tmp_
     assert code == 0
     assert "6 tracklets, 3 people" in out
     assert line.startswith("note: ")
-    assert len(FrameStore.open(tmp_path / "store").left_out) == 2
+    assert len(FrameStore(tmp_path / "store").left_out) == 2
 
 
 def test_check_of_a_good_folder_ends_well(command, people):

@@ -113,7 +113,7 @@ def test_a_stopped_preparation_goes_on_to_the_same_store(tmp_path):
     finished(*prepare, tmp_path / "stopped")
 
     finished(*prepare, tmp_path / "whole")
-    stores = [FrameStore.open(tmp_path / name) for name in ("stopped", "whole")]
+    stores = [FrameStore(tmp_path / name) for name in ("stopped", "whole")]
     assert stores[0].names == stores[1].names
     assert stores[0].fingerprint == stores[1].fingerprint
     assert digests(stores[0].path, "*") == digests(stores[1].path, "*")

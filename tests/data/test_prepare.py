@@ -67,7 +67,7 @@ def packed_from(tracklet: BenchmarkTracklet, without: tuple[str, ...] = ()) -> n
 
 def test_a_store_holds_every_tracklet_as_packed_by_itself(finished):
     benchmark, path = finished
-    store = FrameStore.open(path)
+    store = FrameStore(path)
     assert store.frames.shape == (sum(LENGTHS), 5, 64, 48)
     for index, tracklet in enumerate(benchmark.tracklets):
         np.testing.assert_array_equal(store.tracklet(index), packed_from(tracklet))
@@ -270,7 +270,7 @@ def test_killed_and_started_again_it_continues(benchmark, tmp_path, monkeypatch)
     process.kill()
     process.communicate(timeout=60)
     with pytest.raises(ReseenError, match="is not finished; run prepare again"):
-        FrameStore.open(killed)
+        FrameStore(killed)
 
     monkeypatch.setattr(module, "LEAST_PICTURES", 1)
     done = []

@@ -65,7 +65,7 @@ def is_mapped(array: Any) -> bool:
 
 @pytest.mark.parametrize("frames", [FRAMES, VECTORS], ids=["pictures", "vectors"])
 def test_a_store_gives_its_tracklets_without_reading_them(tmp_path, frames):
-    store = FrameStore.open(write(tmp_path / "store", frames))
+    store = FrameStore(write(tmp_path / "store", frames))
     assert len(store) == 3
     for index, rows in enumerate((slice(0, 3), slice(3, 7), slice(7, 9))):
         np.testing.assert_array_equal(store.tracklet(index), frames[rows])
@@ -88,7 +88,7 @@ def test_a_store_gives_its_tracklets_without_reading_them(tmp_path, frames):
     ids=["all", "mixed", "across a border", "none", "one"],
 )
 def test_frames_of_several_shards_are_read_as_if_they_lay_in_one(path, rows):
-    frames = FrameStore.open(path).frames
+    frames = FrameStore(path).frames
     np.testing.assert_array_equal(frames[np.asarray(rows)], FRAMES[rows])
     np.testing.assert_array_equal(np.array(frames), FRAMES)
 
@@ -96,23 +96,23 @@ def test_frames_of_several_shards_are_read_as_if_they_lay_in_one(path, rows):
 @pytest.mark.parametrize("rows", [[-1], [0, 9]])
 def test_rows_outside_the_store_are_no_frames(path, rows):
     with pytest.raises(IndexError, match="of 9 frames"):
-        FrameStore.open(path).frames[np.array(rows)]
+        FrameStore(path).frames[np.array(rows)]
 
 
 def test_frames_cannot_be_changed_by_accident(path):
     with pytest.raises(ValueError, match="read-only"):
-        FrameStore.open(path).tracklet(0)[0] = 0
+        FrameStore(path).tracklet(0)[0] = 0
 
 
 def test_a_folder_without_a_store_is_named(tmp_path):
     with pytest.raises(ReseenError, match="nowhere is not a store; make one with"):
-        FrameStore.open(tmp_path / "nowhere")
+        FrameStore(tmp_path / "nowhere")
 
 
 def test_an_unfinished_store_is_not_taken_for_a_whole_one(path):
     (path / INDEX_FILE).rename(path / PLAN_FILE)
     with pytest.raises(ReseenError, match="is not finished; run prepare again"):
-        FrameStore.open(path)
+        FrameStore(path)
 
 
 @pytest.mark.parametrize("version", [1, 99, None])
@@ -120,7 +120,7 @@ def test_a_store_of_another_version_is_to_be_prepared_again(path, version):
     (path / INDEX_FILE).write_text(json.dumps({"format": version, "starts": [0]}))
     message = f"has format {version}, this version of reseen reads 2; remove .* prepare it again"
     with pytest.raises(ReseenError, match=message):
-        FrameStore.open(path)
+        FrameStore(path)
 
 
 def cut_frames(file: Path) -> None:
@@ -153,7 +153,7 @@ def test_damaged_frames_are_named(path, damage, number):
     damage(path / shard_file(number))
     message = rf"{shard_file(number)} is missing or damaged .*prepare it again"
     with pytest.raises(ReseenError, match=message):
-        FrameStore.open(path)
+        FrameStore(path)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_damaged_frames_are_named(path, damage, number):
 def test_frames_of_another_kind_are_refused(path, frames):
     np.save(path / shard_file(2), frames)
     with pytest.raises(ReseenError, match=rf"{shard_file(2)} holds .* not uint8 of shape"):
-        FrameStore.open(path)
+        FrameStore(path)
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_frames_of_another_kind_are_refused(path, frames):
 )
 def test_an_index_that_does_not_fit_together_is_refused(tmp_path, changes, message):
     with pytest.raises(ReseenError, match=message):
-        FrameStore.open(write(tmp_path / "store", **changes))
+        FrameStore(write(tmp_path / "store", **changes))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "", "null"])
 def test_an_index_that_is_no_index_is_refused(path, content):
     (path / INDEX_FILE).write_text(content)
     with pytest.raises(ReseenError):
-        FrameStore.open(path)
+        FrameStore(path)
 
 
 def test_any_byte_of_the_index_that_changes_it_is_noticed(path):
@@ -204,7 +204,7 @@ def test_any_byte_of_the_index_that_changes_it_is_noticed(path):
         changed = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
         file.write_bytes(changed)
         with pytest.raises(ReseenError, match=f"{INDEX_FILE}|has format"):
-            FrameStore.open(path)
+            FrameStore(path)
 
 
 @pytest.mark.parametrize("place", [0, 60, 128, 5000, -1])

@@ -192,7 +192,7 @@ from reseen.network import state, training
 from reseen.network.checkpoint import Run
 from reseen.network.config import Config
 
-store, out, settings = FrameStore.open(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3])
+store, out, settings = FrameStore(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3])
 config = Config.load(settings)
 state.UPDATES_BETWEEN_LOGS = 1
 run = Run.create(out, config, training.plan_run(store, ("full",), 0, 0, config))
@@ -367,7 +367,7 @@ torch.set_default_dtype(torch.float64)
 store, folder = map(Path, sys.argv[1:])
 for sampler in ("pairs", "pk"):
     config = Config.load(folder / f"{sampler}.toml")
-    train(FrameStore.open(store), folder / f"two {sampler}", config)
+    train(FrameStore(store), folder / f"two {sampler}", config)
 """
 
 

@@ -57,7 +57,7 @@ def evaluate(
     from reseen.report.page import write_evaluation
 
     opened = Run.open(run)
-    frames = FrameStore.open(store)
+    frames = FrameStore(store)
     folder = out or run
     require_place(folder / "report.json")
     evaluation = evaluate(opened, frames, protocol, reranked=rerank)
@@ -125,14 +125,14 @@ def reproduce(
     chosen = with_updates(settings, updates)
     names = list(VARIANTS) if variants is None else variants
     results = reproduce(
-        FrameStore.open(store),
+        FrameStore(store),
         out,
         chosen,
         trials=trials,
         variants=names,
         parts=PartFusion.PARTS if part == "all" else ("full",),
         table1=table1,
-        vectors=FrameStore.open(vectors) if vectors else None,
+        vectors=FrameStore(vectors) if vectors else None,
         seed=seed,
     )
     save_result(json, read_json(out / REPORT_FILE))

@@ -39,7 +39,7 @@ def train(
 
     parts = PartFusion.PARTS if part == "all" else (part,)
     run = train(
-        FrameStore.open(store),
+        FrameStore(store),
         out,
         with_updates(settings, updates),
         parts,
@@ -76,7 +76,7 @@ def finetune(
     from reseen.models.lite0 import write_lite0
     from reseen.network.finetuning import finetune
 
-    opened = FrameStore.open(store)
+    opened = FrameStore(store)
     with written_aside(out) as temporary:  # which refuses a place before minutes are spent
         write_lite0(finetune(opened, trial, seed), temporary)
     print(f"{out}: lite0, fine-tuned; use it as --trunk {out} or --model {out}")
@@ -100,7 +100,7 @@ def embed(
     from reseen.network.checkpoint import Run
     from reseen.network.embed import embed_all
 
-    embeddings = embed_all(Run.open(run), FrameStore.open(store), feature)
+    embeddings = embed_all(Run.open(run), FrameStore(store), feature)
     embeddings.save(out)
     print(f"{out}: {len(embeddings):,} features")
 

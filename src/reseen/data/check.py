@@ -40,7 +40,7 @@ def check(
 
 def check_store(path: Path) -> CheckResult:
     """Read a prepared store whole, and compare every file with its checksum."""
-    store = FrameStore.open(path)
+    store = FrameStore(path)
     facts = (
         Fact("people", None, len({person for person in store.persons.tolist() if person > 0})),
         Fact("tracklets", None, len(store)),

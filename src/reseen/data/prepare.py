@@ -91,7 +91,10 @@ class Coding:
         """What each picture becomes, one by one."""
         if self.trunk:
             return augmented(_opened(self.trunk, self.style), pictures, self.shape[0])
-        return packed(_a_few_ahead(pictures), self.flow)
+        # Decoding some before any of them is packed, each of the two finds its code and tables in
+        # the processor's caches; taking turns for every picture makes both a tenth slower.
+        few = iter(lambda: list(islice(pictures, PICTURES_AHEAD)), [])
+        return packed(chain.from_iterable(few), self.flow)
 
 
 _opened = cache(open_network)
@@ -138,18 +141,15 @@ def prepare(
         if (path / INDEX_FILE).exists():
             _check_unchanged(path, Index.read(path).recipe, recipe)
         else:
-            shards = _shards(benchmark.tracklets)
             if claim(path, PLAN_FILE):
                 _check_unchanged(path, read_as(path / PLAN_FILE, Recipe, _ANEW), recipe)
             else:
                 write_json(path / PLAN_FILE, asdict(recipe))
-            _pack_missing(shards, path, coding, spread)
-            files = (_note_file(path, number) for number in range(len(shards)))
-            notes = [read_as(file, Packed, _ANEW) for file in files]
+            notes = _packed(_shards(benchmark.tracklets), path, coding, spread)
             _index(benchmark, recipe, coding, notes).write(path)
         for file in (*path.glob("frames-*.json"), path / PLAN_FILE):
             file.unlink(missing_ok=True)
-    return FrameStore.open(path)
+    return FrameStore(path)
 
 
 def _shards(tracklets: Sequence[BenchmarkTracklet]) -> list[list[BenchmarkTracklet]]:
@@ -166,19 +166,21 @@ def _shards(tracklets: Sequence[BenchmarkTracklet]) -> list[list[BenchmarkTrackl
     return shards
 
 
-def _pack_missing(
+def _packed(
     shards: list[list[BenchmarkTracklet]], path: Path, coding: Coding, spread: Spread
-) -> None:
-    """Pack those shards that have no note yet."""
+) -> list[Packed]:
+    """Pack those shards that have no note yet; returns the notes of all."""
     for left_by_a_kill in path.glob(".frames-*"):
         left_by_a_kill.unlink()
-    missing = [number for number in range(len(shards)) if not _note_file(path, number).exists()]
+    files = [_note_file(path, number) for number in range(len(shards))]
+    missing = [number for number, file in enumerate(files) if not file.exists()]
     pictures = [sum(map(len, shard)) for shard in shards]
     done = sum(pictures) - sum(pictures[number] for number in missing)
     tasks = ((number, shards[number], path, coding) for number in missing)
     with progress("preparing", sum(pictures), "frames", done) as advance:
         for number in spread(_pack_shard, tasks):
             advance(pictures[number])
+    return [read_as(file, Packed, _ANEW) for file in files]
 
 
 def _note_file(path: Path, number: int) -> Path:
@@ -227,52 +229,39 @@ def _readable(tracklet: BenchmarkTracklet, broken: list[str]) -> Iterator[Pictur
             yield picture
 
 
-def _a_few_ahead(pictures: Iterator[Picture]) -> Iterator[Picture]:
-    """Decode some pictures before any of them is packed.
-
-    Each of the two then finds its code and tables in the processor's caches; taking turns for
-    every picture makes both a tenth slower.
-    """
-    while few := list(islice(pictures, PICTURES_AHEAD)):
-        yield from few
-
-
 def _index(benchmark: Benchmark, recipe: Recipe, coding: Coding, notes: list[Packed]) -> Index:
-    lengths = list(chain.from_iterable(note.lengths for note in notes))
-    broken = list(chain.from_iterable(note.broken for note in notes))
     every = benchmark.tracklets
-    if len(lengths) != len(every):
+    packed = [one for note in notes for one in zip(note.lengths, note.broken, strict=True)]
+    if len(packed) != len(every):
         raise ReseenError("the notes of the shards do not fit the data set; prepare it anew")
-    kept = [index for index, length in enumerate(lengths) if length]
-    tracklets = [every[index] for index in kept]
-    told = list(benchmark.notes)
+    kept = [index for index, (length, _) in enumerate(packed) if length]
+    tracklets, told = [every[index] for index in kept], list(benchmark.notes)
+    people, left = ({one.person for one in some} for some in (every, tracklets))
     if gone := len(every) - len(kept):
-        people = {tracklet.person for tracklet in every}
-        lost = people - {tracklet.person for tracklet in tracklets}
         told.append(
-            f"{gone} of {len(every)} tracklets and {len(lost)} of {len(people)} people are in no "
-            "trial, because none of their pictures can be read"
+            f"{gone} of {len(every)} tracklets and {len(people - left)} of {len(people)} people "
+            "are in no trial, because none of their pictures can be read"
         )
+    left_out = tuple(
+        f"{one.name}: {len(names)} of {len(one)} pictures unreadable: {shortened(names)}"
+        for one, (_, names) in zip(every, packed, strict=True)
+        if names
+    )
     return Index(
-        format=FORMAT,
-        fingerprint=_digest(asdict(recipe)),
-        notes=tuple(told),
-        left_out=tuple(
-            f"{tracklet.name}: {len(names)} of {len(tracklet)} pictures unreadable: "
-            f"{shortened(names)}"
-            for tracklet, names in zip(every, broken, strict=True)
-            if names
-        ),
-        frame_shape=coding.shape,
-        dtype=coding.dtype,
-        shards=tuple(Shard(sum(note.lengths), note.digest) for note in notes),
-        names=tuple(tracklet.name for tracklet in tracklets),
-        persons=tuple(tracklet.person for tracklet in tracklets),
-        cameras=tuple(tracklet.camera for tracklet in tracklets),
-        lengths=tuple(filter(None, lengths)),
-        splits=_remaining(benchmark.splits, kept),
-        recipe=recipe,
-        trunk_file=coding.file,
+        FORMAT,
+        _digest(asdict(recipe)),
+        tuple(told),
+        left_out,
+        coding.shape,
+        coding.dtype,
+        tuple(Shard(sum(note.lengths), note.digest) for note in notes),
+        tuple(one.name for one in tracklets),
+        tuple(one.person for one in tracklets),
+        tuple(one.camera for one in tracklets),
+        tuple(packed[index][0] for index in kept),
+        _remaining(benchmark.splits, kept),
+        recipe,
+        coding.file,
     )
 
 
@@ -304,25 +293,22 @@ def _recipe(benchmark: Benchmark, coding: Coding) -> Recipe:
 
 def _check_unchanged(path: Path, written: Recipe, wanted: Recipe) -> None:
     """Refuse to go on with what was made from another recipe, and name what has changed."""
-    change = next(_changes(written, wanted), None)
-    if change:
-        raise ReseenError(f"{path} was prepared {change}; remove it or choose another --out")
-
-
-def _changes(written: Recipe, wanted: Recipe) -> Iterator[str]:
+    changes = []
     for field, what in (("dataset", "dataset"), ("trunk", "the trunk"), ("flow", "flow")):
         before, now = (getattr(recipe, field) or "(none)" for recipe in (written, wanted))
         if before != now:
-            yield f"with {what} {before}, not {now}"
+            changes.append(f"with {what} {before}, not {now}")
     for name in wanted.sources | written.sources:
         if name not in written.sources:
-            yield f"without tracklet {name}, which has come since"
+            changes.append(f"without tracklet {name}, which has come since")
         elif name not in wanted.sources:
-            yield f"with tracklet {name}, which has gone since"
+            changes.append(f"with tracklet {name}, which has gone since")
         elif written.sources[name] != wanted.sources[name]:
-            yield f"from other pictures of tracklet {name}, which have changed since"
+            changes.append(f"from other pictures of tracklet {name}, which have changed since")
     if written.splits != wanted.splits:
-        yield "with other splits into training and test people"
+        changes.append("with other splits into training and test people")
+    if changes:
+        raise ReseenError(f"{path} was prepared {changes[0]}; remove it or choose another --out")
 
 
 def _source(tracklet: BenchmarkTracklet) -> str:

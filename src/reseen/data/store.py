@@ -160,7 +160,6 @@ class Frames:
         return np.concatenate([*self._shards, empty]).astype(dtype or self.dtype, copy=False)
 
 
-@dataclass(frozen=True, eq=False)
 class FrameStore:
     """The frames of a benchmark, packed for the network, as a folder on disk.
 
@@ -176,6 +175,7 @@ class FrameStore:
         left_out: the pictures and tracklets that could not be read, a line for each tracklet.
         frames: N of them, memory-mapped; of shape (5, 64, 48) and uint8 as
             `reseen.data.coding` packs them, or whatever else the store holds.
+        frame_shape: (5, 64, 48) for the paper's network, (A, D) for vectors of a trunk.
         persons, cameras: (M,) int64.
         starts, lengths: (M,) int64; tracklet i has the rows `starts[i]` to
             `starts[i] + lengths[i] - 1`.
@@ -184,37 +184,40 @@ class FrameStore:
         trunk_file: where its file lay, if it was named by that.
     """
 
-    path: Path
-    dataset: str
-    flow: str
-    fingerprint: str
-    notes: tuple[str, ...]
-    left_out: tuple[str, ...]
-    frames: Frames
-    names: tuple[str, ...]
-    persons: NDArray[np.int64]
-    cameras: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    splits: tuple[Split, ...]
-    trunk: str = ""
-    trunk_file: str = ""
+    def __init__(self, path: Path) -> None:
+        """Open a finished store; the frames stay on disk until they are used.
 
-    def __post_init__(self) -> None:
-        columns = (self.persons, self.cameras, self.starts, self.lengths)
-        if any(column.shape != (len(self.names),) for column in columns):
-            raise ReseenError(f"the tracklet table in {self.path} has columns of unequal length")
+        The index is checked whole, of the shards the size, shape and type; `damaged_shards`
+        checks their content.
+
+        Raises:
+            ReseenError: there is no store, it is not finished, it was written by another version,
+                or its files are damaged.
+        """
+        index = Index.read(path)
+        self.path, self.names, self.splits = path, index.names, index.splits
+        self.dataset, self.flow = index.recipe.dataset, index.recipe.flow
+        self.trunk, self.trunk_file = index.recipe.trunk, index.trunk_file
+        self.fingerprint, self.notes = index.fingerprint, index.notes
+        self.left_out, self.frame_shape = index.left_out, index.frame_shape
+        shards = [
+            _map_shard(path / shard_file(number), (shard.frames, *index.frame_shape), index.dtype)
+            for number, shard in enumerate(index.shards)
+        ]
+        self.frames = Frames(shards, index.frame_shape, index.dtype)
+        columns = [
+            np.array(each, np.int64) for each in (index.persons, index.cameras, index.lengths)
+        ]
+        self.persons, self.cameras, self.lengths = columns
+        if any(len(column) != len(self) for column in columns):
+            raise ReseenError(f"the tracklet table in {path} has columns of unequal length")
         if (self.lengths <= 0).any() or self.lengths.sum() != len(self.frames):
-            raise ReseenError(f"the tracklets in {self.path} are not as long as its frames")
+            raise ReseenError(f"the tracklets in {path} are not as long as its frames")
+        self.starts = self.lengths.cumsum() - self.lengths
         check_splits(list(self.names), self.persons.tolist(), self.splits)
 
     def __len__(self) -> int:
         return len(self.names)
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """Of one frame: (5, 64, 48) for the paper's network, (A, D) for vectors of a trunk."""
-        return self.frames.shape[1:]
 
     def split(self, trial: int) -> Split:
         """The split of a trial.
@@ -229,41 +232,6 @@ class FrameStore:
         """The frames of one tracklet, (L, *frame_shape): a view, nothing is read yet."""
         start = int(self.starts[index])
         return self.frames.between(start, start + int(self.lengths[index]))
-
-    @classmethod
-    def open(cls, path: Path) -> "FrameStore":
-        """Open a finished store; the frames stay on disk until they are used.
-
-        The index is checked whole, of the shards the size, shape and type; `damaged_shards`
-        checks their content.
-
-        Raises:
-            ReseenError: there is no store, it is not finished, it was written by another version,
-                or its files are damaged.
-        """
-        index = Index.read(path)
-        lengths = np.array(index.lengths, np.int64)
-        shards = [
-            _map_shard(path / shard_file(number), (shard.frames, *index.frame_shape), index.dtype)
-            for number, shard in enumerate(index.shards)
-        ]
-        return cls(
-            path=path,
-            dataset=index.recipe.dataset,
-            flow=index.recipe.flow,
-            fingerprint=index.fingerprint,
-            notes=index.notes,
-            left_out=index.left_out,
-            frames=Frames(shards, index.frame_shape, index.dtype),
-            names=index.names,
-            persons=np.array(index.persons, np.int64),
-            cameras=np.array(index.cameras, np.int64),
-            starts=np.cumsum(lengths) - lengths,
-            lengths=lengths,
-            splits=index.splits,
-            trunk=index.recipe.trunk,
-            trunk_file=index.trunk_file,
-        )
 
 
 def damaged_shards(path: Path) -> Iterator[str]:

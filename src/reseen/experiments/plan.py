@@ -173,7 +173,7 @@ def _train_alone(store: Path, run: Run, part: BodyPart) -> None:
     torch.set_num_threads(1)
     train_part(
         make_fabric(),
-        FrameStore.open(store),
+        FrameStore(store),
         run,
         part,
         report,

@@ -121,7 +121,7 @@ def _origin(method: str) -> tuple[str, str]:
 def _score_alone(store: Path, run: Run, methods: Sequence[str], kind: str, beside: bool) -> None:
     """Score a run in a process of its own, on one core."""
     torch.set_num_threads(1)
-    _score_run(FrameStore.open(store), run, methods, kind, beside=beside)
+    _score_run(FrameStore(store), run, methods, kind, beside=beside)
 
 
 def _score_run(

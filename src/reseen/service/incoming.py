@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reseen.data.pictures import Picture, encode_jpeg
-from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED, bodies
+from reseen.data.tracked import TRACKLETS_FILE, UNFINISHED
 from reseen.data.tracklet import Tracklet
 from reseen.errors import ReseenError
 from reseen.files import locked, writing
@@ -20,8 +20,8 @@ from reseen.parallel import ahead
 from reseen.progress import progress
 from reseen.service.names import Video
 from reseen.times import is_dated, show
-from reseen.tracking.cutting import MIN_LENGTH, Crop, Cutter, Growing
-from reseen.tracking.detections import Boxes, Detections, Detector, checked
+from reseen.tracking.cutting import MIN_LENGTH, Cutter, Growing
+from reseen.tracking.detections import NOBODY, Boxes, Detector, checked
 from reseen.tracking.track import TrackletFolder, TrackReport, counted, followed, prefix_of
 from reseen.tracking.video import Counts, Frame, expected_frames, frames_from
 
@@ -84,70 +84,94 @@ class Incoming:
 
     Attributes:
         video: the video.
-        report: what became of it, when its tracklets are all there.
+        report: what became of it; None before its tracklets are all there.
+        error: why it cannot be read; empty where nothing is wrong.
     """
 
-    report: TrackReport
-
     def __init__(
-        self, gallery: Gallery, video: Video, settings: Settings, keeping: Keeping, label: str = ""
+        self,
+        gallery: Gallery,
+        video: Video,
+        models: Sequence[str],
+        settings: Settings,
+        keeping: Keeping,
+        label: str = "",
     ) -> None:
-        """Begin with nothing read; `label` is what its progress is called.
+        """Begin with nothing read.
+
+        Args:
+            models: ids of what makes embeddings.
+            label: what its progress is called.
 
         Raises:
             ReseenError: a time of day is asked for of a recording without one.
         """
-        self.video, self._label = video, label
+        self.video, self._models, self._label = video, models, label
+        self.report: TrackReport | None = None
+        self.error, self._key = "", ""
         self._gallery, self._settings, self._keeping = gallery, settings, keeping
-        self._found = Detections.of([], [])
+        self._found = NOBODY
         self._first, self._last = map(self._in_recording, (settings.first, settings.last))
         self._counts, self._looked_at, self._ended = Counts(), 0, list[Growing]()
         whole = self._whole if keeping.frames else lambda _: b""
         self._cutter = Cutter(settings.min_length, most=MOST_CROPS, whole=whole)
 
-    def _in_recording(self, time: float | None) -> float | None:
-        if time is None or not is_dated(time):
-            return time
+    def _in_recording(self, moment: float | None) -> float | None:
+        if moment is None or not is_dated(moment):
+            return moment
         if self.video.start is None:
             raise ReseenError(
-                f"{self.video.path} has no date, so nothing of it is at {show(time)}; say when it "
-                "began, or ask for a time in the recording, 0:02:05"
+                f"{self.video.path} has no date, so nothing of it is at {show(moment)}; say when "
+                "it began, or ask for a time in the recording, 0:02:05"
             )
-        return time - self.video.start
+        return moment - self.video.start
 
-    def key(self, models: Sequence[str]) -> str:
-        """What the file's size and its ends, and all that is asked of it, come down to."""
-        asked = {"video": [self.video.camera, self.video.start], **asdict(self._settings)}
-        digest = hashlib.sha256(json.dumps(asked | {"models": models}).encode())
-        if not self.video.path.is_file():  # a pipe would be waited for
-            raise UnreadableError(f"{self.video.path} is not a file that is there")
+    def key(self) -> str:
+        """What the file's ends and all that is asked of it come down to; empty after an error."""
         try:
-            size = self.video.path.stat().st_size
-            with self.video.path.open("rb") as file:
+            self._key = self._digest()
+        except UnreadableError as error:
+            self.error = str(error)
+        return self._key
+
+    def tracklets(self, detector: Detector) -> Iterator[Tracklet]:
+        """Those who have left the picture, one after the other; at the end, the report.
+
+        A video that cannot be read, or has changed since its key was asked for, is an error.
+        """
+        try:
+            yield from self._tracklets(detector)
+        except UnreadableError as error:
+            self.error = str(error)
+
+    def _digest(self) -> str:
+        path, asked = self.video.path, asdict(self._settings) | {"models": self._models}
+        asked = {"video": [self.video.camera, self.video.start], **asked}
+        digest = hashlib.sha256(json.dumps(asked).encode())
+        if not path.is_file():  # a pipe would be waited for
+            raise UnreadableError(f"{path} is not a file that is there")
+        try:
+            size = path.stat().st_size
+            with path.open("rb") as file:
                 digest.update(size.to_bytes(8, "big") + file.read(ENDS))
                 file.seek(max(size - ENDS, 0))
                 digest.update(file.read(ENDS))
         except OSError as error:
-            raise UnreadableError(f"{self.video.path} cannot be read: {error.strerror}") from error
+            raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
         return digest.hexdigest()
 
-    def tracklets(self, detector: Detector, models: Sequence[str]) -> Iterator[Tracklet]:
-        """Those who have left the picture, one after the other; at the end, the report.
-
-        Raises:
-            UnreadableError: the video cannot be read, or has changed meanwhile.
-        """
-        video, start, key = self.video, self.video.start, self.key(models)
+    def _tracklets(self, detector: Detector) -> Iterator[Tracklet]:
+        video, start, keep = self.video, self.video.start, self._keeping.crops
         begun = None if start is None else datetime.fromtimestamp(start, UTC)
-        prefix, keep = prefix_of(video.path, video.camera, begun), self._keeping.crops
-        out = None if keep is None else keep / f"{prefix}-{key[:12]}"
+        prefix = prefix_of(video.path, video.camera, begun)
+        out = None if keep is None else keep / f"{prefix}-{self._key[:12]}"
         with nullcontext() if out is None else locked(out):
             folder = None if out is None else self._folder(out, begun)
             for gone in self._gone(detector):
                 yield self._kept(gone, prefix, folder)
             known = TrackReport(str(video.path), video.camera, out or Path())
             report = counted(known, self._counts, self._cutter, self._ended)
-            if self.key(models) != key:
+            if self._digest() != self._key:
                 raise UnreadableError(f"{video.path} changed while it was read; is it finished?")
             if folder is not None:
                 folder.write_list(report)
@@ -205,7 +229,7 @@ class Incoming:
         if folder is None or self._gallery.is_forgotten([content_digest(tracklet)]):
             gone.give()
             return tracklet
-        frames = {crop.frame + 1 for crop in _bodies_of(gone)}
+        frames = {crop.frame + 1 for crop in gone.bodies}
         paths = tuple(path for path in folder.write(gone) if int(path.stem) in frames)
         return replace(tracklet, paths=paths, contents=())
 
@@ -229,10 +253,5 @@ def in_memory(gone: Growing, prefix: str, camera: str, begun: float, source: str
         end=begun + gone.end_seconds,
         source=source,
         paths=(),
-        contents=tuple(crop.jpeg for crop in _bodies_of(gone)),
+        contents=tuple(crop.jpeg for crop in gone.bodies),
     )
-
-
-def _bodies_of(gone: Growing) -> list[Crop]:
-    cut = set(gone.cut)
-    return bodies(gone.waiting, lambda crop: crop.frame + 1 in cut)

@@ -2,19 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import islice
 from typing import Any
 
-from reseen.data.tracklet import Tracklet
 from reseen.gallery.extractors import Extractor, open_extractor
 from reseen.gallery.gallery import Gallery
+from reseen.gallery.records import Added
 from reseen.gallery.registers import TakenIn
 from reseen.parallel import Spread
 from reseen.progress import log, print_notes, progress
-from reseen.service.incoming import Incoming, Keeping, Settings, UnreadableError
+from reseen.service.incoming import Incoming, Keeping, Settings
 from reseen.service.names import Video
 from reseen.tracking.detections import Detector
 from reseen.tracking.detectors import best_detector, open_detector
@@ -57,6 +56,12 @@ class Ingested:
     cut_off: tuple[str, ...] = ()
     lying: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, told: Added | TrackReport, **more: Any) -> "Ingested":
+        """What is told of tracklets or of a video, and more."""
+        names = {each.name for each in fields(cls)} & {each.name for each in fields(told)}
+        return cls(**{name: getattr(told, name) for name in names} | more)
+
     def plus(self, more: "Ingested") -> "Ingested":
         """Both together."""
         names = [each.name for each in fields(self)]
@@ -81,13 +86,9 @@ def ingest(
         ReseenError: the detector cannot be opened, a time of day is asked for of a recording
             without one, or what is found cannot be written.
     """
-    _say_what_detects(settings)
-    intake = _Intake(gallery, extractors, _detector_for_each(settings), keeping)
+    intake = _Intake(gallery, extractors, _detector_for_each(settings, say=True), settings, keeping)
     labels = (f"{number} of {len(videos)}" for number in range(1, len(videos) + 1))
-    incoming = [
-        Incoming(gallery, video, settings, keeping, label)
-        for video, label in zip(videos, labels, strict=True)
-    ]
+    incoming = [intake.begin(*each) for each in zip(videos, labels, strict=True)]
     total, rest = Ingested(), iter(incoming)
     for shard in shards(videos):
         total = total.plus(intake.take(list(islice(rest, len(shard)))))
@@ -114,7 +115,8 @@ def ingest_shared(
         settings, keeping: as for `ingest`.
         spread: calls a function for every shard, such as `unordered` does.
     """
-    _say_what_detects(settings)
+    if settings.detector is None:
+        print_notes(best_detector()[1])
     total, left = Ingested(), list(shards(videos))
     with progress("taking in", len(videos), "videos") as advance:
         while left:
@@ -156,25 +158,23 @@ def _ingest_shard(
 ) -> Ingested:
     """In one of many processes."""
     intake = _opened(uri, tuple(models), settings, keeping)
-    return intake.take([Incoming(intake.gallery, each, settings, keeping) for each in videos])
+    return intake.take(list(map(intake.begin, videos)))
 
 
 @cache
 def _opened(uri: str, models: tuple[Model, ...], settings: Settings, keeping: Keeping) -> "_Intake":
     """What a process opens once for all its shards."""
     extractors = [open_extractor(*model) for model in models]
-    detector = _detector_for_each(settings)
-    return _Intake(Gallery.open(uri, create=True), extractors, detector, keeping)
+    gallery = Gallery.open(uri, create=True)
+    return _Intake(gallery, extractors, _detector_for_each(settings), settings, keeping)
 
 
-def _say_what_detects(settings: Settings) -> None:
-    if settings.detector is None:
-        print_notes(best_detector()[1])
-
-
-def _detector_for_each(settings: Settings) -> Callable[[], Detector]:
+def _detector_for_each(settings: Settings, say: bool = False) -> Callable[[], Detector]:
     """What gives the detector for the next video: another one where it remembers the video."""
-    name, style = settings.detector or best_detector()[0], settings.detector_input
+    best, about = best_detector()
+    if say and settings.detector is None:
+        print_notes(about)
+    name, style = settings.detector or best, settings.detector_input
     detector = open_detector(name, style)
     return (lambda: open_detector(name, style)) if hasattr(detector, "replay") else lambda: detector
 
@@ -191,56 +191,35 @@ class _Intake:
     gallery: Gallery
     extractors: Sequence[Extractor]
     detector: Callable[[], Detector]
+    settings: Settings
     keeping: Keeping
+
+    def begin(self, video: Video, label: str = "") -> Incoming:
+        """A video of which nothing was read yet; `label` is what its progress is called."""
+        models = [each.model_id for each in self.extractors]
+        return Incoming(self.gallery, video, models, self.settings, self.keeping, label)
 
     def take(self, videos: Sequence[Incoming]) -> Ingested:
         """Take in some videos together; the last commit says that all of each of them is there."""
-        new, finished = dict[str, Incoming](), dict[str, TrackReport]()
-        failed = list[Incoming]()
-        models = [each.model_id for each in self.extractors]
-
-        @contextmanager
-        def apart(each: Incoming) -> Iterator[None]:
-            """One that cannot be read becomes a failure, and ends nothing."""
-            try:
-                yield
-            except UnreadableError as error:
-                _leave_out(self.gallery, each.video, str(error))
-                failed.append(each)
-
-        def tracklets() -> Iterator[Tracklet]:
-            for key, each in new.items():
-                with apart(each):
-                    yield from each.tracklets(self.detector(), models)
-                    finished[key] = each.report
-
-        for each in videos:
-            with apart(each):
-                new[each.key(models)] = each
-        for known in self.gallery.videos.done(list(new)):
+        gallery, heads = self.gallery, self.keeping.pixelate_heads
+        new = {key: each for each in videos if (key := each.key())}
+        for known in gallery.videos.done(list(new)):
             del new[known]
-        heads = self.keeping.pixelate_heads
-        added = self.gallery.add(tracklets(), self.extractors, pixelate_heads=heads, optimise=False)
-        done = time.time()
-        self.gallery.videos.finish(
+        tracklets = (one for each in new.values() for one in each.tracklets(self.detector()))
+        added = gallery.add(tracklets, self.extractors, pixelate_heads=heads, optimise=False)
+        finished = {key: each.report for key, each in new.items() if each.report}
+        gallery.videos.finish(
             [
-                TakenIn(key, each.source, each.camera, each.tracklets, each.frames, done)
-                for key, each in finished.items()
+                TakenIn(key, one.source, one.camera, one.tracklets, one.frames, time.time())
+                for key, one in finished.items()
             ]
         )
-        reports = finished.values()
-        return Ingested(
-            videos=len(finished),
-            before=len(videos) - len(finished) - len(failed),
-            failed=len(failed),
-            frames=sum(each.frames for each in reports),
-            added=added.added,
-            present=added.present,
-            forgotten=added.forgotten,
-            left_out=added.left_out,
-            too_short=sum(each.too_short for each in reports),
-            still=sum(each.still for each in reports),
-            broken_frames=sum(each.broken_frames for each in reports),
-            cut_off=tuple(each.source for each in reports if each.cut_off),
-            lying=tuple(each.source for each in reports if each.lying),
-        )
+        failed = [each for each in videos if each.error]
+        for each in failed:
+            _leave_out(gallery, each.video, each.error)
+        before = len(videos) - len(finished) - len(failed)
+        total = Ingested.of(added, before=before, failed=len(failed))
+        for one in finished.values():
+            late, lying = (one.source,) * one.cut_off, (one.source,) * one.lying
+            total = total.plus(Ingested.of(one, videos=1, cut_off=late, lying=lying))
+        return total

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.pictures import Picture, encode_jpeg
+from reseen.data.tracked import bodies
 from reseen.data.tracklet import Moment
 from reseen.tracking.detections import Boxes
 from reseen.tracking.tracker import Followed
@@ -119,6 +120,11 @@ class Growing:
         places = {each.moment.seconds: each.moment for each in self.waiting}
         places |= {each.seconds: each for each in self.shown.values()}
         return tuple(places[seconds] for seconds in sorted(places))
+
+    @property
+    def bodies(self) -> list[Crop]:
+        """Those of the crops that wait which show a whole body; all where these are too few."""
+        return bodies(self.waiting, lambda crop: crop.frame + 1 in self.cut)
 
     def name(self, prefix: str) -> str:
         """The tracklet's id, which is its folder's name too."""

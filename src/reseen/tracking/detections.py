@@ -58,6 +58,8 @@ class Detections:
         )
 
 
+NOBODY = Detections.of([], [])
+
 Detector = Callable[[Picture], Detections]
 """Takes a picture, (H, W, 3) uint8 RGB; gives the people in it."""
 

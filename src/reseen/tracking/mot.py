@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
 from reseen.files import read_file
-from reseen.tracking.detections import Detections
+from reseen.tracking.detections import NOBODY, Detections
 from reseen.tracking.video import Frame
 
 NEEDED = "frame, id, left, top, width, height[, score, ...]"
@@ -48,7 +48,6 @@ FIELDS = {name: field for field, names in NAMES.items() for name in names}
 SIDES = {"width", "height", "right", "bottom"}
 PEOPLE = ("person", "pedestrian", "people")
 
-NOBODY = Detections.of([], [])
 Record = dict[str, Any]
 """One box as it stands in the file, by `NAMES`' fields, and `where` that is."""
 
