@@ -15,6 +15,7 @@ from reseen.gallery.gallery import Gallery
 from reseen.gallery.records import Filter
 from reseen.gallery.thumbnail import hidden
 from reseen.service import watching as module
+from reseen.service.incoming import Keeping
 from reseen.service.watching import SHOWN_WIDTH, Live
 from reseen.tracking.detections import Detections
 from reseen.tracking.video import Frame
@@ -149,9 +150,8 @@ def test_whole_pictures_are_kept_if_asked_for_and_no_byte_of_them_is_left_of_the
     gallery, tmp_path, traces
 ):
     """Green comes later than red: what was kept of red before, it is not on."""
-    live = Live(
-        gallery, "hall", "rtsp://hall", find, [ColourHistogram()], min_length=4, keep_frames=True
-    )
+    keep = {"min_length": 4, "keeping": Keeping(frames=True)}
+    live = Live(gallery, "hall", "rtsp://hall", find, [ColourHistogram()], **keep)
     walk = [scene((RED, 10 + 10 * index)) for index in range(5)]
     walk += [scene((RED, 60 + 10 * index), (GREEN, 200 - 10 * index)) for index in range(10)]
     show(live, walk, time.monotonic())
@@ -176,7 +176,7 @@ def test_whole_pictures_are_kept_if_asked_for_and_no_byte_of_them_is_left_of_the
 
 def test_what_was_seen_before_somebody_was_forgotten_is_kept_without_pictures(gallery):
     """Of an hour ago; since then, somebody was forgotten who may be on it."""
-    keep = {"min_length": 4, "keep_frames": True}
+    keep = {"min_length": 4, "keeping": Keeping(frames=True)}
     live = Live(gallery, "hall", "rtsp://hall", find, [ColourHistogram()], **keep)
     walk = [scene((RED, 10 + 10 * index)) for index in range(8)]
     show(live, walk, time.monotonic() - 7_200)

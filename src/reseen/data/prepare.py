@@ -235,13 +235,7 @@ def _index(benchmark: Benchmark, recipe: Recipe, coding: Coding, notes: list[Pac
     if len(packed) != len(every):
         raise ReseenError("the notes of the shards do not fit the data set; prepare it anew")
     kept = [index for index, (length, _) in enumerate(packed) if length]
-    tracklets, told = [every[index] for index in kept], list(benchmark.notes)
-    people, left = ({one.person for one in some} for some in (every, tracklets))
-    if gone := len(every) - len(kept):
-        told.append(
-            f"{gone} of {len(every)} tracklets and {len(people - left)} of {len(people)} people "
-            "are in no trial, because none of their pictures can be read"
-        )
+    tracklets = [every[index] for index in kept]
     left_out = tuple(
         f"{one.name}: {len(names)} of {len(one)} pictures unreadable: {shortened(names)}"
         for one, (_, names) in zip(every, packed, strict=True)
@@ -250,7 +244,7 @@ def _index(benchmark: Benchmark, recipe: Recipe, coding: Coding, notes: list[Pac
     return Index(
         FORMAT,
         _digest(asdict(recipe)),
-        tuple(told),
+        (*benchmark.notes, *_lost(every, tracklets)),
         left_out,
         coding.shape,
         coding.dtype,
@@ -263,6 +257,15 @@ def _index(benchmark: Benchmark, recipe: Recipe, coding: Coding, notes: list[Pac
         recipe,
         coding.file,
     )
+
+
+def _lost(every: Sequence[BenchmarkTracklet], kept: Sequence[BenchmarkTracklet]) -> Iterator[str]:
+    people, left = ({one.person for one in some} for some in (every, kept))
+    if gone := len(every) - len(kept):
+        yield (
+            f"{gone} of {len(every)} tracklets and {len(people - left)} of {len(people)} people "
+            "are in no trial, because none of their pictures can be read"
+        )
 
 
 def _remaining(splits: tuple[Split, ...], kept: list[int]) -> tuple[Split, ...]:

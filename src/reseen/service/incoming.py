@@ -21,7 +21,7 @@ from reseen.progress import progress
 from reseen.service.names import Video
 from reseen.times import is_dated, show
 from reseen.tracking.cutting import MIN_LENGTH, Cutter, Growing
-from reseen.tracking.detections import NOBODY, Boxes, Detector, checked
+from reseen.tracking.detections import Boxes, Detector, checked
 from reseen.tracking.track import TrackletFolder, TrackReport, counted, followed, prefix_of
 from reseen.tracking.video import Counts, Frame, expected_frames, frames_from
 
@@ -78,6 +78,15 @@ class Keeping:
     frames: bool = False
     pixelate_heads: bool = True
 
+    def cutter(self, min_length: int) -> Cutter:
+        """What cuts people out, and makes whole pictures where these are kept."""
+
+        def whole(picture: Picture, boxes: Boxes) -> bytes:
+            heads = boxes if self.pixelate_heads else boxes[:0]
+            return encode_jpeg(hidden(picture, heads, WHOLE_WIDTH), WHOLE_QUALITY)
+
+        return Cutter(min_length, most=MOST_CROPS, whole=whole if self.frames else None)
+
 
 class Incoming:
     """A video on its way into a gallery.
@@ -110,11 +119,9 @@ class Incoming:
         self.report: TrackReport | None = None
         self.error, self._key = "", ""
         self._gallery, self._settings, self._keeping = gallery, settings, keeping
-        self._found = NOBODY
         self._first, self._last = map(self._in_recording, (settings.first, settings.last))
         self._counts, self._looked_at, self._ended = Counts(), 0, list[Growing]()
-        whole = self._whole if keeping.frames else lambda _: b""
-        self._cutter = Cutter(settings.min_length, most=MOST_CROPS, whole=whole)
+        self._cutter = keeping.cutter(settings.min_length)
 
     def _in_recording(self, moment: float | None) -> float | None:
         if moment is None or not is_dated(moment):
@@ -188,14 +195,9 @@ class Incoming:
 
     def _gone(self, detector: Detector) -> Iterator[Growing]:
         """Those who have left the picture."""
-
-        def seen() -> Iterator[Frame]:
-            looked_at = ((each, checked(detector(each.picture))) for each in self._frames())
-            for frame, self._found in ahead(looked_at, AHEAD):
-                yield frame
-
-        for frame, people, to_come in followed(seen(), lambda _: self._found):
-            self._cutter.add(frame, people)
+        searched = ((each, checked(detector(each.picture))) for each in self._frames())
+        for frame, people, to_come, found in followed(ahead(searched, AHEAD)):
+            self._cutter.add(frame, people, found)
             yield from self._cutter.end_all_but(to_come)[0]
         yield from self._cutter.end_all_but(set())[0]
 
@@ -215,10 +217,6 @@ class Incoming:
         except ReseenError as error:
             raise UnreadableError(str(error)) from error
 
-    def _whole(self, frame: Frame) -> bytes:
-        boxes = self._found.boxes
-        return whole_picture(frame.picture, boxes if self._keeping.pixelate_heads else boxes[:0])
-
     def _kept(self, gone: Growing, prefix: str, folder: TrackletFolder | None) -> Tracklet:
         """Somebody who has left, with the crops in memory, or on disk where these are kept."""
         begun, source = self.video.start or 0.0, str(self.video.path)
@@ -232,11 +230,6 @@ class Incoming:
         frames = {crop.frame + 1 for crop in gone.bodies}
         paths = tuple(path for path in folder.write(gone) if int(path.stem) in frames)
         return replace(tracklet, paths=paths, contents=())
-
-
-def whole_picture(picture: Picture, boxes: Boxes) -> bytes:
-    """A whole picture as a gallery keeps it: small, with the heads in boxes (B, 4) hidden."""
-    return encode_jpeg(hidden(picture, boxes, WHOLE_WIDTH), WHOLE_QUALITY)
 
 
 def in_memory(gone: Growing, prefix: str, camera: str, begun: float, source: str) -> Tracklet:

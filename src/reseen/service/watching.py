@@ -27,10 +27,9 @@ from reseen.gallery.records import Filter
 from reseen.gallery.thumbnail import hidden
 from reseen.gallery.upkeep import extractor_of
 from reseen.service.cameras import Camera, Cameras
-from reseen.service.incoming import MOST_CROPS, in_memory, whole_picture
+from reseen.service.incoming import Keeping, in_memory
 from reseen.service.newest import Newest
 from reseen.service.state import Doing, Word
-from reseen.tracking.cutting import Cutter
 from reseen.tracking.detections import Boxes, Detector, checked
 from reseen.tracking.detectors import best_detector, open_detector
 from reseen.tracking.track import prefix_of
@@ -77,17 +76,15 @@ class Live:
         extractors: Sequence[Extractor],
         *,
         min_length: int,
-        keep_frames: bool = False,
-        pixelate_heads: bool = True,
+        keeping: Keeping = Keeping(),
     ) -> None:
-        """Begin with nobody; arguments as for `ingest`, and those of `Keeping`."""
+        """Begin with nobody; arguments as for `ingest`."""
         self.waiting = list[Tracklet]()
         self.people = self.frames = 0
         self._gallery, self._camera, self._source = gallery, camera, source
-        self._detector, self._extractors, self._heads = detector, extractors, pixelate_heads
-        whole = self._whole if keep_frames else lambda _: b""
-        self._tracker = Tracker()
-        self._cutter = Cutter(min_length, most=MOST_CROPS, whole=whole)
+        self._detector, self._extractors = detector, extractors
+        self._heads = keeping.pixelate_heads
+        self._tracker, self._cutter = Tracker(), keeping.cutter(min_length)
         self._prefix = prefix_of(source, camera, datetime.now(UTC))
         self._new, self._adds, self._counted = 0, 0, set[int]()
         self._adapted: dict[str, Adaptation | None] = {}
@@ -98,7 +95,7 @@ class Live:
         found = checked(self._detector(frame.picture))
         self._last = frame.picture, found.boxes
         people = self._tracker.update(frame.seconds, found, frame.picture)
-        self._cutter.add(frame, people)
+        self._cutter.add(frame, people, found)
         stay = self._cutter.begun_before(frame.seconds - LONGEST_STAY)
         self._end_all_but(self._tracker.people - stay)
         self.frames += 1
@@ -131,11 +128,6 @@ class Live:
         return (
             None if self._last is None else encode_jpeg(hidden(*self._last, SHOWN_WIDTH), QUALITY)
         )
-
-    def _whole(self, frame: Frame) -> bytes:
-        assert self._last is not None
-        boxes = self._last[1]
-        return whole_picture(frame.picture, boxes if self._heads else boxes[:0])
 
     def _end_all_but(self, people: Set[int]) -> None:
         gone, _ = self._cutter.end_all_but(people)
@@ -199,8 +191,7 @@ def _live(camera: Camera, cameras: Cameras) -> Live:
         open_detector(cameras.detector or best_detector()[0], cameras.detector_input),
         list(extractors.values()),
         min_length=cameras.min_length,
-        keep_frames=cameras.keep_frames,
-        pixelate_heads=not cameras.heads,
+        keeping=Keeping(frames=cameras.keep_frames, pixelate_heads=not cameras.heads),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reseen.data.pictures import Picture, encode_jpeg
 from reseen.data.tracked import bodies
 from reseen.data.tracklet import Moment
-from reseen.tracking.detections import Boxes
+from reseen.tracking.detections import NOBODY, Boxes, Detections
 from reseen.tracking.tracker import Followed
 from reseen.tracking.video import Frame
 
@@ -164,7 +164,7 @@ class Cutter:
         *,
         keep_numbers: bool = False,
         most: int | None = None,
-        whole: Callable[[Frame], bytes] = lambda _: b"",
+        whole: Callable[[Picture, Boxes], bytes] | None = None,
     ) -> None:
         """Begin with nobody.
 
@@ -174,7 +174,8 @@ class Cutter:
                 number from elsewhere is a person even without stirring.
             most: crops of a person that may wait; when there are more, every second one is let
                 go, so that memory is bounded by the people in sight. None for no bound.
-            whole: a frame with people as a JPEG to be kept; empty for none.
+            whole: makes of a picture with people, and the boxes of all who were detected, (n, 4), a
+                JPEG to be kept; None for none.
         """
         self.dropped = self.too_short = self.still = self.upright = 0
         self._min_length, self._keep_numbers, self._most = min_length, keep_numbers, most
@@ -182,10 +183,12 @@ class Cutter:
         self._open: dict[int, Growing] = {}
         self._begun = 0
 
-    def add(self, frame: Frame, people: list[Followed]) -> list[Growing]:
+    def add(
+        self, frame: Frame, people: list[Followed], found: Detections = NOBODY
+    ) -> list[Growing]:
         """Cut the people out of a frame; returns those seen often enough to be tracklets."""
         height, width = frame.picture.shape[:2]
-        whole = self._whole(frame) if people else b""
+        whole = self._whole(frame.picture, found.boxes) if people and self._whole else b""
         long_enough = []
         for seen in people:
             box = np.clip(seen.box, 0, np.array([width, height] * 2, np.float32))

@@ -30,7 +30,7 @@ def filmed(scenes: Iterator[Scene], path: Path, live: bool) -> Iterator[Scene]:
         try:
             first = None
             for scene in scenes:
-                frame, people, _ = scene
+                frame, people, *_ = scene
                 shown = _drawn(frame.picture, people)
                 if first is None:
                     first = frame.seconds, shown

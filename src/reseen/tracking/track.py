@@ -3,7 +3,7 @@
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,10 +150,10 @@ def track(
         if given and given.people:
             scenes = _numbered(frames, given, given.people)
         elif given:
-            scenes = followed(frames, given.found_in)
+            scenes = followed((frame, given.found_in(frame)) for frame in frames)
         else:
-            detect = cast(Detector, detector)
-            scenes = followed(frames, journalled(detect, out / UNFINISHED, settings))
+            find = journalled(cast(Detector, detector), out / UNFINISHED, settings)
+            scenes = followed((frame, find(frame)) for frame in frames)
 
         def listed() -> TrackReport:
             left_out = given.unused(counts.read + counts.broken) if given else {}
@@ -209,11 +209,12 @@ def prefix_of(source: str | Path, camera: str, begun: datetime | None) -> str:
     return f"{camera}-{re.sub(r'[^0-9A-Za-z_.]+', '_', name)}"
 
 
-def followed(frames: Iterator[Frame], find: Callable[[Frame], Detections]) -> Iterator[Scene]:
-    """Follow from frame to frame those whom `find` finds in each."""
+def followed(searched: Iterable[tuple[Frame, Detections]]) -> Iterator[Scene]:
+    """Follow from frame to frame those who were found in each."""
     tracker = Tracker()
-    for frame in frames:
-        yield frame, tracker.update(frame.seconds, find(frame), frame.picture), tracker.people
+    for frame, found in searched:
+        people = tracker.update(frame.seconds, found, frame.picture)
+        yield frame, people, tracker.people, found
 
 
 def _numbered(
@@ -227,7 +228,8 @@ def _numbered(
         numbers = people[frame.index].tolist() if len(found) else []
         seen = zip(numbers, found.boxes, found.scores, strict=True)
         to_come.difference_update(person for person in numbers if last[person] == frame.index)
-        yield frame, [Followed(person, box, float(score)) for person, box, score in seen], to_come
+        followed = [Followed(person, box, float(score)) for person, box, score in seen]
+        yield frame, followed, to_come, found
 
 
 def _cut_out(
@@ -243,7 +245,7 @@ def _cut_out(
     listed = 0.0
     with progress("tracking", expected, "frames") as advance:
         try:
-            for frame, people, to_come in scenes:
+            for frame, people, to_come, _ in scenes:
                 folder.add(frame, people)
                 folder.end_all_but(to_come)
                 if live and frame.seconds - listed >= SECONDS_BETWEEN_LISTS:

@@ -72,8 +72,8 @@ class Followed:
     score: float
 
 
-Scene = tuple[Frame, list[Followed], Set[int]]
-"""A frame, the people in sight, and the numbers of all who may be seen later."""
+Scene = tuple[Frame, list[Followed], Set[int], Detections]
+"""A frame, the people in sight, the numbers of all who may be seen later, and what was detected."""
 
 
 @dataclass(eq=False)
