@@ -18,6 +18,7 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -105,15 +106,13 @@ def unordered(
         ReseenError: a task's processes died. Whatever `work` raises comes through as it is.
     """
     processes = processes or os.cpu_count() or 1
-    if isinstance(tasks, Sized):
-        processes = max(1, min(processes, len(tasks)))
+    processes = max(1, min(processes, len(tasks))) if isinstance(tasks, Sized) else processes
     # Spawned, not forked: a fork beside torch's threads can hang.
     context = multiprocessing.get_context("spawn")
     heard, reports = context.Pipe(duplex=False)
     stop_told, stop = context.Pipe(duplex=False)
-    lanes = _Lanes(
-        processes, lambda: ProcessPoolExecutor(1, context, _start_process, (reports, stop_told))
-    )
+    begin = partial(ProcessPoolExecutor, 1, context, _start_process, (reports, stop_told))
+    lanes = _Lanes(processes, begin)
     threads = ThreadPoolExecutor(processes)
     listener = threading.Thread(target=_listen, args=(heard, advance))
     listener.start()

@@ -56,7 +56,7 @@ def test_boxes_are_cut_to_the_picture_and_dropped_outside_of_it(tmp_path):
     folder = open_folder(tmp_path / "out")
     outside = [person(2, 300, 10, 340, 90), person(3, -50, 10, 2, 90), person(4, 60, 98, 90, 150)]
     folder.add(frame(0), [person(1, 170, -20, 250, 300), *outside])
-    assert folder.cutter.dropped == 3
+    assert folder.cutter.counts.boxes_dropped == 3
     assert crop(tmp_path / "out", "door-film-000001/000001.jpg").shape[:2] == (100, 40)
     text = (tmp_path / "out" / "tracks.txt").read_text()
     assert text == "1,1,170.00,0.00,30.00,100.00,0.5000,-1,-1,-1\n"
@@ -69,7 +69,7 @@ def test_who_is_seen_too_briefly_leaves_nothing(tmp_path):
         folder.add(frame(index), [*brief, person(9, 30, 10, 80, 90)])
         folder.end_all_but({7, 9} if index < 3 else {9})
     folder.end_all_but(set())
-    assert folder.cutter.too_short == 1
+    assert folder.cutter.counts.too_short == 1
     assert [path.name for path in tmp_path.glob("out/door-film-*")] == ["door-film-000001"]
     crops = sorted(path.name for path in tmp_path.glob("out/door-film-000001/*"))
     assert crops == ["000001.jpg", "000002.jpg", "000003.jpg", "000004.jpg"]

@@ -61,7 +61,7 @@ def test_every_frame_of_a_file_comes_once_with_its_time(tmp_path):
     assert levels(frames) == [1, 2, 3, 4, 5, 6]
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4, 5]
     np.testing.assert_allclose([frame.seconds for frame in frames], np.arange(6) / 12.5, atol=1e-6)
-    assert counts == Counts(read=6, sizes={(48, 64)})
+    assert counts == Counts(frames=6, sizes=((64, 48),))
     assert expected_frames(path) == 6
 
 
@@ -92,8 +92,8 @@ def test_broken_frames_are_skipped_counted_and_keep_their_numbers(tmp_path):
     broken.write_bytes(whole)
     counts = Counts()
     frames = list(frames_from(broken, counts))
-    assert counts.broken > 0
-    assert counts.read + counts.broken == 60
+    assert counts.broken_frames > 0
+    assert counts.frames + counts.broken_frames == 60
     assert frames[-1].index == 59
     assert all(a.seconds < b.seconds for a, b in itertools.pairwise(frames))
 
@@ -122,7 +122,7 @@ def test_pictures_of_a_folder_keep_their_own_sizes(tmp_path):
         (48, 64),
         (96, 128),
     ]
-    assert counts.sizes == {(48, 64), (96, 128)}
+    assert counts.sizes == ((64, 48), (128, 96))
 
 
 def test_frames_are_not_kept(tmp_path):
@@ -171,7 +171,11 @@ def test_a_long_gap_is_not_the_end(tmp_path, gap):
     path = zeroed(write_video(tmp_path / "a.avi", [20] * 150 + [200] * 150), gap)
     counts = Counts()
     frames = list(frames_from(path, counts))
-    assert (counts.read, counts.broken, counts.cut_off) == (300 - len(gap), len(gap), False)
+    assert (counts.frames, counts.broken_frames, counts.cut_off) == (
+        300 - len(gap),
+        len(gap),
+        False,
+    )
     assert [frame.index for frame in frames] == [i for i in range(300) if i not in gap]
 
 
@@ -256,7 +260,7 @@ def test_a_folder_is_read_in_natural_order_and_broken_pictures_are_skipped(tmp_p
     frames = list(frames_from(tmp_path, counts, fps=5))
     assert levels(frames) == [1, 2, 10]
     assert [(frame.index, frame.seconds) for frame in frames] == [(0, 0.0), (1, 0.2), (3, 0.6)]
-    assert (counts.read, counts.broken) == (3, 1)
+    assert (counts.frames, counts.broken_frames) == (3, 1)
     assert expected_frames(tmp_path) == 4
 
 
@@ -360,7 +364,7 @@ def test_a_single_broken_frame_does_not_lose_the_camera(camera):
     counts = Counts()
     frames = list(itertools.islice(camera.frames(counts), 2))
     assert [frame.index for frame in frames] == [0, 2]
-    assert (counts.broken, camera.pauses) == (1, [])
+    assert (counts.broken_frames, camera.pauses) == (1, [])
 
 
 def test_a_url_with_an_end_is_a_recording(camera):

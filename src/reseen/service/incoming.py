@@ -22,7 +22,7 @@ from reseen.service.names import Video
 from reseen.times import is_dated, show
 from reseen.tracking.cutting import MIN_LENGTH, Cutter, Growing
 from reseen.tracking.detections import Boxes, Detector, checked
-from reseen.tracking.track import TrackletFolder, TrackReport, counted, followed, prefix_of
+from reseen.tracking.track import TrackletFolder, TrackReport, followed, prefix_of
 from reseen.tracking.video import Counts, Frame, expected_frames, frames_from
 
 MOST_CROPS = 1_024
@@ -78,14 +78,14 @@ class Keeping:
     frames: bool = False
     pixelate_heads: bool = True
 
-    def cutter(self, min_length: int) -> Cutter:
+    def cutter(self, min_length: int, counts: Counts) -> Cutter:
         """What cuts people out, and makes whole pictures where these are kept."""
 
         def whole(picture: Picture, boxes: Boxes) -> bytes:
             heads = boxes if self.pixelate_heads else boxes[:0]
             return encode_jpeg(hidden(picture, heads, WHOLE_WIDTH), WHOLE_QUALITY)
 
-        return Cutter(min_length, most=MOST_CROPS, whole=whole if self.frames else None)
+        return Cutter(min_length, counts, most=MOST_CROPS, whole=whole if self.frames else None)
 
 
 class Incoming:
@@ -120,8 +120,8 @@ class Incoming:
         self.error, self._key = "", ""
         self._gallery, self._settings, self._keeping = gallery, settings, keeping
         self._first, self._last = map(self._in_recording, (settings.first, settings.last))
-        self._counts, self._looked_at, self._ended = Counts(), 0, list[Growing]()
-        self._cutter = keeping.cutter(settings.min_length)
+        self._told, self._looked_at = TrackReport(str(video.path), video.camera, Path()), 0
+        self._cutter = keeping.cutter(settings.min_length, self._told)
 
     def _in_recording(self, moment: float | None) -> float | None:
         if moment is None or not is_dated(moment):
@@ -172,18 +172,17 @@ class Incoming:
         begun = None if start is None else datetime.fromtimestamp(start, UTC)
         prefix = prefix_of(video.path, video.camera, begun)
         out = None if keep is None else keep / f"{prefix}-{self._key[:12]}"
+        self._told.out = out or Path()
         with nullcontext() if out is None else locked(out):
             folder = None if out is None else self._folder(out, begun)
             for gone in self._gone(detector):
                 yield self._kept(gone, prefix, folder)
-            known = TrackReport(str(video.path), video.camera, out or Path())
-            report = counted(known, self._counts, self._cutter, self._ended)
             if self._digest() != self._key:
                 raise UnreadableError(f"{video.path} changed while it was read; is it finished?")
             if folder is not None:
-                folder.write_list(report)
+                folder.write_list(self._told)
                 folder.finish()
-        self.report = replace(report, frames=self._looked_at)
+        self.report = replace(self._told, frames=self._looked_at)
 
     def _folder(self, out: Path, begun: datetime | None) -> TrackletFolder:
         """A folder for crops; what a run left there that was killed is removed."""
@@ -206,7 +205,7 @@ class Incoming:
         path = self.video.path
         try:
             with progress(self._label, expected_frames(path), "frames") as advance:
-                for frame in frames_from(path, self._counts):
+                for frame in frames_from(path, self._told):
                     if self._last is not None and frame.seconds > self._last:
                         return
                     advance(1)
@@ -222,7 +221,6 @@ class Incoming:
         begun, source = self.video.start or 0.0, str(self.video.path)
         tracklet = in_memory(gone, prefix, self.video.camera, begun, source)
         tracklet = replace(tracklet, moments=gone.moments)
-        self._ended.append(gone)
         # What was forgotten before this was killed must not come back to the disk.
         if folder is None or self._gallery.is_forgotten([content_digest(tracklet)]):
             gone.give()

@@ -34,7 +34,7 @@ from reseen.tracking.detections import Boxes, Detector, checked
 from reseen.tracking.detectors import best_detector, open_detector
 from reseen.tracking.track import prefix_of
 from reseen.tracking.tracker import PATIENCE, Tracker
-from reseen.tracking.video import FIRST_PAUSE, LONGEST_PAUSE, Frame, without_password
+from reseen.tracking.video import FIRST_PAUSE, LONGEST_PAUSE, Counts, Frame, without_password
 
 LONGEST_STAY = 30.0
 """Seconds after which the tracklet of somebody who stays ends, and another one begins."""
@@ -84,7 +84,7 @@ class Live:
         self._gallery, self._camera, self._source = gallery, camera, source
         self._detector, self._extractors = detector, extractors
         self._heads = keeping.pixelate_heads
-        self._tracker, self._cutter = Tracker(), keeping.cutter(min_length)
+        self._tracker, self._cutter = Tracker(), keeping.cutter(min_length, Counts())
         self._prefix = prefix_of(source, camera, datetime.now(UTC))
         self._new, self._adds, self._counted = 0, 0, set[int]()
         self._adapted: dict[str, Adaptation | None] = {}

@@ -12,7 +12,7 @@ from reseen.data.tracked import bodies
 from reseen.data.tracklet import Moment
 from reseen.tracking.detections import NOBODY, Boxes, Detections
 from reseen.tracking.tracker import Followed
-from reseen.tracking.video import Frame
+from reseen.tracking.video import Counts, Frame
 
 MIN_LENGTH = 8
 """Frames in which a person must be seen to become a tracklet: half a clip of the paper."""
@@ -149,18 +149,12 @@ class Growing:
 
 
 class Cutter:
-    """Cuts people out of the frames in which they are followed.
-
-    Attributes:
-        dropped: boxes that lay outside the picture.
-        too_short: people seen in fewer than `min_length` frames.
-        still: what was taken for people and never stirred.
-        upright: by how many the boxes higher than wide outnumber the others.
-    """
+    """Cuts people out of the frames in which they are followed, and counts them in `counts`."""
 
     def __init__(
         self,
         min_length: int,
+        counts: Counts | None = None,
         *,
         keep_numbers: bool = False,
         most: int | None = None,
@@ -170,6 +164,7 @@ class Cutter:
 
         Args:
             min_length: the least number of frames of a tracklet.
+            counts: counted on while people are cut out.
             keep_numbers: whether tracklets have the people's numbers, or count from 1. Who has a
                 number from elsewhere is a person even without stirring.
             most: crops of a person that may wait; when there are more, every second one is let
@@ -177,7 +172,7 @@ class Cutter:
             whole: makes of a picture with people, and the boxes of all who were detected, (n, 4), a
                 JPEG to be kept; None for none.
         """
-        self.dropped = self.too_short = self.still = self.upright = 0
+        self.counts, self._upright = counts or Counts(), 0
         self._min_length, self._keep_numbers, self._most = min_length, keep_numbers, most
         self._whole = whole
         self._open: dict[int, Growing] = {}
@@ -193,9 +188,10 @@ class Cutter:
         for seen in people:
             box = np.clip(seen.box, 0, np.array([width, height] * 2, np.float32))
             if (box[2:] - box[:2]).min() < LEAST_SIDE:
-                self.dropped += 1
+                self.counts.boxes_dropped += 1
                 continue
-            self.upright += 1 if box[3] - box[1] >= box[2] - box[0] else -1
+            self._upright += 1 if box[3] - box[1] >= box[2] - box[0] else -1
+            self.counts.lying = self._upright < 0
             tracklet = self._open.get(seen.person)
             if tracklet is None:
                 times = frame.index, frame.index, frame.seconds, frame.seconds
@@ -225,9 +221,12 @@ class Cutter:
             tracklet.ended = True
         long_enough = [tracklet for tracklet in gone if tracklet.number is not None]
         nobody = [each for each in long_enough if each.still and not self._keep_numbers]
-        self.too_short += len(gone) - len(long_enough)
-        self.still += len(nobody)
-        return [each for each in long_enough if each not in nobody], nobody
+        people_gone = [each for each in long_enough if each not in nobody]
+        self.counts.too_short += len(gone) - len(long_enough)
+        self.counts.still += len(nobody)
+        self.counts.tracklets += len(people_gone)
+        self.counts.crops += sum(each.given + len(each.waiting) for each in people_gone)
+        return people_gone, nobody
 
 
 def _is_cut(box: Boxes, width: int, height: int) -> bool:

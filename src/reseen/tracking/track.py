@@ -4,7 +4,7 @@ import math
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -43,8 +43,8 @@ LYING = (
 TRACKLET_NAME = re.compile(r".+-\d{6,}")
 
 
-@dataclass(frozen=True, slots=True)
-class TrackReport:
+@dataclass
+class TrackReport(Counts):
     """What became of a video.
 
     Attributes:
@@ -52,17 +52,7 @@ class TrackReport:
         out: the folder with the tracklets.
         expected_frames: how many the source says it has, or is estimated to have from how long it
             lasts; None when it does not say.
-        tracklets, crops: how many were written.
-        frames: frames read.
-        cut_off: whether it ended before its time.
-        broken_frames: frames that could not be read and were skipped.
-        reconnects: how often a lost camera answered again.
-        sizes: every (width, height) of the frames.
-        boxes_dropped: boxes that lay outside the picture.
         boxes_left_out: boxes of a given file that were left out, by reason.
-        too_short: people seen in too few frames to become a tracklet.
-        still: what never stirred for long and was left out: posters, dummies, bare background.
-        lying: whether most boxes are wider than high, as those of people seldom are.
         notes: what was chosen for the user, or told from the numbers of a given file.
     """
 
@@ -70,18 +60,7 @@ class TrackReport:
     camera: str
     out: Path
     expected_frames: int | None = None
-    tracklets: int = 0
-    crops: int = 0
-    frames: int = 0
-    cut_off: bool = False
-    broken_frames: int = 0
-    reconnects: int = 0
-    sizes: tuple[tuple[int, int], ...] = ()
-    boxes_dropped: int = 0
     boxes_left_out: dict[str, int] = field(default_factory=dict)
-    too_short: int = 0
-    still: int = 0
-    lying: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -133,7 +112,7 @@ def track(
         ReseenError: bad input, or the folder cannot be written.
     """
     _check(camera, fps, min_length, preview)
-    counts, live = Counts(), is_url(source)
+    live = is_url(source)
     given = None if boxes is None else read_boxes(boxes, classes, first_frame)
     best, about = best_detector()
     notes = given.notes if given else () if detector else (about,)
@@ -141,12 +120,12 @@ def track(
     settings = {**settings_of(source, detector, detector_input), "fps": fps}
     if isinstance(detector, str) and not given:
         detector = open_detector(detector, detector_input)
-    expected = expected_frames(source)
-    known = TrackReport(without_password(source), camera, out, expected, notes=notes)
+    expected, name = expected_frames(source), without_password(source)
+    report = TrackReport(name, camera, out, expected, notes=notes)
     with locked(out):
-        cutter = Cutter(min_length, keep_numbers=bool(given and given.people))
+        cutter = Cutter(min_length, report, keep_numbers=bool(given and given.people))
         folder = TrackletFolder(out, source, camera, cutter, start, preview)
-        frames = frames_from(source, counts, fps=fps)
+        frames = frames_from(source, report, fps=fps)
         if given and given.people:
             scenes = _numbered(frames, given, given.people)
         elif given:
@@ -155,14 +134,14 @@ def track(
             find = journalled(cast(Detector, detector), out / UNFINISHED, settings)
             scenes = followed((frame, find(frame)) for frame in frames)
 
-        def listed() -> TrackReport:
-            left_out = given.unused(counts.read + counts.broken) if given else {}
-            report = replace(known, boxes_left_out=left_out)
-            return folder.write_list(counted(report, counts, cutter, folder.ended))
+        def write_list() -> None:
+            if given:
+                report.boxes_left_out = given.unused(report.frames + report.broken_frames)
+            folder.write_list(report)
 
         shown = filmed(scenes, preview, live) if preview else scenes
-        _cut_out(shown, expected, folder, listed if live else None)
-        report = listed()
+        _cut_out(shown, expected, folder, write_list if live else None)
+        write_list()
         folder.finish()
     return report
 
@@ -181,26 +160,6 @@ def _check(camera: str, fps: float, min_length: int, preview: Path | None) -> No
         raise ReseenError(f"a tracklet of {min_length} frames is not possible; give 1 or more")
     if preview is not None:
         check_film(preview)
-
-
-def counted(
-    known: TrackReport, counts: Counts, cutter: Cutter, ended: Sequence[Growing]
-) -> TrackReport:
-    """A report with what was counted on the way and the tracklets that have ended."""
-    return replace(
-        known,
-        tracklets=len(ended),
-        crops=sum(tracklet.given for tracklet in ended),
-        frames=counts.read,
-        cut_off=counts.cut_off,
-        broken_frames=counts.broken,
-        reconnects=counts.reconnects,
-        sizes=tuple(sorted((width, height) for height, width in counts.sizes)),
-        boxes_dropped=cutter.dropped,
-        too_short=cutter.too_short,
-        still=cutter.still,
-        lying=cutter.upright < 0,
-    )
 
 
 def prefix_of(source: str | Path, camera: str, begun: datetime | None) -> str:
@@ -324,7 +283,7 @@ class TrackletFolder:
                 others = [line for line in lines if line.split(",")[1] != str(tracklet.number)]
                 self._boxes.write_text("".join(others), encoding="utf-8")
 
-    def write_list(self, report: TrackReport) -> TrackReport:
+    def write_list(self, report: TrackReport) -> None:
         """Write the list of those who are gone, with a report of it all."""
         listed = self._listed
         added = [
@@ -346,7 +305,6 @@ class TrackletFolder:
             listed, tracklets=[*listed.tracklets, *added], counts=asdict(report)
         )
         write_json(self._folder / TRACKLETS_FILE, msgspec.to_builtins(every, enc_hook=str))
-        return report
 
     def finish(self) -> None:
         """Say that everything is written; before, the folder counts as unfinished."""

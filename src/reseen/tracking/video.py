@@ -6,7 +6,7 @@ import re
 import struct
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -60,23 +60,34 @@ class Frame:
     picture: Picture
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Counts:
-    """What happened while a video was read.
+    """What happened while a video was read and people were cut out of it.
 
     Attributes:
-        read: frames that came out whole.
-        broken: frames that were skipped.
+        frames: frames that came out whole.
+        broken_frames: frames that could not be read and were skipped.
         reconnects: how often a lost camera answered again.
-        sizes: every (height, width) that occurred.
+        sizes: every (width, height) of the frames.
         cut_off: whether a recording ended before the time that it says it lasts.
+        tracklets, crops: how many there are of people who are gone.
+        boxes_dropped: boxes that lay outside the picture.
+        too_short: people seen in too few frames to become a tracklet.
+        still: what never stirred for long and was left out: posters, dummies, bare background.
+        lying: whether most boxes are wider than high, as those of people seldom are.
     """
 
-    read: int = 0
-    broken: int = 0
+    frames: int = 0
+    broken_frames: int = 0
     reconnects: int = 0
-    sizes: set[tuple[int, int]] = field(default_factory=set)
+    sizes: tuple[tuple[int, int], ...] = ()
     cut_off: bool = False
+    tracklets: int = 0
+    crops: int = 0
+    boxes_dropped: int = 0
+    too_short: int = 0
+    still: int = 0
+    lying: bool = False
 
 
 def is_url(source: str | Path) -> bool:
@@ -174,10 +185,11 @@ def frames_from(
         capture = _open_file(Path(source))
         frames = _recording(capture, counts, fps, _mirror(Path(source), capture))
     for frame in frames:
-        counts.read += 1
-        counts.sizes.add(frame.picture.shape[:2])
+        height, width = frame.picture.shape[:2]
+        counts.frames += 1
+        counts.sizes = tuple(sorted({*counts.sizes, (width, height)}))
         yield frame
-    if not counts.read:
+    if not counts.frames:
         raise ReseenError(f"{without_password(source)} holds no frame that can be read")
 
 
@@ -211,7 +223,7 @@ def _folder(folder: Path, counts: Counts, fps: float) -> Iterator[Frame]:
         try:
             picture = read_picture(folder / name)
         except ReseenError:
-            counts.broken += 1
+            counts.broken_frames += 1
         else:
             yield Frame(index, index / fps, picture)
 
@@ -289,7 +301,7 @@ def _recording(
     index, seconds = 0, -step
     try:
         for failures, picture in _pictures(capture, FAILURES_AT_END):
-            counts.broken += failures
+            counts.broken_frames += failures
             index += failures
             stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             seconds = stamp if stamp > seconds else seconds + step * (1 + failures)
@@ -353,7 +365,7 @@ def _camera(
     while True:
         try:
             for failures, picture in _pictures(capture, FAILURES_WHEN_LOST, clock):
-                counts.broken += failures
+                counts.broken_frames += failures
                 index += failures
                 yield Frame(index, clock() - started, picture)
                 index += 1

@@ -1,9 +1,10 @@
 """Anyone's own people: a folder for each person, in it a folder for each camera."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from reseen.data.datasets.common import cameras_of_people, random_half_splits, split_by_people
 from reseen.data.layout import entries, enumerate_names, is_picture, shortened
@@ -30,25 +31,17 @@ SYNTHETIC_FILE = "synthetic.json"
 """Lies beside synthetic people, and says how they were made."""
 
 
-@dataclass(frozen=True)
-class _Found:
-    """One tracklet as it lies in the folders; `name` is its path below the root."""
+class _Found(NamedTuple):
+    """One tracklet as it lies in the folders.
+
+    Attributes:
+        name: its path below the root.
+        folders: names of those of its person and its camera, and its own where it has one.
+    """
 
     name: str
-    person: str
-    camera: str
-    folder: Path
+    folders: tuple[str, ...]
     files: tuple[str, ...]
-
-    @property
-    def half(self) -> str:
-        """The first folder of its path in small letters, "train" or "test" where these are."""
-        return self.name.partition("/")[0].lower()
-
-    @property
-    def is_below_camera(self) -> bool:
-        """Whether it has a folder of its own in that of its camera."""
-        return self.folder.name not in (self.camera, self.person)
 
 
 @dataclass
@@ -92,31 +85,33 @@ def load(root: Path, layout: str = LAYOUTS[0]) -> Benchmark:
     if not found:
         raise ReseenError(f"no picture of a person in {root}; the layout must be {LAYOUT}")
     if layout == CAMERA_FIRST:
-        found = [replace(one, person=one.camera, camera=one.person) for one in found]
-    people = enumerate_names(one.person for one in found)
+        found = [one._replace(folders=(*one.folders[1::-1], *one.folders[2:])) for one in found]
+    people, cameras, inside = (
+        enumerate_names(name for one in found for name in one.folders[level : level + 1])
+        for level in range(DEEPEST)
+    )
     if len(people) == 1:
         raise ReseenError(
-            f"{root} holds one person only, {found[0].person}; if the persons lie in that folder, "
+            f"{root} holds one person only, {min(people)}; if the persons lie in that folder, "
             f"name it instead; the layout must be {LAYOUT}"
         )
-    cameras = enumerate_names(one.camera for one in found)
     tracklets = tuple(
-        BenchmarkTracklet(one.name, people[one.person], cameras[one.camera], one.folder, one.files)
-        for one in found
+        BenchmarkTracklet(name, people[folders[0]], cameras[folders[1]], root / name, files)
+        for name, folders, files in found
     )
     splits = random_half_splits(tracklets) if halves == ("",) else _given_split(found, tracklets)
-    notes = [*_taken(found, layout), *_synthetic_note(root, len(tracklets)), *left_out.notes()]
+    names = list(people), list(cameras), list(inside)
+    notes = [*_taken(found, *names, layout), *_synthetic_note(root, len(tracklets))]
     single = sum(len(seen) == 1 for seen in cameras_of_people(tracklets).values())
-    if single:
-        notes.append(f"people seen by one camera only, who cannot be searched for: {single}")
+    seldom = f"people seen by one camera only, who cannot be searched for: {single}"
+    notes += [*left_out.notes(), *([seldom] if single else [])]
     return Benchmark("folder", tracklets, splits, tuple(notes))
 
 
-def _taken(found: list[_Found], layout: str) -> Iterator[str]:
+def _taken(
+    found: list[_Found], people: list[str], cameras: list[str], inside: list[str], layout: str
+) -> Iterator[str]:
     """Say what was taken for what, and what about it looks wrong."""
-    people = list(enumerate_names(one.person for one in found))
-    cameras = list(enumerate_names(one.camera for one in found))
-    inside = list(enumerate_names(Path(one.name).name for one in found if one.is_below_camera))
     yield (
         f"taken for {len(people)} persons: {shortened(people)}; for {len(cameras)} cameras: "
         f"{shortened(cameras)}; for the frames of one tracklet, in order: "
@@ -132,7 +127,7 @@ def _taken(found: list[_Found], layout: str) -> Iterator[str]:
             f"the tracklets {shortened(inside)} look like cameras; if they are, the tree is one "
             "level too deep: name a folder further down"
         )
-    if len(people) > 1 and len({(one.person, one.camera) for one in found}) == len(cameras):
+    if len({one.folders[:2] for one in found}) == len(cameras):
         yield "no camera has seen two people; a camera must have one name for everybody"
 
 
@@ -184,7 +179,7 @@ def _tracklets(root: Path, name: str, left_out: _LeftOut, *above: str) -> Iterat
     place = (root / name).resolve()
     if frames and place not in left_out.seen:
         left_out.seen.add(place)
-        yield _Found(name, above[0], above[1], root / name, frames)
+        yield _Found(name, above, frames)
     elif above and (frames or not folders or len(above) == DEEPEST):
         left_out.folders.append(name)
     if len(above) < DEEPEST:
@@ -192,14 +187,14 @@ def _tracklets(root: Path, name: str, left_out: _LeftOut, *above: str) -> Iterat
             yield from _tracklets(root, _joined(name, folder), left_out, *above, folder)
 
 
-def _given_split(found: list[_Found], tracklets: tuple[BenchmarkTracklet, ...]) -> tuple[Split]:
-    in_half = {half: {one.person for one in found if one.half == half} for half in HALVES}
-    both = sorted(in_half["train"] & in_half["test"])
+def _given_split(found: list[_Found], tracklets: Sequence[BenchmarkTracklet]) -> tuple[Split]:
+    in_half: dict[str, dict[str, int]] = {half: {} for half in HALVES}
+    for one, tracklet in zip(found, tracklets, strict=True):
+        in_half[one.name.partition("/")[0].lower()][one.folders[0]] = tracklet.person
+    both = sorted(in_half["train"].keys() & in_half["test"])
     if both:
         raise ReseenError(f"people in train/ and in test/, who must be in one: {shortened(both)}")
-    pairs = zip(found, tracklets, strict=True)
-    training = {tracklet.person for one, tracklet in pairs if one.half == "train"}
-    return (split_by_people(tracklets, training),)
+    return (split_by_people(tracklets, set(in_half["train"].values())),)
 
 
 def _joined(parent: str, name: str) -> str:
