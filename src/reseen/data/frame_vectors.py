@@ -73,22 +73,6 @@ class FrameNetwork:
         self.model_id = f"{name}-{self.style.name}-{digest[:12]}"
         self._probe()
 
-    @classmethod
-    def lite0(cls) -> "FrameNetwork":
-        """The network that is installed with reseen."""
-        network = cls(lite0.lite0_file(), "lite0")
-        network.model_id = lite0.NAME  # the weights' name: how ONNX is written may change
-        if best_trunk() == "lite0":
-            network.note = BETTER
-        return network
-
-    @classmethod
-    def lite0_maps(cls) -> "FrameNetwork":
-        """The first part of `lite0`, to fine-tune the blocks after it on its maps."""
-        network = cls(lite0.lite0_file(lite0.MAPS_NAME), "lite0")
-        network.model_id, network.augmentations, network.unit = lite0.MAPS_NAME, 2, False
-        return network
-
     def vectors(self, pictures: Iterable[Picture]) -> Matrix:
         """Vectors (N, D) of N pictures, of length 1, a batch at a time."""
         waiting = iter(pictures)
@@ -215,10 +199,13 @@ def open_network(name: str, style: str | None = None) -> FrameNetwork:
             model id of one of these, or the path of an ONNX file.
         style: as in `FrameNetwork`, for a file.
     """
-    if name in ("lite0", lite0.NAME):
-        return FrameNetwork.lite0()
-    if name in ("lite0-maps", lite0.MAPS_NAME):
-        return FrameNetwork.lite0_maps()
+    for short, model_id, count in (("lite0", lite0.NAME, 6), ("lite0-maps", lite0.MAPS_NAME, 2)):
+        if name in (short, model_id):
+            network = FrameNetwork(lite0.lite0_file(model_id), "lite0")
+            network.model_id = model_id  # the weights' name: how ONNX is written may change
+            network.augmentations, network.unit = count, short == "lite0"
+            network.note = BETTER if short == best_trunk() else ""
+            return network
     for entry in catalogue().values():
         if entry.style and name in (entry.name, entry.model_id):
             network = FrameNetwork(entry.loaded, style)

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -249,8 +249,11 @@ def yolonas(outputs: Outputs) -> Found:
     return boxes, scores[:, person]
 
 
-def queries(outputs: Outputs, *counts: int) -> Found:
-    """Centre x, y, width, height as shares of the input (n, 4), and logits (n, classes)."""
+def queries(counts: tuple[int, ...], outputs: Outputs) -> Found:
+    """Centre x, y, width, height as shares of the input (n, 4), and logits (n, classes).
+
+    Of `counts` classes: COCO's 80 or person alone; its 90 ids in DETR and its kin.
+    """
     arrays = outputs.of_shapes((None, None), (None, None))
     boxes, logits = sorted(arrays, key=lambda one: one.shape[1] != 4)
     classes = logits.shape[1]
@@ -260,16 +263,6 @@ def queries(outputs: Outputs, *counts: int) -> Found:
     # Of 92, the last is for nothing, and all together make 1.
     scores = softmax(logits, axis=1) if classes == 92 else expit(logits)
     return corners(boxes) * np.tile(np.array(outputs.size, np.float32), 2), scores[:, person]
-
-
-def rtdetr(outputs: Outputs) -> Found:
-    """Queries with COCO's 80 classes, or person alone."""
-    return queries(outputs, 80, 1)
-
-
-def detr(outputs: Outputs) -> Found:
-    """Queries with COCO's 90 ids: DETR, its kin, and RF-DETR."""
-    return queries(outputs, 91, 92)
 
 
 def around(points: Floats, logits: Floats, strides: Floats) -> Floats:
@@ -330,8 +323,8 @@ FAMILIES = (
     Family("YOLO-NAS", "rgb-1", False, yolonas),
     Family("RTMDet", "bgr-imagenet", False, rtmdet),
     Family("RT-DETR or D-FINE", "rgb-1", True, dfine),
-    Family("RT-DETR without its last step", "rgb-1", True, rtdetr),
-    Family("DETR or RF-DETR", "rgb-imagenet", True, detr),
+    Family("RT-DETR without its last step", "rgb-1", True, partial(queries, (80, 1))),
+    Family("DETR or RF-DETR", "rgb-imagenet", True, partial(queries, (91, 92))),
     Family("NanoDet-Plus", "bgr-imagenet", True, nanodet_plus),
     Family("NanoDet", "bgr-imagenet", True, nanodet),
 )
