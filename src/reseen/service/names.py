@@ -1,7 +1,7 @@
 """What the names of video files tell: the camera, and when the recording began."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from reseen.errors import ReseenError
@@ -26,35 +26,28 @@ class Video:
     start: float | None = None
 
 
-@dataclass(frozen=True)
 class NamePattern:
     """How files are named, such as `{camera}_{start}.mp4` or `{camera}/*/{start}.mkv`.
 
     Attributes:
         text: the pattern: {camera} and {start} stand for what they say, * for anything, and with
             every slash a folder more is looked at.
+        names_camera: whether it tells the camera.
     """
 
-    text: str
-    _parts: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        parts = tuple(re.findall(r"\{[^}]*\}|\*|[^{*]+|\{", self.text))
-        object.__setattr__(self, "_parts", parts)
+    def __init__(self, text: str) -> None:
+        parts = re.findall(r"\{[^}]*\}|\*|[^{*]+|\{", text)
         named = [part for part in parts if part.startswith("{")]
         for part in named:
             if part not in PARTS or named.count(part) > 1:
                 raise ReseenError(
-                    f"the pattern {self.text} has {part}; it may have {{camera}} and {{start}}, "
-                    "once each, and * for anything"
+                    f"the pattern {text} has {part}; it may have {{camera}} and {{start}}, once "
+                    "each, and * for anything"
                 )
         if not named:
-            raise ReseenError(f"the pattern {self.text} has neither {{camera}} nor {{start}}")
-
-    @property
-    def names_camera(self) -> bool:
-        """Whether it tells the camera."""
-        return "{camera}" in self._parts
+            raise ReseenError(f"the pattern {text} has neither {{camera}} nor {{start}}")
+        self.text, self.names_camera = text, "{camera}" in named
+        self._expression = "".join(PARTS.get(part) or re.escape(part) for part in parts)
 
     def understand(self, path: Path, camera: str | None) -> Video | None:
         """What a file's name tells; None where it does not fit the pattern.
@@ -62,14 +55,13 @@ class NamePattern:
         Args:
             camera: the camera's name, where the pattern does not tell.
         """
-        expression = "".join(PARTS.get(part) or re.escape(part) for part in self._parts)
         tail = PurePath(*path.parts[-1 - self.text.count("/") :]).as_posix()
-        found = re.fullmatch(expression, tail)
+        found = re.fullmatch(self._expression, tail)
         if found is None:
             return None
         told = found.groupdict()
         try:
-            start = _start(found) if "{start}" in self._parts else None
+            start = _start(found) if "start" in told else None
         except ReseenError:  # no such day, or an hour that clocks jump over
             return None
         return Video(path, told.get("camera") or camera or "", start)
