@@ -47,10 +47,23 @@ def load(root: Path) -> Benchmark:
     `bbox_train` and `bbox_test`, or is its parent.
     """
     home = folder_with(root, ("bbox_train", "bbox_test"), ("mars", "MARS"), LAYOUT)
-    if not (home / "info").is_dir():
-        return _load_by_names(home)
-    train, test, query = tracklets_and_queries(home)
-    return Benchmark("mars", (*train, *test), (_split(len(train), len(test), query),))
+    notes = []
+    if (home / "info").is_dir():
+        train, test, query = tracklets_and_queries(home)
+    else:
+        strangers: list[str] = []
+        train, test = (_tracklets_by_names(home / f"bbox_{part}", strangers) for part in PARTS)
+        query = first_tracklets((*train, *test), range(len(train), len(train) + len(test)))
+        notes.append(
+            f"{home} has no folder info: the tracklets come from the file names, and the first one "
+            f"of each person in each camera is a query ({len(query)}); published numbers need the "
+            "tables"
+        )
+        if strangers:
+            notes.append(f"files left out, no frames: {len(strangers)} ({shortened(strangers)})")
+    gallery = tuple(range(len(train), len(train) + len(test)))
+    split = Split(tuple(range(len(train))), query, gallery)
+    return Benchmark("mars", (*train, *test), (split,), tuple(notes))
 
 
 def tracklets_and_queries(
@@ -114,21 +127,6 @@ def _parsed(name: str) -> re.Match[str]:
     return match
 
 
-def _load_by_names(home: Path) -> Benchmark:
-    strangers: list[str] = []
-    train, test = (_tracklets_by_names(home / f"bbox_{part}", strangers) for part in PARTS)
-    tracklets = (*train, *test)
-    query = first_tracklets(tracklets, range(len(train), len(tracklets)))
-    notes = [
-        f"{home} has no folder info: the tracklets come from the file names, and the first one of "
-        f"each person in each camera is a query ({len(query)}); published numbers need the tables"
-    ]
-    if strangers:
-        notes.append(f"files left out, no frames: {len(strangers)} ({shortened(strangers)})")
-    split = _split(len(train), len(test), query)
-    return Benchmark("mars", tracklets, (split,), tuple(notes))
-
-
 def _tracklets_by_names(folder: Path, strangers: list[str]) -> list[BenchmarkTracklet]:
     """The tracklets in the folders of persons; other files' names are added to `strangers`."""
     names: defaultdict[str, list[str]] = defaultdict(list)
@@ -142,11 +140,6 @@ def _tracklets_by_names(folder: Path, strangers: list[str]) -> list[BenchmarkTra
     if not names:
         raise ReseenError(f"no picture of a person in {folder}; expected MARS as {LAYOUT}")
     return [_tracklet(folder, files) for files in names.values()]
-
-
-def _split(train: int, test: int, query: tuple[int, ...]) -> Split:
-    """Training tracklets lie first, test tracklets after them."""
-    return Split(tuple(range(train)), query, tuple(range(train, train + test)))
 
 
 COUNTS: Counts = {
