@@ -93,8 +93,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, SoftFileLock, Timeout
 
-    made = not folder.exists()
-    file, holder = folder / LOCK_FILE, ""
+    made, file, holder = not folder.exists(), folder / LOCK_FILE, ""
     lock = FileLock(file)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from reseen.progress import progress
 from reseen.tracking.cutting import MIN_LENGTH, Cutter, Growing
 from reseen.tracking.detections import Detections, Detector
 from reseen.tracking.detectors import best_detector, journalled, open_detector, settings_of
-from reseen.tracking.mot import GivenBoxes, read_boxes
+from reseen.tracking.mot import read_boxes
 from reseen.tracking.preview import check_film, filmed
 from reseen.tracking.tracker import Followed, Scene, Tracker
 from reseen.tracking.video import (
@@ -123,16 +123,13 @@ def track(
     expected, name = expected_frames(source), without_password(source)
     report = TrackReport(name, camera, out, expected, notes=notes)
     with locked(out):
-        cutter = Cutter(min_length, report, keep_numbers=bool(given and given.people))
+        people = given.people if given else None
+        cutter = Cutter(min_length, report, keep_numbers=people is not None)
         folder = TrackletFolder(out, source, camera, cutter, start, preview)
-        frames = frames_from(source, report, fps=fps)
-        if given and given.people:
-            scenes = _numbered(frames, given, given.people)
-        elif given:
-            scenes = followed((frame, given.found_in(frame)) for frame in frames)
-        else:
-            find = journalled(cast(Detector, detector), out / UNFINISHED, settings)
-            scenes = followed((frame, find(frame)) for frame in frames)
+        detect, journal = cast(Detector, detector), out / UNFINISHED
+        found_in = given.found_in if given else journalled(detect, journal, settings)
+        searched = ((frame, found_in(frame)) for frame in frames_from(source, report, fps=fps))
+        scenes = followed(searched) if people is None else _numbered(searched, people)
 
         def write_list() -> None:
             if given:
@@ -177,13 +174,12 @@ def followed(searched: Iterable[tuple[Frame, Detections]]) -> Iterator[Scene]:
 
 
 def _numbered(
-    frames: Iterator[Frame], given: GivenBoxes, people: Mapping[int, NDArray[np.int64]]
+    searched: Iterable[tuple[Frame, Detections]], people: Mapping[int, NDArray[np.int64]]
 ) -> Iterator[Scene]:
     """Take over the numbers that another tool gave to the people."""
     last = {person: index for index in sorted(people) for person in people[index].tolist()}
     to_come = set(last)
-    for frame in frames:
-        found = given.found_in(frame)
+    for frame, found in searched:
         numbers = people[frame.index].tolist() if len(found) else []
         seen = zip(numbers, found.boxes, found.scores, strict=True)
         to_come.difference_update(person for person in numbers if last[person] == frame.index)
