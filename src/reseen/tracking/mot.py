@@ -1,22 +1,21 @@
 """Boxes that another tool wrote: MOT text and its kin, JSON, and CVAT's XML."""
 
 import codecs
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from reseen.errors import ReseenError
-from reseen.files import read_file
+from reseen.files import read_file, read_text
 from reseen.tracking.detections import NOBODY, Detections
 from reseen.tracking.video import Frame
 
@@ -97,7 +96,8 @@ def read_boxes(
         classes: numbers of the classes that are people, where it is not as above.
         first_frame: number of the first frame; None takes 0 where that occurs, else 1.
     """
-    text = _text(path)
+    wide = read_file(path).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = read_text(path, "utf-16" if wide else "utf-8-sig")
     records = READERS.get(text.lstrip()[:1], _from_table)(path, text)
     if not records:
         raise ReseenError(f"{path} holds no boxes")
@@ -110,15 +110,6 @@ def read_boxes(
         raise ReseenError(f"{path}: all {len(records):,} boxes were left out: {why}")
     frames, people = _by_frame(path, kept, first_frame, notes)
     return GivenBoxes(frames, people, dict(left_out), tuple(notes))
-
-
-def _text(path: Path) -> str:
-    try:
-        content = read_file(path)
-        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ReseenError(f"{path} cannot be read as text: {error}") from error
 
 
 def _number(where: str, value: Any) -> float:
@@ -211,15 +202,13 @@ def _from_json(path: Path, text: str) -> list[Record]:
 
 def _parsed(path: Path, text: str) -> Any:
     """A JSON document; of several, one a line, a list."""
+    decoder = msgspec.json.Decoder()
     try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ReseenError(f"{path} cannot be read as JSON: it is nested too deeply") from error
-    except ValueError as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        with suppress(ValueError, RecursionError):
-            if len(lines) > 1:
-                return [json.loads(line) for line in lines]
+        try:
+            return decoder.decode(text)
+        except msgspec.DecodeError:
+            return decoder.decode_lines(text)
+    except (ValueError, RecursionError) as error:
         raise ReseenError(f"{path} cannot be read as JSON: {error}") from error
 
 
