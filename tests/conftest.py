@@ -4,6 +4,7 @@ import multiprocessing
 import subprocess
 import sys
 from collections.abc import Callable, Container, Iterator
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,13 @@ def write_store(
         recipe=Recipe("blotches", "lucas-kanade", "", {}),
     ).write(path)
     return FrameStore(path)
+
+
+def changed(store: FrameStore, **changes: Any) -> FrameStore:
+    """The same store, but for what it says of itself."""
+    other = copy(store)
+    vars(other).update(changes)
+    return other
 
 
 def write_shard(path: Path, number: int, frames: NDArray[Any]) -> Shard:

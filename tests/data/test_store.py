@@ -22,7 +22,7 @@ from reseen.data.store import (
 )
 from reseen.data.tracklet import Split
 from reseen.errors import ReseenError
-from tests.conftest import write_shard
+from tests.conftest import changed, write_shard
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (9, 5, 64, 48), np.uint8)
 VECTORS = np.random.default_rng(0).normal(size=(9, 6, 32)).astype(np.float16)
@@ -227,7 +227,7 @@ def test_one_published_split_serves_every_trial(make_store):
 
 def test_a_trial_that_is_not_there_is_named(make_store):
     one = make_store([(1, 1, 2), (1, 2, 2), (2, 1, 2), (2, 2, 2)])
-    store = replace(one, splits=one.splits * 2)
+    store = changed(one, splits=one.splits * 2)
 
     assert store.split(1) == store.splits[1]
     for trial in (2, -1):

@@ -14,6 +14,7 @@ from reseen.network.config import Config
 from reseen.network.embed import embed
 from reseen.network.training import train
 from reseen.report.page import write_evaluation
+from tests.conftest import changed
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_a_head_over_vectors_is_reported_without_pictures(make_store, tmp_path, 
 
 def test_another_store_is_noted(finished_run):
     run, store = finished_run
-    noted = evaluate(run, replace(store, fingerprint="changed")).notes
+    noted = evaluate(run, changed(store, fingerprint="changed")).notes
     assert any("was trained on another store" in note for note in noted)
     assert not any("was trained on another store" in note for note in evaluate(run, store).notes)
 
@@ -125,7 +126,7 @@ def test_store_without_the_trial_is_refused(finished_run):
     run, store = finished_run
     other = replace(run, facts=replace(run.facts, trial=3))
     with pytest.raises(ReseenError, match="trial"):
-        evaluate(other, replace(store, splits=store.splits * 2))
+        evaluate(other, changed(store, splits=store.splits * 2))
 
 
 def test_store_without_test_people_is_refused(finished_run, make_store):

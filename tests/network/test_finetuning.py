@@ -1,7 +1,5 @@
 """Fine-tuning lite0: its late blocks equal the ONNX network's, and learn through LDA of others."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -17,6 +15,7 @@ from reseen.network.config import Config
 from reseen.network.finetuning import _Group, finetune
 from reseen.network.late_blocks import LateBlocks
 from reseen.network.training import train
+from tests.conftest import changed
 
 TRACKLETS = [(person, camera, 1) for person in range(1, 17) for camera in (1, 2)]
 
@@ -57,7 +56,7 @@ def test_trained_blocks_are_written_as_a_trunk_that_needs_no_style(crops, tmp_pa
 @pytest.fixture
 def store(make_store):
     store = make_store(TRACKLETS, vectors=(2, 14_336), trained=set(range(1, 17)))
-    return replace(store, trunk=lite0.MAPS_NAME)
+    return changed(store, trunk=lite0.MAPS_NAME)
 
 
 @pytest.fixture
@@ -130,10 +129,10 @@ def test_maps_are_for_fine_tuning_alone(store, tmp_path):
 
 def test_other_stores_and_too_few_people_are_refused(store, make_store):
     with pytest.raises(ReseenError, match="no maps to fine-tune on; make it with: reseen prepare"):
-        finetune(replace(store, trunk="lite0-57934424"))
+        finetune(changed(store, trunk="lite0-57934424"))
     other = make_store(TRACKLETS, name="other", vectors=(2, 3_712), trained=set(range(1, 17)))
     with pytest.raises(ReseenError, match="no maps to fine-tune on; make it with: reseen prepare"):
-        finetune(replace(other, trunk=lite0.MAPS_NAME))
+        finetune(changed(other, trunk=lite0.MAPS_NAME))
     few = make_store(TRACKLETS[:30], name="few", vectors=(2, 14_336), trained=set(range(1, 16)))
     with pytest.raises(ReseenError, match=r"has 15 training people in two cameras; .* needs 16"):
-        finetune(replace(few, trunk=lite0.MAPS_NAME))
+        finetune(changed(few, trunk=lite0.MAPS_NAME))

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from importlib.util import find_spec
 from itertools import combinations, product
 from types import SimpleNamespace
@@ -362,6 +361,7 @@ import torch
 from reseen.data.store import FrameStore
 from reseen.network.config import Config
 from reseen.network.training import train
+from tests.conftest import changed
 
 torch.set_default_dtype(torch.float64)
 store, folder = map(Path, sys.argv[1:])
@@ -467,7 +467,7 @@ def test_junk_and_distractors_are_never_trained_on(make_store):
 
 
 def test_a_run_knows_the_trunk_of_its_store_and_where_it_lay(store):
-    store = replace(store, trunk="own-half-0123456789ab", trunk_file="/elsewhere/own.onnx")
+    store = changed(store, trunk="own-half-0123456789ab", trunk_file="/elsewhere/own.onnx")
     facts = plan_run(store, ("full",), 0, 0, config())
     assert (facts.trunk, facts.trunk_file) == (store.trunk, store.trunk_file)
 
@@ -519,7 +519,7 @@ def test_steps_that_cannot_be_drawn_leave_nothing_written(store, tmp_path, setti
 
 
 def test_trial_must_exist(store, tmp_path):
-    two_trials = replace(store, splits=store.splits * 2)
+    two_trials = changed(store, splits=store.splits * 2)
     with pytest.raises(ReseenError, match="has 2 trials, from 0; not 2"):
         train(two_trials, tmp_path / "run", config(), trial=2)
     assert not (tmp_path / "run").exists()
