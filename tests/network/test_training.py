@@ -39,6 +39,7 @@ from reseen.network.training import (
     plan_run,
     train,
 )
+from tests.conftest import changed
 
 UPDATES = 4
 TINY = {"clips": {"frames": 2}, "train": {"updates": UPDATES, "pairs": 2}}
@@ -361,7 +362,6 @@ import torch
 from reseen.data.store import FrameStore
 from reseen.network.config import Config
 from reseen.network.training import train
-from tests.conftest import changed
 
 torch.set_default_dtype(torch.float64)
 store, folder = map(Path, sys.argv[1:])
