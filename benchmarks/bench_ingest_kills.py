@@ -163,11 +163,9 @@ def rows(place: Path) -> list[tuple[object, ...]]:
     gallery = Gallery.open(place)
     entries = gallery.entries()
     strips = gallery.thumbnails([entry.id for entry in entries])
-    vectors = [
-        (id, vector.tobytes())
-        for batch in gallery.embeddings("stripes")
-        for id, vector in zip(batch["id"].to_pylist(), matrix(batch[VECTOR]), strict=True)
-    ]
+    found = gallery.embeddings("stripes")
+    every = zip(found["id"].to_pylist(), matrix(found[VECTOR]), strict=True)
+    vectors = [(id, vector.tobytes()) for id, vector in every]
     seen = [
         (entry.id, entry.camera, entry.start, entry.end, entry.frames, strips[entry.id])
         for entry in entries

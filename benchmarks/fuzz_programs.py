@@ -185,7 +185,7 @@ def _gallery(whole: Path) -> Callable[[Path], object]:
 def _held(gallery: Gallery) -> object:
     """All that a gallery holds."""
     entries = gallery.entries()
-    vectors = [batch.to_pydict() for batch in gallery.embeddings("stripes")]
+    vectors = gallery.embeddings("stripes").to_pydict()
     said = gallery.labels.all(), gallery.members.all(), gallery.rejected.all()
     strips = gallery.thumbnails([entry.id for entry in entries])
     return entries, vectors, said, strips, gallery.settings.all("", object)

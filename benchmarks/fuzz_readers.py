@@ -22,7 +22,7 @@ from reseen.data.store import FrameStore, damaged_shards
 from reseen.data.tracked import load_tracks
 from reseen.errors import ReseenError
 from reseen.evaluation.report import Report
-from reseen.files import converted, read_json
+from reseen.files import converted, read_as
 from reseen.gallery.calibration import Calibration
 from reseen.gallery.exports import delete_crops
 from reseen.gallery.log import read_lines
@@ -260,7 +260,7 @@ def readers(place: Path) -> list[Reader]:  # noqa: C901, a list of small functio
         Reader("boxes.xml", (cvat,), read_boxes),
         Reader("report.json", encoded(report), Report.load),
         Reader("calibration.json", encoded(calibration),
-               lambda path: Calibration.from_document(read_json(path), "it")),
+               lambda path: read_as(path, Calibration, "calibrate again")),
         Reader("net.onnx.metadata.json", encoded(sidecar), beside),
         Reader("reid_config.json", encoded(own), beside),
         Reader("picture", _pictures(), lambda path: decode_picture(path.read_bytes(), "it")),

@@ -135,11 +135,9 @@ def gallery(place: Path) -> object:
 
 
 def embedded(opened: Gallery, model: str) -> object:
-    return sorted(
-        (id, tuple(vector))
-        for batch in opened.embeddings(model)
-        for id, vector in zip(batch["id"].to_pylist(), batch["vector"].to_pylist(), strict=True)
-    )
+    rows = opened.embeddings(model)
+    every = zip(rows["id"].to_pylist(), rows["vector"].to_pylist(), strict=True)
+    return sorted((id, tuple(vector)) for id, vector in every)
 
 
 def ingested(place: Path) -> object:

@@ -141,7 +141,7 @@ def test_a_real_cluster_takes_videos_in_but_the_one_that_kills_its_readers(tmp_p
     gallery = Gallery.open(place)
     assert {entry.camera for entry in gallery.entries()} == {"hall", "door"}
     assert gallery.count() == 4
-    assert [failure.camera for failure in gallery.videos.failures()] == ["yard"]
+    assert [failure.camera for failure in gallery.videos.failures.all()] == ["yard"]
 
 
 def test_the_command_names_the_missing_extra(tmp_path, monkeypatch, capsys):

@@ -17,6 +17,7 @@ from reseen.gallery.adapting import (
     adapt,
     calibrate_anew,
     convert,
+    embed_benchmark,
     keep_up,
     latest,
 )
@@ -105,7 +106,7 @@ def test_nothing_is_learned_from_what_is_no_person(filled, lite0):
     np.testing.assert_allclose(made.means.own["south"], np.mean(vectors, axis=0), rtol=1e-5)
     assert len(gallery.labelled_pairs(lite0.model_id).same) == 10
     assert len(gallery.query("south/3", made.model).embedding)  # it may be taken back
-    gallery.rejected.take_back(["south/3"])
+    gallery.rejected.drop(["south/3"])
     assert len(gallery.labelled_pairs(lite0.model_id).same) == 11
 
 
@@ -122,8 +123,8 @@ def test_nobody_searches_in_half_a_version(filled, lite0, monkeypatch):
     ids = [entry.id for entry in gallery.entries()]
     real, killed = gallery.add_embeddings, KeyboardInterrupt("killed")
 
-    def half(model, entries, embeddings):
-        real(model, entries[:3], np.ones_like(embeddings[:3]))
+    def half(model, rows, embeddings):
+        real(model, rows[:3], np.ones_like(embeddings[:3]))
         raise killed
 
     monkeypatch.setattr(gallery, "add_embeddings", half)
@@ -337,7 +338,7 @@ def test_calibrating_looks_at_a_data_set_as_the_gallery_does_at_its_cameras(
         )
         for entry in entries
     ]
-    found = AdaptedExtractor(extractor, made).embed_benchmark(tracklets)
+    found = embed_benchmark(tracklets, AdaptedExtractor(extractor, made))
     vectors = gallery_vectors(gallery, made.model)
     expected = np.array([vectors[entry.id] for entry in entries])
     np.testing.assert_allclose(found.features, expected, atol=1e-3)

@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 from reseen.data.embeddings import Embeddings
 from reseen.errors import ReseenError
+from reseen.files import converted
 from reseen.gallery.calibration import (
     Calibration,
     Pairs,
@@ -245,7 +246,7 @@ def test_five_pairs_in_each_half_are_enough_to_check():
 def test_it_comes_back_whole_from_json():
     calibration = calibrate(people(), "net", prior=0.01)
     document = json.loads(json.dumps(asdict(calibration)))
-    assert Calibration.from_document(document, "net") == calibration
+    assert converted(document, Calibration, "net", "calibrate again") == calibration
 
 
 @pytest.mark.parametrize(
@@ -261,10 +262,10 @@ def test_a_damaged_one_is_told(change):
     document = json.loads(json.dumps(asdict(calibrate(people(), "net"))))
     change(document)
     with pytest.raises(ReseenError, match=r"the one of net is damaged: .*; calibrate again"):
-        Calibration.from_document(document, "the one of net")
+        converted(document, Calibration, "the one of net", "calibrate again")
 
 
 @pytest.mark.parametrize("document", [[1], None, "x"])
 def test_one_that_is_something_else_is_told(document):
     with pytest.raises(ReseenError, match=r"is damaged: .*; calibrate again"):
-        Calibration.from_document(document, "it")
+        converted(document, Calibration, "it", "calibrate again")

@@ -12,8 +12,7 @@ from reseen.cli import run
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.tracked import load_tracks
 from reseen.errors import ReseenError
-from reseen.gallery import gallery as gallery_module
-from reseen.gallery import table
+from reseen.gallery import forgetting, table
 from reseen.gallery.exports import delete_crops
 from reseen.gallery.forgetting import WIPE_WITHIN
 from reseen.gallery.gallery import Gallery
@@ -61,14 +60,14 @@ def test_in_a_large_gallery_it_is_seen_at_once_and_wiped_in_one_pass(
     assert waits.tracklets == 2
     assert time.time() - 60 < waits.since < time.time()
     assert traces(folder, secrets[7])
-    gallery.wipe_when_due(waits.since + WIPE_WITHIN - 1)
-    assert gallery.waiting() == waits
-    gallery.wipe_when_due(waits.since + WIPE_WITHIN + 1)
-    assert gallery.waiting() is None
+    gallery.forgetting.wipe_when_due(waits.since + WIPE_WITHIN - 1)
+    assert gallery.forgetting.waiting() == waits
+    gallery.forgetting.wipe_when_due(waits.since + WIPE_WITHIN + 1)
+    assert gallery.forgetting.waiting() is None
     assert traces(folder, secrets[7]) == traces(folder, secrets[8]) == []
     assert traces(folder, secrets[9])
     assert len(gallery.search(asked, 60)) == 57
-    assert gallery._database.existing("embeddings_net").indexed_rows() == 58
+    assert gallery.database.existing("embeddings_net").indexed_rows() == 58
 
 
 def test_the_index_keeps_no_copy_in_fewer_bits(folder, gallery, large, traces):
@@ -99,8 +98,8 @@ def test_it_can_be_killed_between_two_tables(folder, gallery, large, monkeypatch
     monkeypatch.setattr(table, "EXACT_UP_TO", 40)
     again = Gallery.open(folder)
     assert again.count(model="net") == again.count(model="other") == 59
-    assert again.waiting().tracklets == 1
-    again.wipe()
+    assert again.forgetting.waiting().tracklets == 1
+    again.forgetting.wipe()
     assert traces(folder, secrets[7]) == []
 
 
@@ -119,10 +118,10 @@ def test_a_wipe_can_be_killed_anywhere(folder, gallery, large, monkeypatch, trac
         with monkeypatch.context() as patch:
             patch.setattr(table.Table, "wipe", die)
             with pytest.raises(KeyboardInterrupt):
-                gallery.wipe()
+                gallery.forgetting.wipe()
         again = Gallery.open(folder)
-        again.wipe()
-        assert again.waiting() is None
+        again.forgetting.wipe()
+        assert again.forgetting.waiting() is None
         assert traces(folder, secrets[last]) == []
     assert again.count() == 56
 
@@ -155,10 +154,10 @@ def test_the_last_pictures_of_cameras_go_too(folder, gallery):
 def test_the_log_knows_a_tracklet_by_whoever_holds_its_id(folder, gallery):
     fill(gallery)
     gallery.search(gallery.query("hall-walker-00001", "net"), 3)
-    digest = gallery.digest("hall-walker-00001")
+    digest = gallery.settings.digest("hall-walker-00001")
     assert digest in (folder / "log.jsonl").read_text()
     other = Gallery.open(folder.with_name("other"), create=True)
-    assert other.digest("hall-walker-00001") != digest
+    assert other.settings.digest("hall-walker-00001") != digest
 
 
 # Retention
@@ -171,8 +170,8 @@ def test_retention_counts_from_when_the_person_was_seen(gallery, seen, gone):
     end = None if seen is None else time.time() + seen * 86_400
     given = NewTracklets(["x"], ["c"], ["s"], [end], [end], [1])
     gallery.add_embedded(given, {"net": np.ones((1, D), "f4")})
-    gallery.set_retention_days(30)
-    assert gallery.expire() == (["x"] if gone else [])
+    gallery.settings.set_retention_days(30)
+    assert gallery.forgetting.expire() == (["x"] if gone else [])
 
 
 @pytest.fixture
@@ -186,8 +185,8 @@ def test_a_clock_that_leaps_ahead_forgets_nobody_until_somebody_says_it_is_right
     folder, gallery, clock, reseen
 ):
     fill(gallery, 1)
-    gallery.set_retention_days(100)
-    gallery.set_log_days(100)
+    gallery.settings.set_retention_days(100)
+    gallery.settings.set_log_days(100)
     lines = (folder / "log.jsonl").read_text()
     for days in (730, 731):  # what is done meanwhile does not make it right
         clock(days)
@@ -210,7 +209,7 @@ def test_to_keep_the_log_for_days_does_not_say_that_the_clock_is_right(
     folder, gallery, clock, reseen
 ):
     fill(gallery, 1)
-    gallery.set_retention_days(100)
+    gallery.settings.set_retention_days(100)
     clock(730)
     assert reseen("gallery", "keep-log", folder, 3)[0] == 0
     assert Gallery.open(folder).count() == 1
@@ -220,8 +219,8 @@ def test_a_clock_that_is_set_ahead_while_the_machine_runs_is_not_believed(
     folder, gallery, clock, reseen
 ):
     fill(gallery, 1)
-    gallery.expire()  # the machine's start is known from now on
-    gallery.set_retention_days(20)
+    gallery.forgetting.expire()  # the machine's start is known from now on
+    gallery.settings.set_retention_days(20)
     clock(30)
     assert "nothing was forgotten" in reseen("gallery", "stats", folder)[2]
     assert Gallery.open(folder).count() == 1
@@ -242,9 +241,9 @@ def test_when_a_machine_was_started_changes_with_the_clock_alone(clock):
 def test_a_gallery_that_is_looked_at_in_between_forgets_by_itself(
     folder, gallery, clock, monkeypatch
 ):
-    monkeypatch.setattr(gallery_module, "booted", lambda: None)  # it was started anew in between
+    monkeypatch.setattr(forgetting, "booted", lambda: None)  # it was started anew in between
     fill(gallery, 1)
-    gallery.set_retention_days(100)
+    gallery.settings.set_retention_days(100)
     for days, left in ((60, 1), (-20_000, 1), (120, 0)):  # a clock without a battery starts early
         clock(days)
         assert Gallery.open(folder).count() == left
@@ -253,9 +252,9 @@ def test_a_gallery_that_is_looked_at_in_between_forgets_by_itself(
 def test_a_time_in_a_recording_is_no_date(gallery):
     given = NewTracklets(["x"], ["c"], ["s"], [3.0], [5.0], [1])
     gallery.add_embedded(given, {"net": np.ones((1, D), "f4")})
-    gallery.set_retention_days(30)
-    assert gallery.expire() == []
-    assert gallery.expire(time.time() + 31 * 86_400) == ["x"]
+    gallery.settings.set_retention_days(30)
+    assert gallery.forgetting.expire() == []
+    assert gallery.forgetting.expire(time.time() + 31 * 86_400) == ["x"]
 
 
 # What lies elsewhere
@@ -473,7 +472,7 @@ def test_a_file_that_was_written_over_tells_nothing(tmp_path, folder, gallery, t
 
 def test_a_gallery_that_may_only_be_read_is_searched_and_not_changed(folder, gallery, monkeypatch):
     fill(gallery)
-    gallery.set_retention_days(1e-9)  # which only who may write can keep to
+    gallery.settings.set_retention_days(1e-9)  # which only who may write can keep to
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     monkeypatch.setattr(table.os, "access", lambda *_: False)
     reader = Gallery.open(folder)
@@ -484,7 +483,7 @@ def test_a_gallery_that_may_only_be_read_is_searched_and_not_changed(folder, gal
     changes = [
         lambda: reader.forget(Filter(camera="film")),
         lambda: reader.labels.add("hall-walker-00001", "hall-walker-00002", same=True),
-        lambda: reader.set_retention_days(None),
+        lambda: reader.settings.set_retention_days(None),
         lambda: fill(reader),
     ]
     for change in changes:

@@ -64,7 +64,7 @@ def test_who_was_forgotten_before_is_on_no_picture_that_comes_later(gallery, tra
     added = gallery.add([tracklet("ada", 0.0), tracklet("ben", 2.0)], STRIPES)
     assert (added.added, added.forgotten) == (1, 1)
     assert kept(gallery, "ada") == ["ada 0"]
-    gallery.wipe()
+    gallery.forgetting.wipe()
     assert traces(gallery.notes, [b"<ada 1>", b"<ada 2>", b"<ben 0>"]) == []
 
 
@@ -80,7 +80,7 @@ def test_nothing_comes_after_a_forgetting_of_who_is_being_added(gallery, traces,
     with monkeypatch.context() as patch:
         patch.setattr(Frames, "keep", late)
         gallery.add([tracklet("ada", 0.0), tracklet("ben", 50.0)], STRIPES)
-    gallery.wipe()
+    gallery.forgetting.wipe()
     assert kept(gallery, "ada") == gallery.frames.places("ada") == []
     assert gallery.ids("stripes") == {"ben", "eve"}
     # What is committed later of others may show them as well.
@@ -104,6 +104,5 @@ def test_a_picture_at_somebodys_very_end_shows_them_however_the_times_were_round
     begun = 1_795_716_668.630928
     moments = tuple(Moment(second, BOX, b"<both>") for second in (0.1, 1.1))
     gallery.frames.keep(["one"], ["hall.mp4"], [begun], [moments])
-    seen = {"source": "hall.mp4", "start_time": begun - 5, "end_time": np.nextafter(begun + 1, 0)}
-    assert len(gallery.frames.showing([seen])) == 2
-    assert len(gallery.frames.showing([seen | {"end_time": begun + 0.9}])) == 1
+    for end, count in ((np.nextafter(begun + 1, 0), 2), (begun + 0.9, 1)):
+        assert len(gallery.frames.showing([("hall.mp4", begun - 5, end)])) == count

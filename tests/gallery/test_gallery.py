@@ -306,7 +306,7 @@ def indexed(gallery, monkeypatch):
     monkeypatch.setattr(table, "EXACT_UP_TO", 500)
     put(gallery, embedded(4_000), "net")
     gallery.optimise()
-    assert gallery._database.existing("embeddings_net").indexed_rows() == 4_000
+    assert gallery.database.existing("embeddings_net").indexed_rows() == 4_000
     put(gallery, embedded(50, first=4_000), "net")
     return gallery
 
@@ -356,13 +356,13 @@ def test_every_search_and_deletion_is_logged(filled):
         "what": "search",
         "where": {"camera": "north", "start": 5.0},
         "model": "net",
-        "query": filled.digest("t00001"),
+        "query": filled.settings.digest("t00001"),
         "k": 3,
         "found": 3,
     }
     assert (forget["what"], forget["where"]) == (
         "forget",
-        {"ids": [filled.digest("t00002")]},
+        {"ids": [filled.settings.digest("t00002")]},
     )
     assert (forgotten["what"], forgotten["count"]) == ("forgotten", 1)
 
@@ -492,4 +492,4 @@ def test_what_a_killed_writer_left_is_named_and_deleted(tmp_path, capsys):
     assert not orphan.exists()
     assert [entry.id for entry in Gallery.open(tmp_path / "g").entries()] == before
     assert gallery.count(model="net") == len(before) == 12
-    assert gallery.sweep() == []
+    assert gallery.forgetting.sweep() == []

@@ -204,7 +204,7 @@ def test_what_is_forgotten_is_gone_from_disk_and_the_rest_stays(
     assert traces(folder, given, 7) == traces(folder, given, 8) == []
     assert traces(folder, given, 9)
     assert gallery.count(model="net") == 401
-    assert (gallery._database.existing("embeddings_net").indexed_rows() > 0) == indexed
+    assert (gallery.database.existing("embeddings_net").indexed_rows() > 0) == indexed
     features = np.delete(given.features, [7, 8], axis=0)
     nearest = gallery.search(gallery.query("t00100", "net"), 1, Filter(ids=tuple(given.ids)))
     away = np.sort(np.linalg.norm(features - given.features[100], axis=1))
@@ -259,7 +259,7 @@ def test_a_wipe_that_was_killed_is_finished_by_the_next_one_who_opens(
     again = Gallery.open(folder)
     assert traces(folder, given, 3) == []
     assert again.count(model="net") == 29
-    assert again.waiting() is None
+    assert again.forgetting.waiting() is None
 
 
 def test_labels_on_forgotten_tracklets_go_and_others_stay(gallery):
@@ -278,19 +278,19 @@ def test_tracklets_are_forgotten_on_their_own_date(folder, gallery):
     now = time.time()
     put(gallery, embedded(2), "net", keep_until=now + 100)
     put(gallery, embedded(1, ids=["kept"]), "net")
-    assert gallery.expire(now + 99) == []
-    assert gallery.expire(now + 101) == ["t00000", "t00001"]
+    assert gallery.forgetting.expire(now + 99) == []
+    assert gallery.forgetting.expire(now + 101) == ["t00000", "t00001"]
     assert [entry.id for entry in gallery.entries(model="net")] == ["kept"]
 
 
 def test_the_galleries_retention_period_is_kept_by_whoever_opens_it(folder, gallery, traces):
     given = embedded(3)
     put(gallery, given, "net")
-    gallery.set_retention_days(30)
+    gallery.settings.set_retention_days(30)
     assert Gallery.open(folder).count(model="net") == 3
     now = time.time()
-    assert gallery.expire(now + 29.9 * 86_400) == []
-    gallery.set_retention_days(1e-9)
+    assert gallery.forgetting.expire(now + 29.9 * 86_400) == []
+    gallery.settings.set_retention_days(1e-9)
     assert Gallery.open(folder).count(model="net") == 0
     assert traces(folder, given, 1) == []
     assert gallery.stats().retention_days == 1e-9
@@ -299,5 +299,5 @@ def test_the_galleries_retention_period_is_kept_by_whoever_opens_it(folder, gall
 @pytest.mark.parametrize("days", [0, -3, float("nan")])
 def test_a_retention_period_must_be_positive(gallery, days):
     with pytest.raises(ReseenError, match="more than 0 days"):
-        gallery.set_retention_days(days)
+        gallery.settings.set_retention_days(days)
     assert gallery.settings.retention_days is None

@@ -81,26 +81,26 @@ def test_a_setting_of_another_kind_is_named(place, name, value, read):
 @pytest.mark.parametrize(("fragments", "ids"), [("[1]", None), ('{"a": 3}', None), ("{}", "3")])
 def test_what_waits_to_be_wiped_is_named_where_it_is_damaged(place, fragments, ids):
     gallery = Gallery.open(place)
-    waiting = gallery._forgetting._waiting
+    waiting = gallery.forgetting._waiting
     row = {"key": "k", "since": 0.0, "tracklets": 1, "fragments": fragments, "ids": ids}
     waiting.put([row])
     with pytest.raises(
         ReseenError, match=r"the gallery's list of what waits is damaged: .*; restore"
     ):
-        Gallery.open(place).wipe()
+        Gallery.open(place).forgetting.wipe()
 
 
 def test_digests_go_with_the_files_of_what_is_forgotten(place):
     gallery = Gallery.open(place)
     gallery.forget(Filter(ids=("t0",)))
-    gallery.wipe()
+    gallery.forgetting.wipe()
     kept = json.loads((place / "digests.json").read_text())
     assert set(kept) <= {path.relative_to(place).as_posix() for path in place.rglob("*")}
 
 
 def test_a_thumbnail_that_is_no_picture_is_named(place):
     gallery = Gallery.open(place)
-    table = gallery._database.existing("tracklets")
+    table = gallery.database.existing("tracklets")
     rows = table.read(table.schema.names).to_pylist()
     table.put([rows[0] | {"thumbnail": b"no picture"}], replace=True)
     gallery.optimise()

@@ -90,10 +90,10 @@ def test_no_line_is_lost_while_others_are_dropped(tmp_path):
 def test_a_gallerys_log_is_kept_for_as_long_as_was_said(tmp_path, days):
     gallery = Gallery.open(tmp_path, create=True)
     gallery.logged("search", k=1)
-    gallery.set_log_days(days)
+    gallery.settings.set_log_days(days)
     now = time.time()
     for passed, kept in ((1.9, 2), (2.1, 0 if days else 2)):
-        gallery.expire(now + 86_400 * passed)
+        gallery.forgetting.expire(now + 86_400 * passed)
         assert len(list(read_lines(tmp_path / "log.jsonl"))) == kept
 
 

@@ -129,7 +129,7 @@ def test_the_log_names_nobody_any_more(old, monkeypatch):
         upgrade(old)
     monkeypatch.undo()
     upgrade(old)
-    digest = Gallery.open(old).digest
+    digest = Gallery.open(old).settings.digest
     retained, search, forget, forgotten, _ = read_lines(old / "log.jsonl")
     assert retained["days"] == 36500
     assert search == told[0] | {"query": digest("hall-000001")}

@@ -50,11 +50,9 @@ def held(gallery: Gallery) -> dict[str, tuple]:
     """All that a gallery holds of each tracklet but when it was added."""
     ids = [entry.id for entry in gallery.entries()]
     strips = gallery.thumbnails(ids)
-    vectors = {
-        id: vector.tobytes()
-        for batch in gallery.embeddings("stripes")
-        for id, vector in zip(batch["id"].to_pylist(), matrix(batch[VECTOR]), strict=True)
-    }
+    rows = gallery.embeddings("stripes")
+    every = zip(rows["id"].to_pylist(), matrix(rows[VECTOR]), strict=True)
+    vectors = {id: vector.tobytes() for id, vector in every}
     assert len(ids) == len(set(ids)) == len(vectors)
     return {
         entry.id: (replace(entry, added=0.0), strips[entry.id], vectors[entry.id])
@@ -207,7 +205,7 @@ def test_no_byte_of_the_forgotten_is_left_of_crops_and_frames(
             with pytest.raises(ZeroDivisionError):
                 gallery.forget(Filter((red.id,)))
         gallery = Gallery.open(tmp_path / "g")
-        gallery.wipe()
+        gallery.forgetting.wipe()
         assert delete_crops(Path(red.crops))
     else:
         assert run(["gallery", "forget", gallery.uri, "--ids", red.id, "--crops", "--now"]) == 0
@@ -276,7 +274,7 @@ def test_a_broken_video_ends_nothing_and_is_tried_again(videos, tmp_path):
     every = [*(Video(path, "yard") for path in (broken, missing, pipe)), *videos]
     done = ingest(gallery, every, STRIPES, BLOCKS)
     assert (done.videos, done.failed, done.added) == (2, 3, 4)
-    failures = {Path(each.source).name: each for each in gallery.videos.failures()}
+    failures = {Path(each.source).name: each for each in gallery.videos.failures.all()}
     assert sorted(failures) == ["broken.avi", "missing.avi", "pipe"]
     assert "not a video" in failures["broken.avi"].error
     assert "not a file that is there" in failures["missing.avi"].error
@@ -285,7 +283,7 @@ def test_a_broken_video_ends_nothing_and_is_tried_again(videos, tmp_path):
     blocks.film(broken, 17)
     done = ingest(gallery, every, STRIPES, BLOCKS)
     assert (done.videos, done.before, done.failed, done.added) == (1, 2, 2, 2)
-    left = {Path(each.source).name for each in gallery.videos.failures()}
+    left = {Path(each.source).name for each in gallery.videos.failures.all()}
     assert left == {"missing.avi", "pipe"}
 
 
@@ -299,8 +297,8 @@ def test_many_videos_are_few_files(videos, tmp_path, monkeypatch):
     assert ingest(gallery, every, STRIPES, replace(BLOCKS, last=1.0)).videos == 8
     assert ingest(gallery, every, STRIPES, replace(BLOCKS, last=1.0)).before == 8
     rows = list((tmp_path / "g" / "videos.lance" / "data").glob("*.lance"))
-    assert gallery._database.existing("videos").count() == 8
-    live = gallery._database.existing("videos")._table.stats()["fragment_stats"]
+    assert gallery.database.existing("videos").count() == 8
+    live = gallery.database.existing("videos")._table.stats()["fragment_stats"]
     assert live["num_fragments"] < 8 <= len(rows)  # older versions are kept for ten minutes
 
 
@@ -349,7 +347,7 @@ def test_a_video_that_ends_whatever_reads_it_becomes_a_failure(
     done = ingest_shared(galleries[1], shard, [("stripes", None)], settings, spread)
     assert held(galleries[0]) == held(galleries[1])
     assert (done.videos, done.failed) == (2, 1)
-    (failure,) = galleries[1].videos.failures()
+    (failure,) = galleries[1].videos.failures.all()
     assert (failure.source, failure.camera) == (str(poison.path), "yard")
     assert "ends every process that reads it" in failure.error
 
@@ -365,11 +363,11 @@ def test_a_video_that_grows_while_it_is_read_is_not_taken_for_whole(videos, tmp_
 
     monkeypatch.setattr(blocks, "find", growing)
     assert ingest(gallery, videos[:1], STRIPES, BLOCKS).failed == 1
-    assert "changed while it was read" in gallery.videos.failures()[0].error
+    assert "changed while it was read" in gallery.videos.failures.all()[0].error
     monkeypatch.undo()
     done = ingest(gallery, videos[:1], STRIPES, BLOCKS)
     assert (done.videos, done.added, done.present) == (1, 0, 2)
-    assert gallery.videos.failures() == []
+    assert gallery.videos.failures.all() == []
 
 
 @pytest.mark.parametrize(
@@ -387,7 +385,7 @@ def test_only_the_frames_asked_for_are_looked_at(
     gallery = Gallery.open(tmp_path / "g", create=True)
     asked = replace(BLOCKS, first=first, last=last, every=every)
     done = ingest(gallery, videos[:1], STRIPES, asked)
-    assert gallery.videos.done([]) == set()
+    assert gallery.videos.of([]) == []
     found = sorted((entry.start, entry.end) for entry in gallery.entries())
     np.testing.assert_allclose(found, times, atol=0.01)
     assert (done.videos, done.frames) == (1, frames)

@@ -133,7 +133,7 @@ def test_upkeep_merges_what_cameras_added_a_little_at_a_time(
     for number in range(3):
         some = [make_tracklet(f"t{number}", number, start=100.0 * number)]
         gallery.add(some, [ColourHistogram()], optimise=False)
-    tracklets = gallery._database.existing(table.TRACKLETS)
+    tracklets = gallery.database.existing(table.TRACKLETS)
     assert len(tracklets.fragments(None)) == 3
     module.keep_up(Cameras(str(tmp_path), (CAMERA,), model="stripes"))
     assert len(tracklets.fragments(None)) == 1

@@ -7,7 +7,7 @@ import pytest
 from uvicorn import Config, Server
 
 from reseen.errors import ReseenError
-from reseen.gallery.gallery import Gallery
+from reseen.gallery.forgetting import Forgetting
 from reseen.web import app
 from reseen.web.app import Connection, create_app, serve
 
@@ -121,8 +121,8 @@ def test_a_server_forgets_what_is_beyond_its_time(gallery, monkeypatch):
         expired.set()
 
     monkeypatch.setattr(app, "SECONDS_BETWEEN_EXPIRIES", 0.0)
-    monkeypatch.setattr(Gallery, "expire", expire)
-    monkeypatch.setattr(Gallery, "wipe_when_due", lambda _: wiped.set())
+    monkeypatch.setattr(Forgetting, "expire", expire)
+    monkeypatch.setattr(Forgetting, "wipe_when_due", lambda _: wiped.set())
 
     async def live():
         made = create_app(gallery)

@@ -107,7 +107,7 @@ def test_no_get_changes_anything_but_the_log_and_what_was_downloaded(client, gal
     folder = Path(gallery.uri)
     (folder / "list.json").write_text("south/eve")
     gallery.exports.keep(folder / "list.json", ["south/eve"])
-    gallery._forgetting.forget(conditions(Filter(ids=("south/eve",))))
+    gallery.forgetting.delete(conditions(Filter(ids=("south/eve",))))
 
     def content():
         files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())

@@ -1,8 +1,9 @@
 """The commands about a gallery: fill, list, clean, search."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,15 +16,13 @@ from reseen.progress import make_table, plain, print_notes, print_table, progres
 from reseen.times import show
 
 if TYPE_CHECKING:
-    from reseen.data.pictures import Picture
     from reseen.gallery import extractors
     from reseen.gallery.gallery import Gallery
-    from reseen.gallery.records import Match
+    from reseen.gallery.records import Added, Match, Query
 
 gallery_app = App(name="gallery", help="Fill, look at and clean a gallery of tracklets.")
 
 Box = Annotated[tuple[int, int, int, int] | None, Parameter(negative="")]
-SCORES = ("distance", "beside", "probability")
 Days = Annotated[float | None, within(0, above=True)]
 
 
@@ -74,18 +73,20 @@ def add(
     save_about(opened, json, added, added.renamed.values())
     print(f"{gallery}: {added.added:,} added, {added.present:,} were there before")
     print_notes(*caught_up(opened, extractors[0], adapt=adapt), *added.left_out)
+    print_notes(*_notes_on(added, opened.stats().undated))
+
+
+def _notes_on(added: "Added", undated: int) -> Iterator[str]:
+    """What the user should know after tracklets were added, of which so many have no date."""
     if added.forgotten:
-        print_notes(
-            f"{added.forgotten:,} left out because they were forgotten; see --forgotten-too"
-        )
-    if added.renamed:
-        (old, new), *_ = added.renamed.items()
-        print_notes(
+        yield f"{added.forgotten:,} left out because they were forgotten; see --forgotten-too"
+    for old, new in islice(added.renamed.items(), 1):
+        yield (
             f"{len(added.renamed):,} had the names of other tracklets, so {old} is called "
             f"{new}; --prefix gives a site's tracklets names of their own"
         )
-    if undated := opened.stats().undated:
-        print_notes(
+    if undated:
+        yield (
             f"the gallery mixes recordings with and without a date: {undated:,} tracklets have "
             "none and are left out wherever a time is asked for; see reseen track --start"
         )
@@ -216,12 +217,11 @@ def forget(
         crops: Delete what `reseen track` or `ingest` wrote of them, too, and the files of --json,
             --sheet and --preview that tell of them.
     """
-    from reseen.gallery.exports import delete_crops
     from reseen.gallery.records import Filter
 
     opened = open_gallery(gallery)
     if now and not ids and {camera, since, until, like} == {None}:
-        opened.wipe()
+        opened.forgetting.wipe()
         print(f"{gallery}: nothing waits to be wiped from the disk")
         return
     where = Filter(ids, camera, None, since, until)
@@ -235,23 +235,31 @@ def forget(
     folders = [entry.crops for entry in opened.entries(where) if entry.crops is not None]
     gone = opened.forget(where, at_once=now)
     print(f"{gallery}: {len(gone):,} tracklets forgotten")
-    failed = dict[str, None]()
-    for folder in map(Path, folders):
-        try:
-            deleted = crops and delete_crops(folder)
-        except ReseenError as error:
-            failed[str(error)] = None
-            continue
-        if not deleted and folder.exists():
-            print_notes(f"crops of the forgotten are left in {folder}")
+    failed = _clear(map(Path, folders), crops)
     print_notes(*_left_about(opened.exports.clear(elsewhere=crops, telling=True)))
-    if opened.waiting() is not None:
+    if opened.forgetting.waiting() is not None:
         print_notes(
             "their bytes leave the disk within ten minutes, when the gallery is open or "
             "opened; --now does it at once"
         )
     if failed:
         raise ReseenError(f"all of them are forgotten, but crops are left: {'; '.join(failed)}")
+
+
+def _clear(folders: Iterable[Path], crops: bool) -> list[str]:
+    """Delete crops of the forgotten, if wanted; returns why some could not be."""
+    from reseen.gallery.exports import delete_crops
+
+    failed = dict[str, None]()
+    for folder in folders:
+        try:
+            deleted = crops and delete_crops(folder)
+        except ReseenError as error:
+            failed[str(error)] = None
+        else:
+            if not deleted and folder.exists():
+                print_notes(f"crops of the forgotten are left in {folder}")
+    return list(failed)
 
 
 def _left_about(files: Sequence[str]) -> list[str]:
@@ -261,7 +269,7 @@ def _left_about(files: Sequence[str]) -> list[str]:
 @gallery_app.command
 def sweep(gallery: options.GalleryPlace) -> None:
     """Delete the files that killed writers left, which no search finds; each is named."""
-    gone = open_gallery(gallery).sweep()
+    gone = open_gallery(gallery).forgetting.sweep()
     for path in gone:
         print(plain(str(path)))
     print(f"{gallery}: {len(gone):,} files that killed writers left were deleted")
@@ -273,7 +281,7 @@ def failures(gallery: options.GalleryPlace, *, json: options.Json = None) -> Non
 
     They are tried again when they are ingested again, and leave this list once they are in.
     """
-    found = open_gallery(gallery).videos.failures()
+    found = open_gallery(gallery).videos.failures.all()
     save_result(json, [asdict(failure) for failure in found])
     rows = [
         (each.source, each.camera, show(each.time), each.error.removeprefix(f"{each.source} "))
@@ -291,8 +299,8 @@ def keep(gallery: options.GalleryPlace, days: Days = None) -> None:
             added, when it is forgotten.
     """
     opened = open_gallery(gallery)
-    opened.set_retention_days(days)
-    gone = opened.expire(time.time())
+    opened.settings.set_retention_days(days)
+    gone = opened.forgetting.expire(time.time())
     print(f"{gallery}: tracklets are kept {_for_days(days)}; {len(gone):,} forgotten now")
 
 
@@ -304,8 +312,8 @@ def keep_log(gallery: options.GalleryPlace, days: Days = None) -> None:
         days: Days after which a line is dropped.
     """
     opened = open_gallery(gallery)
-    opened.set_log_days(days)
-    opened.expire()
+    opened.settings.set_log_days(days)
+    opened.forgetting.expire()
     print(f"{gallery}: lines of the log are kept {_for_days(days)}")
 
 
@@ -392,9 +400,7 @@ def search(
         sheet: PNG file for the query and its matches, side by side.
     """
     from reseen.gallery.contact_sheet import contact_sheet
-    from reseen.gallery.query import query_from_pictures
     from reseen.gallery.records import Filter
-    from reseen.gallery.thumbnail import make_thumbnail
 
     opened = open_gallery(gallery)
     where = Filter((), camera, not_camera, since, until)
@@ -402,23 +408,24 @@ def search(
     if [tracklet, crops, video].count(None) != 2:
         raise ReseenError("name one of: a tracklet, --crops FOLDER, or --video FILE with --box")
     if tracklet is not None:
-        query = opened.query(tracklet, opened.model(model))
-        strip = opened.thumbnails([tracklet]).get(tracklet)
+        query, asked = opened.query(tracklet, opened.model(model)), [tracklet]
+        strip = opened.thumbnails(asked).get(tracklet)
     else:
-        extractor = chosen_extractor(opened, model)
-        opened.model(extractor.model_id)
-        pictures = _pictures(crops, video, at, box)
-        strip = make_thumbnail(pictures, pixelate_heads=True)
-        query = query_from_pictures(pictures, extractor, str(crops or video))
+        query, strip = _pictured(opened, model, crops, video, at, box)
+        # They lie where `track` calls the folder as the tracklet.
+        asked = [] if crops is None else [crops.resolve().name]
     matches = opened.search(query, count, where)
     found = [match.entry.id for match in matches]
-    asked = [query.name] if query.known else [crops.resolve().name] if crops is not None else []
-    shown = [*asked, *found]  # crops lie where `track` calls the folder as the tracklet
-    save_about(opened, json, [_document(match) for match in matches], shown)
+    documents = [{**one.pop("entry"), **one} for one in map(asdict, matches)]
+    save_about(opened, json, documents, [*asked, *found])
     if sheet is not None:
         contact_sheet(query, strip, matches, opened.thumbnails(found), sheet)
-        opened.exports.keep(sheet, shown)
+        opened.exports.keep(sheet, [*asked, *found])
         print(sheet)
+    _print_matches(query, matches, at_least)
+
+
+def _print_matches(query: "Query", matches: "Sequence[Match]", at_least: float) -> None:
     unsure = any(match.probability is None for match in matches)
     if at_least and unsure:
         raise ReseenError(
@@ -428,8 +435,20 @@ def search(
     if at_least and not any((match.probability or 0) >= at_least for match in matches):
         print(f"nobody here: no match is the same person with a probability of {at_least:.0%}")
     beside = sorted({model for match in matches for model in match.beside})
+    rows = []
+    for match in matches:
+        sure = "-" if match.probability is None else f"{match.probability:.0%}"
+        rows.append(
+            (
+                match.entry.id,
+                f"{match.distance:.3f}",
+                sure if (match.probability or 0) >= at_least else f"{sure}, unlikely",
+                *(f"{match.beside[one]:.3f}" if one in match.beside else "-" for one in beside),
+                match.entry.camera,
+                show(match.entry.start),
+            )
+        )
     columns = ("tracklet", "distance", "probability", *beside, "camera", "from")
-    rows = [_match_row(match, beside, at_least) for match in matches]
     print_table(make_table(f"{query.name}, model {query.model}", columns, rows))
     if unsure:
         print_notes(
@@ -437,16 +456,28 @@ def search(
         )
 
 
-def _pictures(
-    crops: Path | None, video: Path | None, at: float, box: tuple[int, int, int, int] | None
-) -> "Sequence[Picture]":
-    from reseen.gallery.query import Box, pictures_in, pictures_in_video
+def _pictured(
+    gallery: "Gallery",
+    model: str | None,
+    crops: Path | None,
+    video: Path | None,
+    at: float,
+    box: tuple[int, int, int, int] | None,
+) -> "tuple[Query, bytes]":
+    """Whoever is in pictures, and a strip of them."""
+    from reseen.gallery.query import Box, pictures_in, pictures_in_video, query_from_pictures
+    from reseen.gallery.thumbnail import make_thumbnail
 
+    extractor = chosen_extractor(gallery, model)
+    gallery.model(extractor.model_id)
     if crops is not None:
-        return list(pictures_in(crops))
-    if video is None or box is None:
+        pictures = list(pictures_in(crops))
+    elif video is None or box is None:
         raise ReseenError("--video needs --box LEFT TOP WIDTH HEIGHT")
-    return pictures_in_video(video, at, Box(*box))
+    else:
+        pictures = pictures_in_video(video, at, Box(*box))
+    query = query_from_pictures(pictures, extractor, str(crops or video))
+    return query, make_thumbnail(pictures, pixelate_heads=True)
 
 
 def extractors_for(
@@ -482,22 +513,6 @@ def chosen_extractor(
     return extractor if adaptation is None else AdaptedExtractor(extractor, adaptation)
 
 
-def _match_row(match: "Match", beside: Sequence[str], at_least: float) -> tuple[str, ...]:
-    sure = "-" if match.probability is None else f"{match.probability:.0%}"
-    return (
-        match.entry.id,
-        f"{match.distance:.3f}",
-        sure if (match.probability or 0) >= at_least else f"{sure}, unlikely",
-        *(f"{match.beside[model]:.3f}" if model in match.beside else "-" for model in beside),
-        match.entry.camera,
-        show(match.entry.start),
-    )
-
-
-def _document(match: "Match") -> dict[str, object]:
-    return {**asdict(match.entry), **{name: getattr(match, name) for name in SCORES}}
-
-
 def save_about(gallery: "Gallery", file: Path | None, result: object, ids: Collection[str]) -> None:
     """Write as JSON what tells of tracklets, where a file is named, so that forgetting finds it."""
     save_result(file, result)
@@ -512,5 +527,5 @@ def open_gallery(gallery: str, *, create: bool = False) -> "Gallery":
     opened = Gallery.open(gallery, create=create)
     if not opened.writable:
         print_notes(f"{gallery} may only be read: searches are not logged, nor files about them")
-    print_notes(*filter(None, [opened.doubt]))
+    print_notes(*filter(None, [opened.forgetting.doubt]))
     return opened

@@ -84,6 +84,8 @@ def calibrate(
         prior: Share of same-person pairs where the probabilities will be used; by default that
             of the data.
     """
+    from reseen.data.datasets import load
+    from reseen.gallery.adapting import embed_benchmark
     from reseen.gallery.calibration import calibrate, calibrate_on_labels
 
     if from_labels == (root is not None):
@@ -93,16 +95,8 @@ def calibrate(
         model_id = opened.model(model)
         fitted = calibrate_on_labels(opened.labelled_pairs(model_id), model_id)
     else:
-        from reseen.data.datasets import load
-        from reseen.gallery.adapting import AdaptedExtractor
-        from reseen.gallery.extractors import embed_benchmark
-
         extractor = chosen_extractor(opened, model, style)
-        tracklets = load(dataset, root).tracklets
-        if isinstance(extractor, AdaptedExtractor):
-            embeddings = extractor.embed_benchmark(tracklets)
-        else:
-            embeddings = embed_benchmark(tracklets, extractor)
+        embeddings = embed_benchmark(load(dataset, root).tracklets, extractor)
         fitted = calibrate(embeddings, extractor.model_id, prior)
     opened.settings.keep_calibration(fitted)
     save_result(json, fitted)

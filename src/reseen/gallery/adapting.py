@@ -12,14 +12,12 @@ lite0 gains by both, and still does when `finetune` has taught it two thirds of 
 others it finds 45.0 % with camera means off, 57.9 whitened as well.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import msgspec
 import numpy as np
-from lancedb.expr import col
 from numpy.typing import NDArray
 
 from reseen.data.colour_histogram import FRAMES
@@ -36,8 +34,8 @@ from reseen.evaluation.adaptation import (
 )
 from reseen.files import locked
 from reseen.gallery.calibration import calibrate_on_labels
-from reseen.gallery.extractors import Matrix, NetworkExtractor, embed_benchmark
-from reseen.gallery.gallery import Gallery
+from reseen.gallery.extractors import Extractor, Matrix, NetworkExtractor
+from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.records import EVERYTHING, Entry, Filter
 from reseen.gallery.settings import base_of, version_of
 from reseen.gallery.table import VECTOR
@@ -96,7 +94,8 @@ class Adaptation:
         values = self.means.remove(embeddings, np.array(cameras, object))
         if self.whitening is not None:
             values = self.whitening.apply(values)
-        return _unit(values)
+        lengths = np.linalg.norm(values, axis=1, keepdims=True)
+        return np.asarray(values / np.maximum(lengths, 1e-12), np.float32)
 
     def save(self, gallery: Gallery) -> None:
         """Keep it in the gallery, for all who use it."""
@@ -109,7 +108,7 @@ class Adaptation:
             tensors |= {"mean": self.whitening.mean, "matrix": self.whitening.matrix}
         content = save({name: values.astype(np.float32) for name, values in tensors.items()})
         kept = _Kept(cameras, self.tracklets, content, self.self_trained, self.labelled)
-        gallery.settings.set(f"adaptation {self.model}", msgspec.to_builtins(kept))
+        gallery.settings.set(f"adaptation {self.model}", kept)
 
     @classmethod
     def load(cls, gallery: Gallery, model: str) -> "Adaptation | None":
@@ -124,11 +123,6 @@ class Adaptation:
         whitening = Projection(tensors["mean"], tensors["matrix"]) if "mean" in tensors else None
         means = CameraMeans(tensors["overall"], own)
         return cls(model, means, whitening, kept.tracklets, kept.self_trained, kept.labelled)
-
-
-def _unit(values: NDArray[np.float64]) -> Matrix:
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.asarray(values / np.maximum(lengths, 1e-12), np.float32)
 
 
 def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = False) -> Adaptation:
@@ -156,7 +150,7 @@ def adapt(gallery: Gallery, extractor: NetworkExtractor, *, self_train: bool = F
 def _learned(gallery: Gallery, extractor: NetworkExtractor, self_train: bool) -> Adaptation:
     """The next version; not kept yet."""
     base = extractor.model_id
-    entries = gallery.entries(_of_people(gallery), base)
+    entries = gallery.entries(gallery.of_people(), base)
     seen = {entry.camera for entry in entries}
     if len(seen) < FEWEST_CAMERAS or len(entries) < FEWEST_TRACKLETS:
         raise ReseenError(
@@ -164,7 +158,10 @@ def _learned(gallery: Gallery, extractor: NetworkExtractor, self_train: bool) ->
             f" {base}; there is nothing to adapt to before there are {FEWEST_TRACKLETS} of"
             f" {FEWEST_CAMERAS}"
         )
-    vectors = np.concatenate([some for _, some in _stored(gallery, base, entries)])
+    rows = gallery.embeddings(base)
+    stored = dict(zip(rows["id"].to_pylist(), matrix(rows[VECTOR]), strict=True))
+    entries = [entry for entry in entries if entry.id in stored]  # not forgotten meanwhile
+    vectors = np.array([stored[entry.id] for entry in entries])
     cameras = np.array([entry.camera for entry in entries], object)
     means = CameraMeans.of(vectors, cameras, FEWEST_OF_A_CAMERA)
     labelled = _labelled(gallery, entries)
@@ -179,11 +176,6 @@ def _learned(gallery: Gallery, extractor: NetworkExtractor, self_train: bool) ->
         self_train,
         len(labelled),
     )
-
-
-def _of_people(gallery: Gallery) -> Filter:
-    """All but what a human said is no person: nothing can be learned of people from that."""
-    return Filter(not_ids=gallery.rejected.ids())
 
 
 def _is_whitened(model: str, self_train: bool, labelled: int) -> bool:
@@ -201,16 +193,14 @@ def keep_up(gallery: Gallery, extractor: NetworkExtractor) -> Adaptation | None:
     Raises:
         ReseenError: there is too little to learn from yet.
     """
-    known = latest(gallery, extractor.model_id)
-    if known is None and not is_lite0(extractor.model_id):
-        return None
-    if (
-        known is None
-        or gallery.count(_of_people(gallery), extractor.model_id) >= 2 * known.tracklets
-        or _more_labels(gallery, known)
-    ):
-        self_train = known is not None and known.self_trained
-        return adapt(gallery, extractor, self_train=self_train)
+    base, people = extractor.model_id, gallery.of_people()
+    known = latest(gallery, base)
+    if known is None:
+        return adapt(gallery, extractor) if is_lite0(base) else None
+    labels = len(_labelled(gallery, gallery.entries(people, base)))
+    doubled = gallery.count(people, base) >= 2 * known.tracklets
+    if doubled or labels >= max(2 * known.labelled, FEWEST_LABELS):
+        return adapt(gallery, extractor, self_train=known.self_trained)
     convert(gallery, known)
     return known
 
@@ -236,12 +226,14 @@ def calibrate_anew(gallery: Gallery, adaptation: Adaptation) -> str:
 
 def convert(gallery: Gallery, adaptation: Adaptation, where: Filter = EVERYTHING) -> int:
     """Adapt the embeddings that have come since, or some of them; returns how many those are."""
-    base = base_of(adaptation.model)
-    done = {entry.id for entry in gallery.entries(where, adaptation.model)}
-    new = [entry for entry in gallery.entries(where, base) if entry.id not in done]
-    for some, vectors in _stored(gallery, base, new):
-        adapted = adaptation.apply(vectors, [entry.camera for entry in some])
-        gallery.add_embeddings(adaptation.model, some, adapted)
+    base, both = base_of(adaptation.model), list[set[str]]()
+    for model in (base, adaptation.model):
+        both.append({*gallery.columns(["id"], where, model)["id"].to_pylist()})
+    new = sorted(both[0] - both[1])
+    for start in range(0, len(new), BATCH):
+        rows = gallery.embeddings(base, Filter(ids=tuple(new[start : start + BATCH])))
+        adapted = adaptation.apply(matrix(rows[VECTOR]), rows["camera"].to_pylist())
+        gallery.add_embeddings(adaptation.model, rows, adapted)
     return len(new)
 
 
@@ -256,25 +248,6 @@ def latest(gallery: Gallery, base: str, known: Adaptation | None = None) -> Adap
 def _latest_version(gallery: Gallery, base: str) -> int:
     versions = [version_of(model) for model in gallery.models() if base_of(model) == base]
     return max(versions, default=0)
-
-
-def _stored(
-    gallery: Gallery, model: str, entries: Sequence[Entry]
-) -> Iterator[tuple[list[Entry], Matrix]]:
-    """Some tracklets after others, with their embeddings; those just forgotten are left out."""
-    rest = iter(entries)
-    while some := list(islice(rest, BATCH)):
-        which = col("id").isin([entry.id for entry in some])
-        rows = gallery.rows(["id", VECTOR], which, model)
-        vectors = {row["id"]: row[VECTOR] for row in rows}
-        there = [entry for entry in some if entry.id in vectors]
-        yield there, np.array([vectors[entry.id] for entry in there], np.float32)
-
-
-def _more_labels(gallery: Gallery, known: Adaptation) -> bool:
-    """Whether twice as many pairs are labelled as when this was learned."""
-    entries = gallery.entries(_of_people(gallery), base_of(known.model))
-    return len(_labelled(gallery, entries)) >= max(2 * known.labelled, FEWEST_LABELS)
 
 
 def _labelled(gallery: Gallery, entries: Sequence[Entry]) -> NDArray[np.int64]:
@@ -334,28 +307,36 @@ def _crops(entry: Entry) -> Pictures:
 
 
 class AdaptedExtractor:
-    """An extractor for pictures that are searched with: their camera is not known."""
+    """An extractor for pictures that are searched with: their camera is not known.
+
+    Attributes:
+        plain: what embeds before that is adapted.
+    """
 
     def __init__(self, extractor: NetworkExtractor, adaptation: Adaptation) -> None:
-        self._extractor, self._adaptation = extractor, adaptation
+        self.plain, self.adaptation = extractor, adaptation
         self.model_id, self.note = adaptation.model, extractor.note
         whitening = adaptation.whitening
         self.dimensions = whitening.matrix.shape[1] if whitening else extractor.dimensions
 
     def embed(self, tracklets: Iterable[Sequence[Picture]]) -> Matrix:
         """Embeddings (M, D) of tracklets of an unknown camera."""
-        embeddings = self._extractor.embed(tracklets)
-        return self._adaptation.apply(embeddings, [""] * len(embeddings))
+        embeddings = self.plain.embed(tracklets)
+        return self.adaptation.apply(embeddings, [""] * len(embeddings))
 
-    def embed_benchmark(self, tracklets: Sequence[BenchmarkTracklet]) -> Embeddings:
-        """Features of a data set's tracklets, to calibrate the adapted model on.
 
-        As in the gallery, each camera loses its own mean, that of the data set's tracklets.
-        """
-        raw = embed_benchmark(tracklets, self._extractor)
-        means = CameraMeans.of(raw.features, raw.cameras, FEWEST_OF_A_CAMERA)
-        whitening = self._adaptation.whitening
-        values = means.remove(raw.features, raw.cameras)
-        return replace(
-            raw, features=_unit(values if whitening is None else whitening.apply(values))
-        )
+def embed_benchmark(tracklets: Sequence[BenchmarkTracklet], extractor: Extractor) -> Embeddings:
+    """Features of a data set's tracklets, to calibrate or score an extractor on.
+
+    Of an adapted one, each camera loses its own mean, that of the data set's tracklets, as in the
+    gallery.
+    """
+    adapted = extractor if isinstance(extractor, AdaptedExtractor) else None
+    plain = extractor if adapted is None else adapted.plain
+    features = plain.embed(Pictures(tuple(one.paths)) for one in tracklets)
+    persons = np.array([one.person for one in tracklets], dtype=np.int64)
+    cameras = np.array([one.camera for one in tracklets], dtype=np.int64)
+    if adapted is not None:
+        means = CameraMeans.of(features, cameras, FEWEST_OF_A_CAMERA)
+        features = replace(adapted.adaptation, means=means).apply(features, cameras.tolist())
+    return Embeddings(features, persons, cameras, tuple(one.name for one in tracklets))

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from reseen.data.embeddings import Embeddings
 from reseen.data.tracklet import DISTRACTOR
 from reseen.errors import ReseenError
 from reseen.evaluation.metrics import euclidean_distances
-from reseen.files import converted
 
 SURE_GAIN = 2.0
 """Standard errors by which a calibration must be nearer to the truth than its prior."""
@@ -104,12 +103,7 @@ class Calibration:
 
     def probabilities(self, distances: NDArray[np.floating[Any]]) -> Numbers:
         """Probabilities of the distances, in the same shape."""
-        return _probabilities(np.asarray(distances, dtype=np.float64), self.intercept, self.slope)
-
-    @classmethod
-    def from_document(cls, document: Any, name: str) -> "Calibration":
-        """Read what `asdict` and JSON made of one; an error calls it by the name."""
-        return converted(document, cls, name, "calibrate again")
+        return np.asarray(expit(self.log_odds(distances)))
 
 
 @dataclass(frozen=True)
@@ -235,14 +229,10 @@ def fit(pairs: Pairs, prior: float) -> tuple[float, float]:
         value = np.mean(np.logaddexp(0, logits) - targets * logits)
         return float(value), np.array([wrong.mean(), -(wrong * scaled).mean()])
 
-    start = np.array([_logit(pairs.same.mean()) + 1, 1.0])
+    own = logit(pairs.same.mean())
+    start = np.array([own + 1, 1.0])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(None, None), (0, None)])
-    shift = _logit(prior) - _logit(pairs.same.mean())
-    return float(found.x[0] + shift), float(found.x[1] / scale)
-
-
-def _probabilities(distances: Numbers, intercept: float, slope: float) -> Numbers:
-    return np.asarray(expit(intercept - slope * distances))
+    return float(found.x[0] + logit(prior) - own), float(found.x[1] / scale)
 
 
 def equal_error_rate(pairs: Pairs) -> float:
@@ -267,7 +257,7 @@ def _rates(pairs: Pairs, intercept: float, slope: float) -> tuple[Rates, ...]:
     allowed = [int(rate * len(different)) for rate in FALSE_ACCEPT_RATES]
     thresholds = np.array([np.nextafter(different[many], 0) for many in allowed if many])
     accepts, rejects = _errors(pairs, thresholds)
-    columns = (thresholds, _probabilities(thresholds, intercept, slope), accepts, rejects)
+    columns = (thresholds, expit(intercept - slope * thresholds), accepts, rejects)
     return tuple(Rates(*map(float, row)) for row in zip(*columns, strict=True))
 
 
@@ -280,7 +270,8 @@ def _held_out(*halves: Pairs) -> HeldOut:
     checks = []
     for fitted, checked in (halves, halves[::-1]):
         prior = float(fitted.same.mean())
-        probabilities = _probabilities(checked.distances, *fit(fitted, prior))
+        intercept, slope = fit(fitted, prior)
+        probabilities = expit(intercept - slope * checked.distances)
         checks.append((probabilities, np.full(len(probabilities), prior), checked.same))
     probabilities, priors, truths = (np.concatenate(column) for column in zip(*checks, strict=True))
     errors, errors_of_prior = (probabilities - truths) ** 2, (priors - truths) ** 2
@@ -317,7 +308,3 @@ def _calibration_error(probabilities: Numbers, truths: Truths) -> float:
         abs(probabilities[group].mean() - truths[group].mean()) for group in groups if len(group)
     ]
     return float(np.mean(gaps))
-
-
-def _logit(share: float) -> float:
-    return float(np.log(share / (1 - share)))

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reseen.data.colour_histogram import FRAMES, STRIPES, ColourHistogram
-from reseen.data.embeddings import Embeddings
 from reseen.data.frame_vectors import FrameNetwork, open_network
-from reseen.data.pictures import Picture, Pictures, evenly
-from reseen.data.tracklet import BenchmarkTracklet
+from reseen.data.pictures import Picture, evenly
 from reseen.errors import ReseenError
 
 Matrix = NDArray[np.float32]
@@ -90,11 +88,3 @@ class NetworkExtractor:
         sums = np.add.reduceat(vectors, np.cumsum([0, *counts[:-1]])) if counts else vectors
         unit: Matrix = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), LEAST_LENGTH)
         return unit
-
-
-def embed_benchmark(tracklets: Sequence[BenchmarkTracklet], extractor: Extractor) -> Embeddings:
-    """Features of a data set's tracklets, to calibrate or score an extractor on."""
-    features = extractor.embed(Pictures(tuple(one.paths)) for one in tracklets)
-    persons = np.array([one.person for one in tracklets], dtype=np.int64)
-    cameras = np.array([one.camera for one in tracklets], dtype=np.int64)
-    return Embeddings(features, persons, cameras, tuple(one.name for one in tracklets))

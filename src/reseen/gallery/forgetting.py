@@ -3,21 +3,41 @@
 import fcntl
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pyarrow
 from lancedb.expr import Expr, col
 
+from reseen.errors import ReseenError
 from reseen.gallery import table as tables
 from reseen.gallery.exports import NAME as EXPORTS
 from reseen.gallery.exports import Exports
-from reseen.gallery.frames import FRAMES, PLACES, Frames
+from reseen.gallery.frames import FRAMES, PLACES, Frames, Seen
+from reseen.gallery.integrity import keep_digests
+from reseen.gallery.log import LOG_FILE, drop_lines
 from reseen.gallery.records import Waiting
 from reseen.gallery.registers import LABELS, MEMBERS, REJECTED
 from reseen.gallery.settings import Settings
 from reseen.gallery.table import EMBEDDINGS, TRACKLETS, Database, Table, schema_of, unpacked
+from reseen.times import DATED_FROM, booted, show
+
+SECONDS_IN_DAY = 86_400.0
+CLOCK, BOOT = "clock", "boot"
+"""The settings that say when it was last looked for what is beyond its time, and after which start
+of the machine."""
+
+LEAP, LEAP_WHILE_RUNNING = 90 * SECONDS_IN_DAY, SECONDS_IN_DAY
+"""How much later a clock is not believed without a human's word: nobody may have looked for months,
+but a machine that has not been started anew since tells how much later it is."""
+
+FORGOT = "forgot"
+"""The setting that says when somebody was last forgotten on a human's word."""
+
+CAMERAS = "cameras"
+"""Folder beside the log in which live cameras keep how they are doing, and their last pictures."""
 
 WIPE_WITHIN = 600.0
 """Seconds after which the bytes of what was forgotten are wiped."""
@@ -37,16 +57,22 @@ WAITING_SCHEMA = schema_of(
 
 
 class Forgetting:
-    """What is forgotten in a gallery's database, and what of it is still on the disk.
+    """What is forgotten in a gallery's database, when, and what of it is still on the disk.
 
     A row of the table `waiting` stands for tracklets that were forgotten together. It holds their
     ids until they are deleted from all tables, and where their bytes lie until these are wiped.
+
+    Attributes:
+        doubt: why nothing was forgotten whose time is over, and how to go on; None where it was.
     """
 
-    def __init__(self, database: Database, settings: Settings) -> None:
-        self._database, self._settings = database, settings
+    def __init__(self, database: Database, settings: Settings, logged: Callable[..., None]) -> None:
+        self._database, self._settings, self._logged = database, settings, logged
+        self._tracklets = database.table(TRACKLETS)
+        self._frames, self._exports = Frames(database), Exports(database)
         self._forgotten = database.table(FORGOTTEN, schema_of("digest"))
         self._waiting = database.table(WAITING, WAITING_SCHEMA)
+        self.doubt: str | None = None
 
     @property
     def version(self) -> int:
@@ -60,20 +86,13 @@ class Forgetting:
             return None
         return Waiting(sum(row["tracklets"] for row in rows), min(row["since"] for row in rows))
 
-    def wipe_when_due(self, now: float) -> bool:
-        """Wipe what has waited for ten minutes, or at once where there is little to rewrite.
-
-        Returns:
-            Whether anything was wiped.
-        """
-        waits = self.waiting()
-        if waits is None:
-            return False
+    def wipe_when_due(self, now: float | None = None) -> None:
+        """Wipe what has waited for ten minutes, or at once where there is little to rewrite."""
+        if (waits := self.waiting()) is None:
+            return
         large = any(table.count() > tables.EXACT_UP_TO for _, table, _ in self._holding([]))
-        due = not large or waits.since + WIPE_WITHIN <= now
-        if due:
+        if not large or waits.since + WIPE_WITHIN <= (time.time() if now is None else now):
             self.wipe()
-        return due
 
     def wipe(self) -> None:
         """Wipe the bytes of all that was forgotten from the disk.
@@ -82,8 +101,6 @@ class Forgetting:
         forgotten tracklets, older versions of the tables included. When the process dies in
         between, the next one begins anew.
         """
-        if not self._waiting.count():
-            return
         with self._database.locked(fcntl.LOCK_EX):
             rows = self._waiting.read(["key", "fragments"]).to_pylist()
             touched: dict[str, set[int]] = {}
@@ -93,35 +110,128 @@ class Forgetting:
                     touched.setdefault(name, set()).update(fragments)
             for name, numbers in touched.items():
                 self._database.existing(name).wipe(sorted(numbers))
-            every = col("key").isin([row["key"] for row in rows])
-            self._waiting.wipe(self._waiting.fragments(every))  # the ids, until all was deleted
-            self._waiting.delete(every)
+            if rows:
+                every = col("key").isin([row["key"] for row in rows])
+                self._waiting.wipe(self._waiting.fragments(every))  # the ids, until all was deleted
+                self._waiting.delete(every)
+        keep_digests(self._database)
+
+    def sweep(self) -> list[Path]:
+        """Delete the files that killed writers left, which no version of a table names.
+
+        Returns:
+            What was deleted.
+
+        Raises:
+            ReseenError: the gallery is no folder: elsewhere nobody can tell whether a writer lives.
+        """
+        self._database.require_writable()
+        if not self._database.on_disk:
+            raise ReseenError(
+                f"the gallery {self._database.uri} has no lock that all machines heed; what killed "
+                "writers left there goes by itself when it is a week old, with the next forget"
+            )
+        with self._database.locked(fcntl.LOCK_EX):
+            names = self._database.names()
+            gone = [path for name in names for path in self._database.existing(name).sweep()]
+        keep_digests(self._database)
+        return gone
+
+    def expire(self, now: float | None = None) -> list[str]:
+        """Forget what is beyond its own date or the gallery's retention period.
+
+        Lines of the log go when their own period is over.
+
+        The period counts from when the person was seen, where that is a date, else from when the
+        tracklet was added. A clock that has leapt ahead since the last time forgets nobody: what
+        is forgotten by mistake is gone for good. `doubt` then says so.
+
+        Args:
+            now: seconds since 1970, which are believed; None takes the clock.
+
+        Returns:
+            Ids of the removed tracklets.
+        """
+        clock = time.time() if now is None else now
+        log_days, days = self._settings.log_days, self._settings.retention_days
+        over = col("keep_until") < clock
+        if days is not None:
+            limit = clock - days * SECONDS_IN_DAY
+            seen = (col("end_time") < limit) & (col("end_time") >= DATED_FROM)
+            over = over | seen | (col("added") < limit)
+        anybody = self._tracklets.count(over) > 0
+        matters = now is None and (anybody or log_days is not None)
+        self.doubt = self._doubt(clock, days) if matters else None
+        if self.doubt is not None:
+            return []
+        if clock - (self._settings.get(CLOCK, float) or 0.0) > SECONDS_IN_DAY:
+            self._settings.set(CLOCK, clock)
+            self._settings.set(BOOT, booted())
+        if log_days is not None:
+            drop_lines(self._database.notes / LOG_FILE, clock - log_days * SECONDS_IN_DAY)
+        if not anybody:
+            return []
+        self._logged("expire", retention_days=days)
+        return self.forget(over)
+
+    def _doubt(self, clock: float, days: float | None) -> str | None:
+        """What to say where the clock was set ahead since the last time, as far as can be told."""
+        before, boot = self._settings.get(BOOT, tuple[str, float]), booted()
+        last = self._settings.get(CLOCK, float) or 0.0
+        leapt = 0 < last < clock - LEAP
+        if before and boot and before[0] == boot[0]:
+            leapt = leapt or boot[1] - before[1] > LEAP_WHILE_RUNNING
+        if not leapt:
+            return None
+        kept = "" if days is None else f" {days:g}"
+        return (
+            f"nothing was forgotten though its time is over: the clock says {show(clock)}, and was "
+            f"at {show(last)} when this was last looked for; if it is right, say so with "
+            f"reseen gallery keep {self._database.uri}{kept}"
+        )
 
     def forget(self, condition: Expr) -> list[str]:
+        """Delete tracklets and the files about them, and wipe their bytes when due; their ids."""
+        ids = self.delete(condition)
+        if ids:
+            for picture in (self._database.notes / CAMERAS).glob("*.jpg"):
+                picture.unlink(missing_ok=True)  # it may show them; soon there is another
+        self._exports.clear()
+        self._logged("forgotten", count=len(ids))
+        self.wipe_when_due()
+        return sorted(ids)
+
+    def delete(self, condition: Expr) -> list[str]:
         """Delete tracklets from every table, and the labels on them; returns their ids.
 
         A salted digest of their crops stays. Their bytes wait to be wiped.
         """
         names = ["id", "digest", "source", "start_time", "end_time"]
-        found = self._database.existing(TRACKLETS).read(names, condition)
-        ids: list[str] = found["id"].to_pylist()
-        if not ids:
-            return []
+        found = self._tracklets.read(names, condition)
+        ids, digests, *seen = (found[name].to_pylist() for name in names)
         # Equal crops may have been seen in two places.
-        kept = {self._settings.digest(each) for each in found["digest"].to_pylist() if each}
+        kept = {self._settings.digest(each) for each in digests if each}
         self._forgotten.put([{"digest": each} for each in kept])
         # They may be on pictures that were kept of others.
-        self.drop([*ids, *Frames(self._database).showing(found.to_pylist())], len(ids))
-        return ids
+        self.drop([*ids, *self._frames.showing(zip(*seen, strict=True))], len(ids))
+        return list(ids)
 
-    def hide(self, seen: Sequence[Mapping[str, Any]]) -> None:
-        """Drop the kept pictures on which somebody may be; `seen` as for `Frames.showing`."""
-        keys = Frames(self._database).showing(seen)
-        if keys:
-            self.drop(keys, 0)
+    def hide(self, seen: Sequence[Seen]) -> None:
+        """Drop the kept pictures on which somebody may be."""
+        self.drop(self._frames.showing(seen))
 
-    def drop(self, ids: list[str], tracklets: int) -> None:
+    def hide_since(self, since: float, ids: Sequence[str]) -> None:
+        """Drop the whole pictures of tracklets, if somebody was forgotten since a time.
+
+        Who it was is not known any more, so that they may be on any of them.
+        """
+        if since <= (self._settings.get(FORGOT, float) or 0.0) <= time.time():
+            self.drop(self._frames.keys(ids))
+
+    def drop(self, ids: Sequence[str], tracklets: int = 0) -> None:
         """Delete all of some tracklets, and pictures by their keys; so many of them are shown."""
+        if not ids:
+            return
         self._waiting.make()
         with self._database.locked(fcntl.LOCK_SH):
             touched = {
@@ -133,11 +243,11 @@ class Forgetting:
             }
             row = {"key": uuid4().hex, "since": time.time(), "tracklets": tracklets}
             row |= {"fragments": json.dumps(touched)}
-            Exports(self._database).leave(ids)
-            self._waiting.put([row | {"ids": json.dumps(ids)}])
+            self._exports.leave(ids)
+            self._waiting.put([row | {"ids": json.dumps(list(ids))}])
             self._finish(row, ids)
 
-    def _finish(self, row: dict[str, Any], ids: list[str]) -> None:
+    def _finish(self, row: dict[str, Any], ids: Sequence[str]) -> None:
         for _, holding, which in self._holding(ids):
             if holding.count(which):  # else its log of changes would be all that names them
                 holding.delete(which)
@@ -163,7 +273,7 @@ class Forgetting:
         every = (TRACKLETS, *models, *there)
         return [(name, self._database.existing(name), rows.get(name, which)) for name in every]
 
-    def known(self, digests: Sequence[str]) -> set[str]:
+    def known(self, digests: Collection[str]) -> set[str]:
         """Those of the crops' digests that were forgotten."""
         if not digests:
             return set()

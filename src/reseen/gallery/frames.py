@@ -1,6 +1,6 @@
 """Where people were in the whole pictures of their recordings, and such pictures as were kept."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow
@@ -15,6 +15,9 @@ MOST_PLACES = 32
 
 ROUNDED = 0.001
 """Seconds by which times may differ that were added up in another order."""
+
+Seen = tuple[str, float | None, float | None]
+"""A recording, and the first and last second in which somebody was seen in it."""
 
 TEXT, SECONDS = pyarrow.string(), pyarrow.float64()
 BOX = pyarrow.list_(pyarrow.float32(), 4)
@@ -88,16 +91,11 @@ class Frames:
         found: list[str] = self._frames.read(["key"], col("id").isin(list(ids)))["key"].to_pylist()
         return found
 
-    def showing(self, seen: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Keys of the pictures on which somebody may be, whosesoever they are.
-
-        Args:
-            seen: who: each with `source`, `start_time` and `end_time`.
-        """
+    def showing(self, seen: Iterable[Seen]) -> list[str]:
+        """Keys of the pictures on which somebody may be, whosesoever they are; `seen` is who."""
         found = set[str]()
-        for each in seen:
-            here = col("source") == each["source"]
-            start, end = each["start_time"], each["end_time"]
+        for source, start, end in seen:
+            here = col("source") == source
             if start is not None and end is not None:
                 here &= (col("time") >= start - ROUNDED) & (col("time") <= end + ROUNDED)
             found.update(self._frames.read(["key"], here)["key"].to_pylist())

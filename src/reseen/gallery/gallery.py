@@ -1,9 +1,8 @@
 """The gallery: tracklets with their embeddings, to be added, listed, searched and forgotten."""
 
-import fcntl
 import os
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -27,10 +26,10 @@ from reseen.gallery.calibration import Pairs
 from reseen.gallery.exports import NAME as EXPORTS
 from reseen.gallery.exports import Exports
 from reseen.gallery.extractors import Extractor
-from reseen.gallery.forgetting import Forgetting
+from reseen.gallery.forgetting import FORGOT, WAITING, Forgetting
 from reseen.gallery.frames import FRAMES, PLACES, Frames
 from reseen.gallery.integrity import check_database, keep_digests
-from reseen.gallery.log import LOG_FILE, append_line, drop_lines
+from reseen.gallery.log import LOG_FILE, append_line
 from reseen.gallery.records import (
     EVERYTHING,
     Added,
@@ -41,7 +40,6 @@ from reseen.gallery.records import (
     NewTracklets,
     Query,
     Stats,
-    Waiting,
 )
 from reseen.gallery.registers import REJECTED, VIDEOS, Label, Labels, Members, Rejected, Videos
 from reseen.gallery.settings import NAME as SETTINGS
@@ -56,22 +54,7 @@ from reseen.gallery.table import (
     schema_of,
 )
 from reseen.progress import Advance
-from reseen.times import DATED_FROM, booted, show
-
-SECONDS_IN_DAY = 86_400.0
-CLOCK, BOOT = "clock", "boot"
-"""The settings that say when it was last looked for what is beyond its time, and after which start
-of the machine."""
-
-LEAP, LEAP_WHILE_RUNNING = 90 * SECONDS_IN_DAY, SECONDS_IN_DAY
-"""How much later a clock is not believed without a human's word: nobody may have looked for months,
-but a machine that has not been started anew since tells how much later it is."""
-
-FORGOT = "forgot"
-"""The setting that says when somebody was last forgotten on a human's word."""
-
-CAMERAS = "cameras"
-"""Folder beside the log in which live cameras keep how they are doing, and their last pictures."""
+from reseen.times import DATED_FROM
 
 UNFINISHED = "unfinished"
 """The setting that names the model whose embeddings are being filled."""
@@ -112,23 +95,23 @@ class Gallery:
         rejected: which tracklets show no person, as a human said; no search finds them.
         exports: which files were written about its tracklets.
         frames: where people were in whole pictures, and such pictures.
+        database: its tables.
+        forgetting: what was forgotten in it, and will be.
         writable: whether more than reading is possible; where not, nothing is logged either.
-        doubt: why nothing was forgotten whose time is over, and how to go on; None where it was.
     """
 
     def __init__(self, uri: str, notes: Path, cache: int | None = None) -> None:
         self.uri, self.notes = uri, notes
-        self._database = Database(uri, notes, cache)
-        self.settings, self.labels = Settings(self._database), Labels(self._database)
-        self._tracklets = self._database.table(TRACKLETS, TRACKLET_SCHEMA)
-        self._forgetting = Forgetting(self._database, self.settings)
-        self.members, self.rejected = Members(self._database), Rejected(self._database)
-        self.videos = Videos(self._database)
-        self.exports = Exports(self._database)
-        self.frames = Frames(self._database)
-        self.writable = self._database.writable
+        self.database = Database(uri, notes, cache)
+        self.settings, self.labels = Settings(self.database, self.logged), Labels(self.database)
+        self._tracklets = self.database.table(TRACKLETS, TRACKLET_SCHEMA)
+        self.forgetting = Forgetting(self.database, self.settings, self.logged)
+        self.members, self.rejected = Members(self.database), Rejected(self.database)
+        self.videos = Videos(self.database)
+        self.exports = Exports(self.database)
+        self.frames = Frames(self.database)
+        self.writable = self.database.writable
         self.tokens = Tokens(self.settings, self.logged)
-        self.doubt: str | None = None
 
     @classmethod
     def open(
@@ -164,14 +147,14 @@ class Gallery:
         elif not folder.is_dir():
             raise ReseenError(f"there is no gallery at {folder}; add tracklets to make one")
         gallery = cls(uri, folder, cache)
-        filled = gallery._tracklets.is_there or gallery.videos.failures()
+        filled = gallery._tracklets.is_there or gallery.videos.failures.count()
         if not filled and not create:
             raise ReseenError(f"there is no gallery at {uri}; add tracklets to make one")
         if gallery.writable:
-            gallery.digest("")  # makes the salt
-            gallery._forgetting.finish()
-            gallery.expire()
-            gallery.wipe_when_due()
+            gallery.settings.digest("")  # makes the salt
+            gallery.forgetting.finish()
+            gallery.forgetting.expire()
+            gallery.forgetting.wipe_when_due()
         return gallery
 
     # Filling
@@ -206,42 +189,23 @@ class Gallery:
         Raises:
             ReseenError: the embeddings do not fit the gallery, or the disk is full.
         """
-        total, rest = Added(0, 0, 0, (), {}), iter(tracklets)
         since = time.time() if since is None else since
-        filmed = defaultdict[Path, list[str]](list)
+        known = self.forgetting.known if not forgotten_too else lambda _: set()
+        taken = intake.Intake(extractors, self.columns, known, pixelate_heads)
+        added, rest = 0, iter(tracklets)
         while batch := list(islice(rest, intake.BATCH)):
-            digests, unreadable = intake.digests_of(batch)
-            forgotten = set() if forgotten_too else self.is_forgotten(list(digests.values()))
-            known, added = intake.Known(digests, forgotten, extractors, self.rows), 0
-            for missing, group in known.lacking.items():
-                read, embeddings, wrong = intake.embedded(group, missing, pixelate_heads)
-                columns = intake.columns(read)
-                added += self.add_embedded(columns, embeddings, keep_until=keep_until)
-                self._hide_since(since, columns.ids)
-                unreadable += wrong
+            for new, embeddings in taken.embedded(batch):
+                added += self.add_embedded(new, embeddings, keep_until=keep_until)
+                self.forgetting.hide_since(since, new.ids)
             # Pictures on which they may be, too, do not come back.
-            self._forgetting.hide(
-                [
-                    {"source": each.source, "start_time": each.start, "end_time": each.end}
-                    for each in known.forgotten
-                ]
-            )
-            total = Added(
-                total.added + added,
-                total.present + known.present,
-                total.forgotten + len(known.forgotten),
-                (*total.left_out, *unreadable),
-                total.renamed | known.renamed,
-            )
-            for film, ids in known.filmed.items():
-                filmed[film] += ids
+            self.forgetting.hide([(one.source, one.start, one.end) for one in taken.forgotten])
             advance(len(batch))
-        for film, ids in filmed.items():
+        for film, ids in taken.filmed.items():
             if film.is_file():
                 self.exports.keep(film, ids)
         if optimise:
             self.optimise()
-        return total
+        return Added(added, taken.present, taken.kept_out, tuple(taken.left_out), taken.renamed)
 
     def add_embedded(
         self,
@@ -267,39 +231,24 @@ class Gallery:
         if times > 1:
             raise ReseenError(f"{times} of the tracklets to add have the id {id}")
         tables = {model: self._table_for(model, each) for model, each in embeddings.items()}
-        before = self._forgetting.version
+        before = self.forgetting.version
         # The tracklets first: when this is cut short, `add` sees which embeddings are missing.
         new, rows = self._insert(tracklets, keep_until, added)
         if tracklets.moments is not None:
             ids = rows["id"].to_pylist()
             self.frames.keep(ids, tracklets.sources, tracklets.starts, tracklets.moments)
         counts = [table.put(_with(rows, embeddings[model])) for model, table in tables.items()]
-        if self._forgetting.version != before:  # somebody may have been forgotten meanwhile
+        if self.forgetting.version != before:  # somebody may have been forgotten meanwhile
             gone = {*tracklets.ids} - self.find(tracklets.ids).keys()
-            self._forgetting.drop(sorted(gone), 0)
+            self.forgetting.drop(sorted(gone))
         return max(new, *counts)
 
-    def _hide_since(self, since: float, ids: Sequence[str]) -> None:
-        """Drop the whole pictures of tracklets, if somebody was forgotten since a time.
-
-        Who it was is not known any more, so that they may be on any of them.
-        """
-        if since <= (self.settings.get(FORGOT, float) or 0.0) <= time.time():
-            keys = self.frames.keys(ids)
-            if keys:
-                self._forgetting.drop(keys, 0)
-
-    def add_embeddings(self, model: str, entries: Sequence[Entry], embeddings: Matrix) -> None:
-        """Add a model's embeddings (M, D) of M tracklets that are there already."""
-        ids = [entry.id for entry in entries]
-        places = [(entry.id, entry.camera, entry.start, entry.end) for entry in entries]
-        found = self._table_for(model, embeddings)
-        rows = [dict(zip(PLACED_SCHEMA.names, place, strict=True)) for place in places]
-        found.put(_with(pyarrow.Table.from_pylist(rows, PLACED_SCHEMA), embeddings))
-        present = self.find(ids)
-        gone = [id for id in ids if id not in present]
-        if gone:  # forgotten meanwhile
-            found.delete(col("id").isin(gone))
+    def add_embeddings(self, model: str, rows: pyarrow.Table, embeddings: Matrix) -> None:
+        """Add a model's embeddings (M, D) of M tracklets that are there, with ids and places."""
+        found, ids = self._table_for(model, embeddings), rows["id"].to_pylist()
+        found.put(_with(rows, embeddings))
+        if gone := {*ids} - self.find(ids).keys():  # forgotten meanwhile
+            found.delete(col("id").isin(sorted(gone)))
 
     @contextmanager
     def unseen(self, model: str) -> Iterator[None]:
@@ -308,7 +257,7 @@ class Gallery:
         What a process that was killed at it left of them goes first.
         """
         self.settings.set(UNFINISHED, model)
-        self._database.drop(EMBEDDINGS + model)
+        self.database.drop(EMBEDDINGS + model)
         yield
         self.settings.set(UNFINISHED, None)
 
@@ -355,7 +304,7 @@ class Gallery:
             raise ReseenError(f"{model} makes embeddings that are not finite; train it again")
         numbers = embeddings.shape[1]
         schema = schema_of("id", **PLACED, **{VECTOR: pyarrow.list_(pyarrow.float32(), numbers)})
-        found = self._database.table(EMBEDDINGS + checked_model(model), schema)
+        found = self.database.table(EMBEDDINGS + checked_model(model), schema)
         if numbers != found.dimensions:
             raise ReseenError(
                 f"the gallery {self.uri} holds embeddings of {found.dimensions} numbers by {model} "
@@ -365,20 +314,20 @@ class Gallery:
 
     def optimise(self) -> None:
         """Merge files and index what is searched by, when enough has been added."""
-        for name in self._database.names():
+        for name in self.database.names():
             filled = (TRACKLETS, VIDEOS, EXPORTS, PLACES, FRAMES, SETTINGS)
             if name in filled or name.startswith(EMBEDDINGS):
-                self._database.existing(name).optimise()
-        keep_digests(self._database)
+                self.database.existing(name).optimise()
+        keep_digests(self.database)
 
     # Looking
 
     def models(self) -> list[str]:
         """Ids of the models whose embeddings are in the gallery, but one that is being filled."""
         hidden = f"{EMBEDDINGS}{self.settings.get(UNFINISHED, str)}"
-        every = [name for name in self._database.names() if name.startswith(EMBEDDINGS)]
+        every = [name for name in self.database.names() if name.startswith(EMBEDDINGS)]
         every = [name for name in every if name != hidden]
-        names = [name for name in every if self._database.existing(name).count()]
+        names = [name for name in every if self.database.existing(name).count()]
         return [name.removeprefix(EMBEDDINGS) for name in names]
 
     def model(self, name: str | None = None) -> str:
@@ -463,19 +412,16 @@ class Gallery:
 
     @property
     def version(self) -> tuple[int, ...]:
-        """Something else after every change of tracklets or rejections, by whatever process."""
-        names = [TRACKLETS, REJECTED, *(EMBEDDINGS + model for model in self.models())]
-        return tuple(self._database.table(name).version for name in names)
+        """Something else after every change of what `stats` counts, by whatever process."""
+        names = [TRACKLETS, REJECTED, SETTINGS, WAITING]
+        names += [EMBEDDINGS + model for model in self.models()]
+        return tuple(self.database.table(name).version for name in names)
 
     def stats(self) -> Stats:
         """Count what the gallery holds."""
-        cameras, times = Counter[str](), [np.empty((2, 0))]
-        for batch in self._tracklets.batches(list(PLACED)):
-            cameras.update(batch["camera"].to_pylist())
-            times.append(
-                np.stack([batch[name].to_numpy(False) for name in ("start_time", "end_time")])
-            )
-        every = np.concatenate(times, axis=1)  # NaN where not known
+        seen = self.columns(list(PLACED))
+        cameras = Counter(seen["camera"].to_pylist())
+        every = np.stack([seen[name].to_numpy() for name in ("start_time", "end_time")])
         dated = every >= DATED_FROM
         known = every[dated if dated.any() else ~np.isnan(every)]
         return Stats(
@@ -485,11 +431,11 @@ class Gallery:
             start=float(known.min()) if known.size else None,
             end=float(known.max()) if known.size else None,
             undated=int((~dated[0]).sum()) if dated.any() else 0,
-            rejected=len(self.rejected.ids()),
-            size=sum(self._database.existing(name).size for name in self._database.names()),
+            rejected=self.rejected.count(),
+            size=sum(self.database.existing(name).size for name in self.database.names()),
             retention_days=self.settings.retention_days,
             calibrated=tuple(each.model for each in self.settings.calibrations()),
-            waiting=self.waiting(),
+            waiting=self.forgetting.waiting(),
         )
 
     # Searching
@@ -535,7 +481,7 @@ class Gallery:
     def _candidates(self, query: Query, k: int, where: Filter) -> pyarrow.Table:
         """More than the k nearest; room for the query itself, too: to filter it out is slower."""
         count = CANDIDATES * (k + 1)
-        return self._comparable(query).nearest(query.embedding, count, self._of_people(where))
+        return self._comparable(query).nearest(query.embedding, count, self.of_people(where))
 
     def alike(self, query: Query, distance: float, where: Filter = EVERYTHING) -> list[Match]:
         """Every tracklet up to a distance, nearest first: exact, and slower than a search."""
@@ -543,7 +489,7 @@ class Gallery:
         near = [
             batch.filter(pyarrow.array(_distances(query.embedding, batch) <= distance))
             for batch in self._comparable(query).batches(
-                ["id", VECTOR], conditions(self._of_people(where))
+                ["id", VECTOR], conditions(self.of_people(where))
             )
         ]
         return self._matches(query, pyarrow.Table.from_batches(near)) if near else []
@@ -605,163 +551,41 @@ class Gallery:
         condition = conditions(where)
         if condition is None:
             raise ReseenError("say which tracklets to forget; to forget all, delete the gallery")
-        self._database.require_writable()
+        self.database.require_writable()
         self.logged("forget", where)
         # Before they are looked for: who adds a picture afterwards finds this.
         self.settings.set(FORGOT, time.time())
-        ids = self._forget(condition)
+        ids = self.forgetting.forget(condition)
         if at_once:
-            self.wipe()
+            self.forgetting.wipe()
         return ids
-
-    def set_retention_days(self, days: float | None) -> None:
-        """Change for how long tracklets are kept; None keeps them for ever."""
-        self.settings.set_retention_days(days)
-        self.logged("retention", days=days)
-
-    def set_log_days(self, days: float | None) -> None:
-        """Change for how long lines of the log are kept; None keeps them for ever."""
-        self.settings.set_log_days(days)
-        self.logged("log retention", days=days)
-
-    def expire(self, now: float | None = None) -> list[str]:
-        """Forget what is beyond its own date or the gallery's retention period.
-
-        Lines of the log go when their own period is over.
-
-        The period counts from when the person was seen, where that is a date, else from when the
-        tracklet was added. A clock that has leapt ahead since the last time forgets nobody: what
-        is forgotten by mistake is gone for good. `doubt` then says so.
-
-        Args:
-            now: seconds since 1970, which are believed; None takes the clock.
-
-        Returns:
-            Ids of the removed tracklets.
-        """
-        clock = time.time() if now is None else now
-        log_days, days = self.settings.log_days, self.settings.retention_days
-        over = col("keep_until") < clock
-        if days is not None:
-            limit = clock - days * SECONDS_IN_DAY
-            seen = (col("end_time") < limit) & (col("end_time") >= DATED_FROM)
-            over = over | seen | (col("added") < limit)
-        anybody = self._tracklets.count(over) > 0
-        last = self.settings.get(CLOCK, float) or 0.0
-        boot = booted()
-        matters = now is None and (anybody or log_days is not None)
-        leapt = matters and self._leapt(clock, last, boot)
-        self.doubt = _doubt(self.uri, clock, last, days) if leapt else None
-        if leapt:
-            return []
-        if clock - last > SECONDS_IN_DAY:
-            self.settings.set(CLOCK, clock)
-            self.settings.set(BOOT, boot)
-        if log_days is not None:
-            drop_lines(self.notes / LOG_FILE, clock - log_days * SECONDS_IN_DAY)
-        if not anybody:
-            return []
-        self.logged("expire", retention_days=days)
-        return self._forget(over)
-
-    def _leapt(self, clock: float, last: float, boot: tuple[str, float] | None) -> bool:
-        """Whether the clock was set ahead since the last time, as far as can be told."""
-        before = self.settings.get(BOOT, tuple[str, float])
-        if before and boot and before[0] == boot[0] and boot[1] - before[1] > LEAP_WHILE_RUNNING:
-            return True
-        return 0 < last < clock - LEAP
-
-    def waiting(self) -> Waiting | None:
-        """What is forgotten and not wiped from the disk yet."""
-        return self._forgetting.waiting()
-
-    def wipe_when_due(self, now: float | None = None) -> None:
-        """Wipe what has waited for ten minutes, or at once where there is little to rewrite."""
-        if self._forgetting.wipe_when_due(time.time() if now is None else now):
-            keep_digests(self._database)
-
-    def wipe(self) -> None:
-        """Wipe the bytes of all that was forgotten from the disk, as `Forgetting.wipe` does."""
-        self._forgetting.wipe()
-        keep_digests(self._database)
-
-    def sweep(self) -> list[Path]:
-        """Delete the files that killed writers left, which no version of a table names.
-
-        Returns:
-            What was deleted.
-
-        Raises:
-            ReseenError: the gallery is no folder: elsewhere nobody can tell whether a writer lives.
-        """
-        self._database.require_writable()
-        if not self._database.on_disk:
-            raise ReseenError(
-                f"the gallery {self.uri} has no lock that all machines heed; what killed writers "
-                "left there goes by itself when it is a week old, with the next forget"
-            )
-        with self._database.locked(fcntl.LOCK_EX):
-            names = self._database.names()
-            gone = [path for name in names for path in self._database.existing(name).sweep()]
-        keep_digests(self._database)
-        return gone
-
-    def _forget(self, condition: Expr) -> list[str]:
-        ids = self._forgetting.forget(condition)
-        if ids:
-            for picture in (self.notes / CAMERAS).glob("*.jpg"):  # may show them; soon renewed
-                picture.unlink(missing_ok=True)
-        self.exports.clear()
-        self.logged("forgotten", count=len(ids))
-        self.wipe_when_due()
-        return sorted(ids)
 
     # Below
 
-    def require_writable(self) -> None:
-        """Refuse to change what may only be read."""
-        self._database.require_writable()
-
     def check(self) -> CheckResult:
         """Read all of it, and compare every file with its digest."""
-        return check_database(self._database)
+        return check_database(self.database)
 
-    def digest(self, text: str) -> str:
-        """What a text comes down to in this gallery and in no other."""
-        return self.settings.digest(text)
-
-    def is_forgotten(self, digests: Sequence[str]) -> set[str]:
-        """Those of the crops' digests that were forgotten."""
-        return self._forgetting.known(digests)
-
-    def rows(
-        self, names: Sequence[str], where: Expr, model: str | None = None
-    ) -> list[dict[str, Any]]:
-        """Columns of the tracklets, or of a model's embeddings."""
-        rows: list[dict[str, Any]] = self._table(model).read(names, where).to_pylist()
-        return rows
-
-    def columns(self, names: Sequence[str], where: Filter = EVERYTHING) -> pyarrow.Table:
-        """Some of what is known of tracklets, for looking over many of them."""
-        return self._tracklets.read(names, conditions(where))
+    def columns(
+        self, names: Sequence[str], where: Filter | Expr = EVERYTHING, model: str | None = None
+    ) -> pyarrow.Table:
+        """Some of what is known of tracklets, or a model's embeddings, of many of them."""
+        condition = conditions(where) if isinstance(where, Filter) else where
+        return self._table(model).read(names, condition)
 
     def ids(self, model: str) -> set[str]:
         """The tracklets that have an embedding by a model and are not rejected."""
-        where = conditions(self._of_people(EVERYTHING))
-        return set(self._table(model).read(["id"], where)["id"].to_pylist())
+        return {*self.columns(["id"], self.of_people(), model)["id"].to_pylist()}
 
-    def embeddings(self, model: str, where: Filter = EVERYTHING) -> Iterator[pyarrow.RecordBatch]:
-        """Ids, cameras, times and vectors by a model, batch after batch; without the rejected."""
-        where = self._of_people(where)
-        yield from self._table(self.model(model)).batches(
-            ["id", *PLACED, VECTOR], conditions(where)
-        )
+    def embeddings(self, model: str, where: Filter = EVERYTHING) -> pyarrow.Table:
+        """Ids, cameras, times and vectors by a model; without the rejected."""
+        return self.columns(["id", *PLACED, VECTOR], self.of_people(where), self.model(model))
 
     def _table(self, model: str | None) -> Table:
         """The table of a model's embeddings, or of the tracklets."""
-        return self._tracklets if model is None else self._database.table(EMBEDDINGS + model)
+        return self._tracklets if model is None else self.database.table(EMBEDDINGS + model)
 
-    def _of_people(self, where: Filter) -> Filter:
+    def of_people(self, where: Filter = EVERYTHING) -> Filter:
         """The same without what was rejected, unless it names its tracklets."""
         return where if where.ids else replace(where, not_ids=self.rejected.ids())
 
@@ -774,11 +598,8 @@ class Gallery:
         """Distances of the pairs that people have labelled, where both have an embedding."""
         labels = self.labels_on_people()
         ids = {id for label in labels for id in (label.query, label.match)}
-        vectors = {
-            id: vector
-            for batch in (self.embeddings(model, Filter(ids=tuple(ids))) if ids else ())
-            for id, vector in zip(batch["id"].to_pylist(), matrix(batch[VECTOR]), strict=True)
-        }
+        rows = self.embeddings(model, Filter(ids=tuple(ids) or ("",)))
+        vectors = dict(zip(rows["id"].to_pylist(), matrix(rows[VECTOR]), strict=True))
         known = [label for label in labels if {label.query, label.match} <= vectors.keys()]
         gaps = [np.linalg.norm(vectors[each.query] - vectors[each.match]) for each in known]
         return Pairs(np.array(gaps, np.float64), np.array([each.same for each in known], np.bool_))
@@ -800,11 +621,11 @@ class Gallery:
             return
         chosen = {name: value for name, value in asdict(where).items() if value not in (None, ())}
         if "ids" in chosen:
-            chosen["ids"] = [self.digest(id) for id in chosen["ids"]]
+            chosen["ids"] = [self.settings.digest(id) for id in chosen["ids"]]
         if query is not None:
-            name = self.digest(query.name) if query.known else query.name
+            name = self.settings.digest(query.name) if query.known else query.name
             if not query.known and Path(query.name).is_dir():  # `track` calls it as the tracklet
-                name = self.digest(Path(query.name).resolve().name)
+                name = self.settings.digest(Path(query.name).resolve().name)
             facts = {"model": query.model, "query": name, **facts}
         append_line(self.notes / LOG_FILE, {"what": what, "where": chosen, **facts})
 
@@ -812,15 +633,6 @@ class Gallery:
 def notes_of(uri: str) -> Path:
     """Where this machine keeps log and lock of a gallery in an object store."""
     return user_state_path("reseen") / "galleries" / quote(uri, safe="")
-
-
-def _doubt(uri: str, clock: float, last: float, days: float | None) -> str:
-    kept = "" if days is None else f" {days:g}"
-    return (
-        f"nothing was forgotten though its time is over: the clock says {show(clock)}, and was at "
-        f"{show(last)} when this was last looked for; if it is right, say so with "
-        f"reseen gallery keep {uri}{kept}"
-    )
 
 
 def _make_private(folder: Path) -> None:

@@ -232,21 +232,15 @@ def _start(evidence: Evidence) -> dict[int, _Group]:
     return groups
 
 
-def _mean(evidence: Evidence, one: _Group, two: _Group, other: int) -> float:
-    total, listed = one.links[other]
-    every = len(one.members) * len(two.members)
-    return (total + (every - listed) * evidence.unlisted) / every
-
-
 def _joins(
     evidence: Evidence, groups: dict[int, _Group], number: int, one: _Group
 ) -> Iterable[tuple[float, int, int, int]]:
     """Candidates for joining: minus the mean log odds, the two groups, their size together."""
-    for other in one.links:
-        mean = _mean(evidence, one, groups[other], other)
+    for other, (total, listed) in one.links.items():
+        here, there = len(one.members), len(groups[other].members)
+        mean = (total + (here * there - listed) * evidence.unlisted) / (here * there)
         if mean > 0:
-            first, second = sorted((number, other))
-            yield -mean, first, second, len(one.members) + len(groups[other].members)
+            yield -mean, min(number, other), max(number, other), here + there
 
 
 def _join(groups: dict[int, _Group], number: int, gone: int) -> None:

@@ -5,7 +5,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -47,22 +47,6 @@ UNNAMED = "person-"
 """What the name of an identity begins with that no human has named."""
 
 
-@dataclass(frozen=True)
-class Seen:
-    """N tracklets with what grouping needs of them.
-
-    Attributes:
-        ids, cameras: (N,) texts.
-        spans: (N,) first and last second; None where unknown.
-        vectors: (N, D) float32.
-    """
-
-    ids: Sequence[str]
-    cameras: Sequence[str]
-    spans: Sequence[Span | None]
-    vectors: NDArray[np.float32]
-
-
 class Identities:
     """The people of a gallery, by one model's embeddings and its calibration.
 
@@ -96,27 +80,20 @@ class Identities:
     def identify(self) -> list[Member]:
         """Group all tracklets anew, and keep the result in place of the one before."""
         self.gallery.logged("identify", model=self.model)
-        known, seen = set(self.gallery.labels.all()), self._seen(None)
-        if len(seen.ids) < 2:
-            raise ConflictError(
-                f"{self.gallery.uri} holds {len(seen.ids)} tracklet; add more first"
-            )
-        pairs, log_odds, unlisted = neighbours(seen.vectors, self.calibration)
-        evidence = self._evidence(seen, pairs, log_odds, unlisted)
+        known, evidence = set(self.gallery.labels.all()), self._evidence(EVERYTHING)
         members = self._grouped(evidence, self.gallery.members.all())
-        self._made = {"model": self.model, "unlisted": unlisted}
+        self._made = {"model": self.model, "unlisted": evidence.unlisted}
         self.gallery.settings.set(SETTING, self._made)
         with self._alone():
             self.gallery.members.put(members)
-            self.gallery.members.keep_only(seen.ids)
+            self.gallery.members.drop({*self.gallery.members.ids()} - {*evidence.ids})
             if meanwhile := known ^ set(self.gallery.labels.all()):
                 self.regroup({id for label in meanwhile for id in (label.query, label.match)})
         return members
 
     def catch_up(self) -> list[Member]:
         """Let tracklets that are new join, looking at nothing but the people most like them."""
-        known = {member.id for member in self.gallery.members.all()}
-        return self.join(self.gallery.ids(self.model) - known)
+        return self.join(self.gallery.ids(self.model) - {*self.gallery.members.ids()})
 
     def join(self, ids: Iterable[str]) -> list[Member]:
         """The same for tracklets that are known to be new."""
@@ -140,28 +117,6 @@ class Identities:
             known.put(members)
         return members
 
-    def _seen(self, chosen: Iterable[str] | None) -> Seen:
-        """The tracklets that have an embedding by the model: all, or these."""
-        where = EVERYTHING if chosen is None else Filter(ids=tuple(chosen))
-        ids, cameras = list[str](), list[str]()
-        spans, vectors = list[Span | None](), list[NDArray[np.float32]]()
-        for batch in self.gallery.embeddings(self.model, where):
-            ids += batch["id"].to_pylist()
-            cameras += batch["camera"].to_pylist()
-            starts, ends = batch["start_time"].to_pylist(), batch["end_time"].to_pylist()
-            spans += [
-                None if start is None or end is None else (start, end)
-                for start, end in zip(starts, ends, strict=True)
-            ]
-            vectors.append(matrix(batch[VECTOR]))
-        order = np.argsort(ids)  # so that the same gallery gives the same identities
-        return Seen(
-            [ids[place] for place in order],
-            [cameras[place] for place in order],
-            [spans[place] for place in order],
-            np.concatenate(vectors)[order] if vectors else np.zeros((0, 0), np.float32),
-        )
-
     def label(self, query: str, matches: Iterable[str], *, same: bool) -> None:
         """Keep a human's word on a tracklet and others, and let the people follow at once.
 
@@ -172,7 +127,7 @@ class Identities:
         labels, others = self.gallery.labels, [match for match in matches if match != query]
         self.gallery.logged("label", Filter(ids=(query, *others)), same=same)
         with self._alone():
-            before = {frozenset((label.query, label.match)): label for label in labels.all()}
+            before = labels.by_pair()
             labels.put([Label(query, match, same, time.time()) for match in others])
             try:
                 self.regroup([query, *others])
@@ -243,16 +198,12 @@ class Identities:
             ConflictError: nobody was identified by this model yet.
         """
         self._require_identified()
-        seen = self._seen(chosen)
-        pairs, distances = nearest_pairs(seen.vectors, NEIGHBOURS)
-        return self._evidence(
-            seen, pairs, self.calibration.log_odds(distances), self._made["unlisted"]
-        )
+        return self._evidence(Filter(ids=tuple(chosen)), self._made["unlisted"])
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep others out: who groups by what another is just changing would undo it."""
-        self.gallery.require_writable()
+        self.gallery.database.require_writable()
         with self._lock:
             yield
 
@@ -262,25 +213,24 @@ class Identities:
                 f"nobody is identified by {self.model} in {self.gallery.uri}; run reseen identify"
             )
 
-    def _evidence(self, seen: Seen, pairs: Pairs, log_odds: Numbers, unlisted: float) -> Evidence:
-        place = {id: number for number, id in enumerate(seen.ids)}
-        labels = [
-            ((place[label.query], place[label.match]), label.same)
-            for label in self.gallery.labels.all()
-            if label.query in place and label.match in place
-        ]
-        same = [pair for pair, is_same in labels if is_same]
-        return Evidence(
-            seen.ids,
-            seen.cameras,
-            seen.spans,
-            pairs,
-            log_odds,
-            unlisted,
-            same=same,
-            different=[pair for pair, is_same in labels if not is_same],
-            travel={**_learned_travel(seen, same), **self.travel},
-        )
+    def _evidence(self, where: Filter, unlisted: float | None = None) -> Evidence:
+        rows = self.gallery.embeddings(self.model, where)
+        # So that the same gallery gives the same identities.
+        rows = rows.take(np.argsort(rows["id"].to_pylist()))
+        if len(rows) < 2 and unlisted is None:
+            raise ConflictError(f"{self.gallery.uri} holds {len(rows)} tracklet; add more first")
+        pairs, log_odds, unlisted = neighbours(matrix(rows[VECTOR]), self.calibration, unlisted)
+        ids, cameras = rows["id"].to_pylist(), rows["camera"].to_pylist()
+        times = zip(rows["start_time"].to_pylist(), rows["end_time"].to_pylist(), strict=True)
+        spans = [None if None in span else span for span in times]
+        place = {id: number for number, id in enumerate(ids)}
+        said = dict[bool, list[tuple[int, int]]]({True: [], False: []})
+        for label in self.gallery.labels.all():
+            if label.query in place and label.match in place:
+                said[label.same].append((place[label.query], place[label.match]))
+        travel = {**_learned_travel(cameras, spans, said[True]), **self.travel}
+        known = said[True], said[False], travel
+        return Evidence(ids, cameras, spans, pairs, log_odds, unlisted, *known)
 
     def _grouped(self, evidence: Evidence, before: Sequence[Member]) -> list[Member]:
         identities = group(evidence)
@@ -297,18 +247,14 @@ class Identities:
 
 
 def neighbours(
-    vectors: NDArray[np.float32], calibration: Calibration
+    vectors: NDArray[np.float32], calibration: Calibration, unlisted: float | None = None
 ) -> tuple[Pairs, Numbers, float]:
     """Who may be who: pairs (P, 2) of nearest neighbours, their log odds (P,), and all others'."""
     pairs, distances = nearest_pairs(vectors, NEIGHBOURS)
     log_odds = calibration.log_odds(distances)
-    # Whoever is not among anybody's nearest is no nearer than the far ones of these.
-    return pairs, log_odds, min(float(np.quantile(log_odds, FAR)), LIKELIEST_UNLISTED)
-
-
-def is_given(name: str) -> bool:
-    """Whether a human has given this name to an identity."""
-    return not name.startswith(UNNAMED)
+    if unlisted is None:  # whoever is not among anybody's nearest is no nearer than the far ones
+        unlisted = min(float(np.quantile(log_odds, FAR)), LIKELIEST_UNLISTED)
+    return pairs, log_odds, unlisted
 
 
 def _names(
@@ -322,7 +268,7 @@ def _names(
     votes = Counter((number, before[id]) for number, id in pairs if id in before)
     names = dict[int, str]()
     for (number, name), _ in sorted(
-        votes.items(), key=lambda vote: (not is_given(vote[0][1]), -vote[1], vote[0])
+        votes.items(), key=lambda vote: (vote[0][1].startswith(UNNAMED), -vote[1], vote[0])
     ):
         if number not in names and name not in names.values():
             names[number] = name
@@ -332,16 +278,18 @@ def _names(
     }
 
 
-def _learned_travel(seen: Seen, same: Sequence[tuple[int, int]]) -> Travel:
+def _learned_travel(
+    cameras: Sequence[str], spans: Sequence[Span | None], same: Sequence[tuple[int, int]]
+) -> Travel:
     """Half of the shortest time that somebody whom a human recognised took between cameras."""
     gaps = defaultdict[tuple[str, str], list[float]](list)
     for one, other in same:
-        first, second = sorted((seen.cameras[one], seen.cameras[other]))
-        spans = seen.spans[one], seen.spans[other]
-        if first != second and spans[0] is not None and spans[1] is not None:
-            gaps[first, second].append(seconds_between(spans[0], spans[1]))
+        first, second = sorted((cameras[one], cameras[other]))
+        here, there = spans[one], spans[other]
+        if first != second and here is not None and there is not None:
+            gaps[first, second].append(seconds_between(here, there))
     return {
-        cameras: min(found) / 2 if min(found) > 0 else min(found)
-        for cameras, found in gaps.items()
+        way: min(found) / 2 if min(found) > 0 else min(found)
+        for way, found in gaps.items()
         if len(found) >= FEWEST_WAYS
     }

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import numpy as np
+import pyarrow
 from lancedb.expr import col
 
 from reseen.data.tracklet import Tracklet
@@ -17,17 +18,20 @@ from reseen.gallery.extractors import Extractor, Matrix
 from reseen.gallery.records import NewTracklets
 from reseen.gallery.thumbnail import make_thumbnail
 
+Made = TypeVar("Made")
+Ready = tuple[NewTracklets, dict[str, Matrix]]
+
 BATCH = 64
 """Tracklets embedded between two commits: the most that a kill can cost."""
 
 
 @dataclass(frozen=True)
 class New:
-    """A tracklet that lacks an embedding, with its id in the gallery and its crops' digest."""
+    """A tracklet on its way, with its id in the gallery, its crops' digest and its thumbnail."""
 
     tracklet: Tracklet
     id: str
-    digest: str
+    digest: str = ""
     thumbnail: bytes = b""
 
 
@@ -43,48 +47,71 @@ def content_digest(tracklet: Tracklet) -> str:
     return digest.hexdigest()
 
 
-def digests_of(batch: Sequence[Tracklet]) -> tuple[dict[Tracklet, str], list[str]]:
-    """The digests of tracklets, and a line for each that cannot be read."""
-    digests: dict[Tracklet, str] = {}
-    unreadable = []
-    for tracklet in batch:
-        try:
-            require_unicode(tracklet.id, tracklet.camera, tracklet.source)
-            digests[tracklet] = content_digest(tracklet)
-        except ReseenError as error:
-            unreadable.append(f"{tracklet.id} left out: {error}")
-    return digests, unreadable
+class Intake:
+    """Tracklets on their way into a gallery: what it holds of them already, and what it lacks.
 
-
-class Known:
-    """What a gallery holds already of some tracklets, and what it lacks.
+    Args:
+        columns: reads from the gallery, as `Gallery.columns` does.
+        known: which of some digests were forgotten, and do not come back.
 
     Attributes:
-        lacking: those that lack embeddings, by the extractors that make these.
-        present: how many lack nothing.
-        forgotten: those that were forgotten, and do not come back.
+        present: how many lacked nothing.
+        forgotten: those of the last batch that were forgotten.
+        kept_out: how many these were in all batches.
+        left_out: a line for each that cannot be read.
         filmed: by the films that show them, ids of those that are there now or will be.
         renamed: ids given instead of ones that other tracklets have, by these.
     """
 
     def __init__(
         self,
-        digests: Mapping[Tracklet, str],
-        forgotten: Set[str],
         extractors: Sequence[Extractor],
-        rows: Callable[..., list[dict[str, Any]]],
+        columns: Callable[..., pyarrow.Table],
+        known: Callable[[Collection[str]], Set[str]],
+        pixelate_heads: bool,
     ) -> None:
-        """Look tracklets up; `rows` reads from a gallery, as `Gallery.rows` does."""
-        ids = [tracklet.id for tracklet in digests]
-        longer = [longer_id(tracklet.id, digest) for tracklet, digest in digests.items()]
-        which = col("digest").isin(list(digests.values())) | col("id").isin(ids + longer)
-        names = ["id", "digest", "camera", "start_time", "end_time", "frames"]
-        found = rows(names, which) if digests else []
-        self.lacking = defaultdict[tuple[Extractor, ...], list[New]](list)
-        self.present, self.forgotten = 0, list[Tracklet]()
+        self._extractors, self._columns, self._known = tuple(extractors), columns, known
+        self._pixelate_heads = pixelate_heads
+        self.present, self.kept_out = 0, 0
+        self.forgotten, self.left_out = list[Tracklet](), list[str]()
         self.filmed = defaultdict[Path, list[str]](list)
         self.renamed: dict[str, str] = {}
-        self._extractors = tuple(extractors)
+
+    def embedded(self, batch: Iterable[Tracklet]) -> Iterator[Ready]:
+        """Those that lack embeddings, ready to be added, with these by model.
+
+        An extractor gets all at once, which is faster; one by one only where a picture is broken.
+        """
+        for extractors, group in self._lacking(batch).items():
+            read = self._each(group, self._drawn)
+            try:
+                ready = [_ready(extractors, *read)]
+            except ReseenError:
+                ready = self._each(read, partial(_ready, extractors))
+            yield from ready
+
+    def _each(self, group: Iterable[New], make: Callable[[New], Made]) -> list[Made]:
+        """What is made of each that can be read; a line for each of the others."""
+        made = []
+        for new in group:
+            try:
+                made.append(make(new))
+            except ReseenError as error:
+                self.left_out.append(f"{new.tracklet.id} left out: {error}")
+        return made
+
+    def _drawn(self, new: New) -> New:
+        strip = make_thumbnail(new.tracklet.pictures, pixelate_heads=self._pixelate_heads)
+        return replace(new, thumbnail=strip)
+
+    def _lacking(self, batch: Iterable[Tracklet]) -> dict[tuple[Extractor, ...], list[New]]:
+        """Those of a batch that lack embeddings, by the extractors that make these."""
+        given = self._each((New(each, each.id) for each in batch), _digested)
+        ids = [id for new in given for id in (new.id, longer_id(new.id, new.digest))]
+        digests = [new.digest for new in given]
+        names = ["id", "digest", "camera", "start_time", "end_time", "frames"]
+        which = col("digest").isin(digests) | col("id").isin(ids)
+        found = self._columns(names, which).to_pylist() if given else []
         self._ids = {row["id"] for row in found}
         self._places: dict[tuple[object, ...], str] = {}
         for row in found:
@@ -92,48 +119,52 @@ class Known:
             # What was added before there were digests is known by its name and length.
             what = (row["digest"],) if row["digest"] else (row["id"], row["frames"])
             self._places[(*what, *place)] = row["id"]
-        which = col("id").isin(list(self._ids))
-        self._embedded = {
-            each.model_id: {row["id"] for row in rows(["id"], which, each.model_id)}
-            for each in extractors
-            if found
-        }
-        for tracklet, digest in digests.items():
-            self._sort(tracklet, digest, digest in forgotten)
+        self._embedded = defaultdict[str, set[str]](set)
+        for model in (each.model_id for each in self._extractors if found):
+            rows = self._columns(["id"], col("id").isin(list(self._ids)), model)
+            self._embedded[model] = {*rows["id"].to_pylist()}
+        self.forgotten, forgotten = [], self._known(digests)
+        lacking = defaultdict[tuple[Extractor, ...], list[New]](list)
+        for new in given:
+            self._sort(new, new.digest in forgotten, lacking)
+        self.kept_out += len(self.forgotten)
+        return lacking
 
-    def _sort(self, tracklet: Tracklet, digest: str, forgotten: bool) -> None:
-        id = self._id_of(tracklet, digest)
+    def _sort(
+        self, new: New, forgotten: bool, lacking: dict[tuple[Extractor, ...], list[New]]
+    ) -> None:
+        tracklet = new.tracklet
+        place = tracklet.camera, tracklet.start, tracklet.end
+        older = (tracklet.id, len(tracklet.pictures), *place)
+        id = self._places.get((new.digest, *place)) or self._places.get(older)
         if id is None and forgotten:
             self.forgotten.append(tracklet)
             return
-        missing = tuple(
-            each for each in self._extractors if id not in self._embedded.get(each.model_id, ())
-        )
-        id = self._take(tracklet, digest) if id is None else id
+        made = self._embedded
+        missing = tuple(each for each in self._extractors if id not in made[each.model_id])
+        id = self._take(new) if id is None else id
         if tracklet.film is not None:
             self.filmed[tracklet.film].append(id)
         if missing:
-            self.lacking[missing].append(New(tracklet, id, digest))
+            lacking[missing].append(replace(new, id=id))
         else:
             self.present += 1
 
-    def _id_of(self, tracklet: Tracklet, digest: str) -> str | None:
-        """The id of the same content from the same place; None where it is new."""
-        place = tracklet.camera, tracklet.start, tracklet.end
-        older = (tracklet.id, len(tracklet.pictures), *place)
-        return self._places.get((digest, *place)) or self._places.get(older)
-
-    def _take(self, tracklet: Tracklet, digest: str) -> str:
+    def _take(self, new: New) -> str:
         """Give a new tracklet its own id, or a longer one where another tracklet has that."""
-        id = tracklet.id
+        id, tracklet = new.id, new.tracklet
         if id in self._ids:
-            id = longer_id(tracklet.id, digest)
-            self.renamed[tracklet.id] = id
+            id = self.renamed[tracklet.id] = longer_id(id, new.digest)
         self._ids.add(id)
-        self._places[(digest, tracklet.camera, tracklet.start, tracklet.end)] = id
+        self._places[(new.digest, tracklet.camera, tracklet.start, tracklet.end)] = id
         for each in self._extractors:
-            self._embedded.setdefault(each.model_id, set()).add(id)
+            self._embedded[each.model_id].add(id)
         return id
+
+
+def _digested(new: New) -> New:
+    require_unicode(new.id, new.tracklet.camera, new.tracklet.source)
+    return replace(new, digest=content_digest(new.tracklet))
 
 
 def longer_id(id: str, digest: str) -> str:
@@ -141,43 +172,10 @@ def longer_id(id: str, digest: str) -> str:
     return f"{id}~{digest[:12]}"
 
 
-def embedded(
-    group: Sequence[New], extractors: Sequence[Extractor], pixelate_heads: bool
-) -> tuple[list[New], dict[str, Matrix], list[str]]:
-    """Those that can be read with their thumbnails, embeddings, and a line for each of the others.
-
-    An extractor gets all at once, which is faster; one by one only where a picture is broken.
-    """
-    read, wrong = list[New](), list[str]()
-    for new in group:
-        try:
-            strip = make_thumbnail(new.tracklet.pictures, pixelate_heads=pixelate_heads)
-            read.append(replace(new, thumbnail=strip))
-        except ReseenError as error:
-            wrong.append(f"{new.tracklet.id} left out: {error}")
-    try:
-        return read, _vectors(read, extractors), wrong
-    except ReseenError:
-        whole = list[tuple[New, dict[str, Matrix]]]()
-    for new in read:
-        try:
-            whole.append((new, _vectors([new], extractors)))
-        except ReseenError as error:
-            wrong.append(f"{new.tracklet.id} left out: {error}")
-    names = [each.model_id for each in extractors if whole]
-    embeddings = {name: np.concatenate([found[name] for _, found in whole]) for name in names}
-    return [new for new, _ in whole], embeddings, wrong
-
-
-def _vectors(group: Sequence[New], extractors: Sequence[Extractor]) -> dict[str, Matrix]:
-    pictures = [new.tracklet.pictures for new in group]
-    return {each.model_id: each.embed(pictures) for each in extractors}
-
-
-def columns(group: Sequence[New]) -> NewTracklets:
-    """Tracklets as a gallery's table has them."""
+def _ready(extractors: Sequence[Extractor], *group: New) -> Ready:
     tracklets = [each.tracklet for each in group]
-    return NewTracklets(
+    pictures = [tracklet.pictures for tracklet in tracklets]
+    columns = NewTracklets(
         ids=[each.id for each in group],
         cameras=[tracklet.camera for tracklet in tracklets],
         sources=[tracklet.source for tracklet in tracklets],
@@ -192,3 +190,4 @@ def columns(group: Sequence[New]) -> NewTracklets:
         digests=[each.digest for each in group],
         moments=[tracklet.moments for tracklet in tracklets],
     )
+    return columns, {each.model_id: each.embed(pictures) for each in extractors}

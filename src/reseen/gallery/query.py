@@ -74,17 +74,13 @@ def pictures_in_video(video: Path, seconds: float, box: Box) -> list[Picture]:
     first = next(later, None)
     if first is None:
         raise ReseenError(f"{video} ends before {seconds:g} s; name an earlier time")
-    _require_inside(box, first.picture, video)
-    return [box.cut(first.picture), *_followed(first, box, later)]
-
-
-def _require_inside(box: Box, picture: Picture, video: Path) -> None:
-    if not box.lies_in(picture):
-        height, width = picture.shape[:2]
+    if not box.lies_in(first.picture):
+        height, width = first.picture.shape[:2]
         raise ReseenError(
             f"the box {box} must lie in the picture of "
             f"{video}, {width}x{height}, and be at least {LEAST_SIDE} pixels wide and high"
         )
+    return [box.cut(first.picture), *_followed(first, box, later)]
 
 
 def _followed(first: Frame, box: Box, later: Iterator[Frame]) -> Iterator[Picture]:

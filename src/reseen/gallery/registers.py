@@ -3,14 +3,14 @@
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import pyarrow
 from lancedb.expr import Expr, col
 
-from reseen.gallery.table import Database, Table, schema_of
+from reseen.gallery.table import Database, schema_of
 
 LABELS, REJECTED, MEMBERS, VIDEOS, FAILURES = "labels", "rejected", "members", "videos", "failures"
 TEXT, SECONDS, WHOLE = pyarrow.string(), pyarrow.float64(), pyarrow.int64()
@@ -31,8 +31,10 @@ class Register(Generic[Kind]):
     They come in the order of some of the columns, where these are named.
     """
 
-    def __init__(self, table: Table, kind: type[Kind], *order: str) -> None:
-        self._table, self._kind, self._order = table, kind, order
+    def __init__(
+        self, database: Database, name: str, schema: pyarrow.Schema, kind: type[Kind], *order: str
+    ) -> None:
+        self._table, self._kind, self._order = database.table(name, schema), kind, order
 
     def put(self, records: Sequence[Kind]) -> None:
         """Keep records, in place of those that have their keys."""
@@ -41,6 +43,21 @@ class Register(Generic[Kind]):
     def all(self) -> list[Kind]:
         """Every record."""
         return self._read(None)
+
+    def of(self, values: Iterable[Any], column: str | None = None) -> list[Kind]:
+        """The records whose key, or another column, is among these values."""
+        some = sorted(values)
+        return self._read(self._among(some, column)) if some else []
+
+    def drop(self, values: Iterable[Any], column: str | None = None) -> None:
+        """Delete these records, where they are there."""
+        which = self._among(sorted(values), column)
+        if self._table.count(which):
+            self._table.delete(which)
+
+    def ids(self) -> tuple[str, ...]:
+        """All keys."""
+        return tuple(self._table.read([self._table.key])[self._table.key].to_pylist())
 
     def count(self) -> int:
         """How many records there are."""
@@ -51,9 +68,13 @@ class Register(Generic[Kind]):
         """Another number after every change."""
         return self._table.version
 
+    def _among(self, values: Sequence[Any], column: str | None) -> Expr:
+        return col(column or self._table.key).isin(list(values))
+
     def _read(self, where: Expr | None) -> list[Kind]:
-        rows = self._table.read(self._table.schema.names, where, self._order)
-        return [self._kind(**row) for row in rows.to_pylist()]
+        names = [field.name for field in fields(self._kind)]  # type: ignore[arg-type]
+        rows = self._table.read(names, where, self._order).to_pylist()
+        return [self._kind(**{name: row[name] for name in names}) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,42 +92,44 @@ class Label:
     time: float
 
 
-class Labels:
-    """What people said about pairs of tracklets, kept to train with."""
+class Labels(Register[Label]):
+    """What people said about pairs of tracklets, in the order of time, kept to train with."""
 
     def __init__(self, database: Database) -> None:
-        self._table = database.table(LABELS, LABELS_SCHEMA)
+        super().__init__(database, LABELS, LABELS_SCHEMA, Label, "time")
 
     def add(self, query: str, match: str, *, same: bool) -> None:
         """Keep a label; a later one on the same two tracklets replaces it."""
         self.put([Label(query, match, same, time.time())])
 
-    def put(self, labels: Iterable[Label]) -> None:
+    def put(self, records: Sequence[Label]) -> None:
         """Keep labels that were given before."""
-        self._put(map(msgspec.to_builtins, labels))
+        self._put(msgspec.to_builtins(records))
 
     def remove(self, query: str, match: str) -> None:
         """Take the label on two tracklets back.
 
         Its row stays, so that whoever forgets one of the two finds all that is kept of it.
         """
-        both = {query, match}
-        known = [each for each in self.all() if {each.query, each.match} == both]
-        self._put(msgspec.to_builtins(each) | {"same": None} for each in known)
+        known = self.by_pair().get(frozenset((query, match)))
+        self._put([msgspec.to_builtins(known) | {"same": None}] if known else [])
 
     def said(self, query: str, match: str) -> bool | None:
         """Whether two tracklets are labelled the same; None where nobody has said anything."""
-        both = {query, match}
-        return next((each.same for each in self.all() if {each.query, each.match} == both), None)
-
-    def _put(self, rows: Iterable[dict[str, Any]]) -> None:
-        keyed = [{"pair": json.dumps(sorted((row["query"], row["match"]))), **row} for row in rows]
-        self._table.put(keyed, replace=True)
+        known = self.by_pair().get(frozenset((query, match)))
+        return known.same if known else None
 
     def all(self) -> list[Label]:
-        """The last label of every two tracklets, in the order of time."""
-        rows = self._table.read(["query", "match", "same", "time"], order_by=["time"]).to_pylist()
-        return [Label(**row) for row in rows if row["same"] is not None]
+        """The last label of every two tracklets."""
+        return [each for each in super().all() if each.same is not None]
+
+    def by_pair(self) -> dict[frozenset[str], Label]:
+        """The same by the two tracklets."""
+        return {frozenset((each.query, each.match)): each for each in self.all()}
+
+    def _put(self, rows: Sequence[dict[str, Any]]) -> None:
+        keyed = [{"pair": json.dumps(sorted((row["query"], row["match"]))), **row} for row in rows]
+        self._table.put(keyed, replace=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,35 +147,16 @@ class Rejection:
 
 
 class Rejected(Register[Rejection]):
-    """The rejected tracklets of a gallery, in the order of time."""
+    """The rejected tracklets of a gallery, which no search may find, in the order of time."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database.table(REJECTED, REJECTED_SCHEMA), Rejection, "time", "id")
+        super().__init__(database, REJECTED, REJECTED_SCHEMA, Rejection, "time", "id")
 
     def add(self, ids: Iterable[str], homes: Mapping[str, str]) -> float:
         """Reject tracklets, each with where it belonged; returns the time this was said."""
         now = time.time()
         self._table.put([{"id": id, "identity": homes.get(id), "time": now} for id in ids])
         return now
-
-    def take_back(self, ids: Sequence[str]) -> list[Rejection]:
-        """Let them be people again; returns what was said of them."""
-        found = self.of(ids)
-        if found:
-            self._table.delete(col("id").isin([each.id for each in found]))
-        return found
-
-    def of(self, ids: Sequence[str]) -> list[Rejection]:
-        """What was said of those of these tracklets that are rejected."""
-        return self._read(col("id").isin(list(ids))) if ids else []
-
-    def at(self, time: float) -> list[Rejection]:
-        """What was rejected at one time."""
-        return self._read(col("time") == time)
-
-    def ids(self) -> tuple[str, ...]:
-        """The tracklets that no search may find."""
-        return tuple(self._table.read(["id"])["id"].to_pylist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,29 +178,16 @@ class Members(Register[Member]):
     """Which tracklet belongs to which identity: every tracklet that was looked at."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database.table(MEMBERS, MEMBERS_SCHEMA), Member)
-
-    def keep_only(self, ids: Iterable[str]) -> None:
-        """Drop what is known of all other tracklets."""
-        if gone := {member.id for member in self.all()} - {*ids}:
-            self.drop(gone)
-
-    def drop(self, ids: Iterable[str]) -> None:
-        """Drop what is known of these tracklets."""
-        self._table.delete(col("id").isin(sorted(ids)))
+        super().__init__(database, MEMBERS, MEMBERS_SCHEMA, Member)
 
     def homes(self, identities: Iterable[str] | None = None) -> pyarrow.Table:
         """The members of all or some identities as columns, which is less than a list of them."""
         which = None if identities is None else col("identity").isin(sorted(identities))
         return self._table.read(MEMBERS_SCHEMA.names, which)
 
-    def of(self, ids: Iterable[str]) -> list[Member]:
-        """Those of these tracklets that were looked at."""
-        return self._read(col("id").isin(sorted(ids)))
-
     def belonging_to(self, identities: Iterable[str]) -> list[Member]:
         """All who belong to these identities."""
-        return self._read(col("identity").isin(sorted(identities)))
+        return self.of(identities, "identity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,30 +217,22 @@ class Failure:
     time: float
 
 
-class Videos:
-    """Which videos a gallery has taken in, and which it could not."""
+class Videos(Register[TakenIn]):
+    """Which videos a gallery has taken in.
+
+    Attributes:
+        failures: those that it could not take in, in the order of time.
+    """
 
     def __init__(self, database: Database) -> None:
-        self._table = database.table(VIDEOS, VIDEOS_SCHEMA)
-        failures = database.table(FAILURES, FAILURES_SCHEMA)
-        self._failures, self._failed = Register(failures, Failure, "time"), failures
-
-    def done(self, ids: Sequence[str]) -> set[str]:
-        """Those of some videos that are in the gallery from their beginning to their end."""
-        where = col("id").isin(list(ids))
-        return {*self._table.read(["id"], where)["id"].to_pylist()} if ids else set()
+        super().__init__(database, VIDEOS, VIDEOS_SCHEMA, TakenIn)
+        self.failures = Register(database, FAILURES, FAILURES_SCHEMA, Failure, "time")
 
     def finish(self, videos: Sequence[TakenIn]) -> None:
         """Keep that all of some videos is in the gallery; they are no failures any more."""
-        self._table.put(msgspec.to_builtins(videos))
-        same = col("source").isin([video.source for video in videos])
-        if videos and self._failed.count(same):
-            self._failed.delete(same)
+        self.put(videos)
+        self.failures.drop(video.source for video in videos)
 
     def fail(self, source: str, camera: str, error: str) -> None:
         """Keep why a video could not be taken in."""
-        self._failures.put([Failure(source, camera, error, time.time())])
-
-    def failures(self) -> list[Failure]:
-        """The videos that could not be taken in, in the order of time."""
-        return self._failures.all()
+        self.failures.put([Failure(source, camera, error, time.time())])

@@ -1,12 +1,11 @@
 """What all who use a gallery must agree on: retention, calibrations, tokens, the digests' salt."""
 
 import hashlib
-import json
 import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -18,41 +17,41 @@ from reseen.gallery.calibration import Calibration
 from reseen.gallery.table import Database, schema_of, unpacked
 
 NAME = "settings"
+CALIBRATION, TOKEN = "calibration ", "token "
+"""What the names of such settings begin with."""
+
 Kind = TypeVar("Kind")
 
 
 class Settings:
     """Settings of a gallery by name, each a JSON text in a table of its database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, logged: Callable[..., None]) -> None:
         self._table = database.table(NAME, schema_of("name", value=pyarrow.string()))
+        self._logged = logged
         self._salt: str | None = None
 
     def get(self, name: str, kind: type[Kind]) -> Kind | None:
         """A setting's value, which is of a kind; None where it is not set."""
-        rows = self._set(col("name") == name)
-        return unpacked(rows[name], kind, f"setting {name}") if rows else None
+        return self.all(name, kind, col("name") == name).get("")
 
-    def all(self, prefix: str, kind: type[Kind]) -> dict[str, Kind]:
+    def all(self, prefix: str, kind: type[Kind], where: Expr | None = None) -> dict[str, Kind]:
         """The values of all settings that are set and whose names begin so, by the rest."""
+        rows = self._table.read(["value"], where, order_by=["name"]).to_pylist()
         return {
-            name.removeprefix(prefix): unpacked(text, kind, f"setting {name}")
-            for name, text in sorted(self._set().items())
-            if name.startswith(prefix)
+            row["name"].removeprefix(prefix): unpacked(row["value"], kind, f"setting {row['name']}")
+            for row in rows
+            if row["name"].startswith(prefix) and row["value"] != "null"
         }
 
-    def _set(self, where: Expr | None = None) -> dict[str, str]:
-        """The texts of the settings that are set, by name."""
-        rows = self._table.read(["name", "value"], where).to_pylist()
-        return {row["name"]: row["value"] for row in rows if row["value"] != "null"}
+    def set(self, name: str, value: Any, *, new: bool = False) -> bool:
+        """Set it for everybody; where it must be `new`, only if it was never set.
 
-    def set(self, name: str, value: Any) -> None:
-        """Set it for everybody."""
-        self._table.put([{"name": name, "value": json.dumps(value)}], replace=True)
-
-    def add(self, name: str, value: Any) -> bool:
-        """Set it unless it was ever set; returns whether this did, to one of many who try."""
-        return self._table.put([{"name": name, "value": json.dumps(value)}]) > 0
+        Returns:
+            Whether it was new, to one of many who try.
+        """
+        row = {"name": name, "value": msgspec.json.encode(value).decode()}
+        return self._table.put([row], replace=not new) > 0
 
     @property
     def retention_days(self) -> float | None:
@@ -65,41 +64,41 @@ class Settings:
         return self.get("log_days", float)
 
     def set_retention_days(self, days: float | None) -> None:
-        """Change the retention period; None keeps tracklets for ever."""
+        """Change for how long tracklets are kept; None keeps them for ever."""
         self.set("retention_days", _checked_days(days))
+        self._logged("retention", days=days)
 
     def set_log_days(self, days: float | None) -> None:
         """Change for how long lines of the log are kept; None keeps them for ever."""
         self.set("log_days", _checked_days(days))
+        self._logged("log retention", days=days)
 
     def calibration(self, model: str) -> Calibration | None:
         """The model's calibration; None where there is none: no probability may then be shown."""
-        found = self.get(f"calibration {model}", dict)
-        return None if found is None else Calibration.from_document(found, f"the one of {model}")
+        return self.get(CALIBRATION + model, Calibration)
 
     def keep_calibration(self, calibration: Calibration) -> None:
         """Give probabilities to this model's distances from now on."""
-        self.set(f"calibration {checked_model(calibration.model)}", asdict(calibration))
+        self.set(CALIBRATION + checked_model(calibration.model), calibration)
 
     def calibrations(self) -> list[Calibration]:
         """Every model's calibration."""
-        return [
-            Calibration.from_document(found, f"the one of {model}")
-            for model, found in self.all("calibration ", dict).items()
-        ]
+        return list(self.all(CALIBRATION, Calibration).values())
 
     def drop_calibration(self, model: str) -> None:
         """Give this model's distances no probabilities any more."""
-        if self.calibration(model) is None:
-            listed = ", ".join(one.model for one in self.calibrations()) or "none"
-            raise ReseenError(f"{model} has no calibration here; calibrated: {listed}")
-        self.set(f"calibration {model}", None)
+        known = self.all(CALIBRATION, Calibration)
+        if model not in known:
+            raise ReseenError(
+                f"{model} has no calibration here; calibrated: {', '.join(known) or 'none'}"
+            )
+        self.set(CALIBRATION + model, None)
 
     def digest(self, text: str) -> str:
         """What a text comes down to here and in no other gallery."""
         self._salt = self._salt or self.get("salt", str)
         if self._salt is None:
-            self.add("salt", secrets.token_hex(16))
+            self.set("salt", secrets.token_hex(16), new=True)
             self._salt = self.get("salt", str)
         return hashlib.sha256(f"{self._salt} {text}".encode()).hexdigest()
 
@@ -128,8 +127,6 @@ def version_of(model: str) -> int:
 
 
 Role = Literal["look", "manage"]
-
-TOKEN = "token "
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +172,7 @@ class Tokens:
             raise ReseenError(f"{name!r} cannot be a token's name; say whose it is, such as anna")
         token = secrets.token_urlsafe(24)
         kept = Token(name, role, time.time(), None, self.digest(token))
-        if not self._settings.add(TOKEN + name, msgspec.to_builtins(kept)):
+        if not self._settings.set(TOKEN + name, kept, new=True):
             raise ReseenError(f"there is or was a token called {name}; choose another name")
         self._logged("token", name=name, role=role)
         return token
@@ -190,6 +187,5 @@ class Tokens:
         if name not in valid:
             listed = ", ".join(valid) or "none"
             raise ReseenError(f"no token called {name} is valid here; valid: {listed}")
-        revoked = replace(valid[name], revoked=time.time())
-        self._settings.set(TOKEN + name, msgspec.to_builtins(revoked))
+        self._settings.set(TOKEN + name, replace(valid[name], revoked=time.time()))
         self._logged("revoke token", name=name)

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import reduce
+from functools import partial, reduce
 from operator import and_
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,7 +65,7 @@ STORE_TROUBLES = (
 """What may be wrong with an object store, by a sign in the error, and what to do."""
 
 REMEDY = "restore its files from a copy or fill a new gallery"
-CONFLICT = ("onflict", "oncurrent", "lease retry")
+CAME_BETWEEN = ("conflict", "concurrent", "lease retry", "not found")
 
 Vector = NDArray[np.float32]
 Kind = TypeVar("Kind")
@@ -119,7 +119,7 @@ class Database:
     """
 
     def __init__(self, uri: str, notes: Path, cache: int | None = None) -> None:
-        self.uri, self._notes = uri, notes
+        self.uri, self.notes = uri, notes
         self.writable = os.access(notes, os.W_OK)
         self._tables: dict[str, Table] = {}
         with self.explained("opened"):
@@ -177,9 +177,7 @@ class Database:
     def require_writable(self) -> None:
         """Refuse to write where it may only be read."""
         if not self.writable:
-            raise ReseenError(
-                f"the gallery {self.uri} may only be read; see who owns {self._notes}"
-            )
+            raise ReseenError(f"the gallery {self.uri} may only be read; see who owns {self.notes}")
 
     @contextmanager
     def locked(self, kind: int) -> Iterator[None]:
@@ -187,8 +185,8 @@ class Database:
         if not self.writable:
             yield  # who reads a gallery that is not theirs takes their chance
             return
-        with writing(self._notes / "lock"):
-            lock = os.open(self._notes / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with writing(self.notes / "lock"):
+            lock = os.open(self.notes / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, kind)
             yield
@@ -209,11 +207,11 @@ class Database:
                     f"no space left on the disk for the gallery {self.uri}; what was "
                     "acknowledged is safe; free some and start again"
                 ) from error
+            # Its first line, without the place in LanceDB's source.
+            first = re.split(r", \S+\.rs:\d+", text.partition("\n")[0])[0] or "unknown error"
             known = (what for sign, what in STORE_TROUBLES if sign in text and not self.on_disk)
-            what = next(known, None) or (
-                f"{_first_line(text)}; if its files are damaged, restore them from a copy or fill "
-                "a new gallery"
-            )
+            damaged = "if its files are damaged, restore them from a copy or fill a new gallery"
+            what = next(known, None) or f"{first}; {damaged}"
             raise ReseenError(f"the gallery {self.uri} cannot be {done}: {what}") from error
 
 
@@ -235,7 +233,7 @@ class Table:
         """Whether it has been made, by whatever process."""
         if self._table is None and self._name in self._database.names():
             with self._database.explained("opened"):
-                self._take(_reread(lambda: self._database.connection.open_table(self._name)))
+                self._take(_again(lambda: self._database.connection.open_table(self._name)))
         return self._table is not None
 
     def make(self) -> None:
@@ -311,7 +309,7 @@ class Table:
             # With an index over the keys, two processes that insert one at once both succeed.
             merge = merge.use_index(False)
             merge = merge.when_matched_update_all() if replace else merge
-            return int(_retried(lambda: merge.execute(rows)).num_inserted_rows)
+            return int(_again(lambda: merge.execute(rows), COMMIT_ATTEMPTS).num_inserted_rows)
 
     def count(self, where: Expr | None = None) -> int:
         """How many rows there are, or how many of them are `where`."""
@@ -319,10 +317,10 @@ class Table:
             return 0
         with self._database.explained("read"):
             if where is None:
-                return int(_reread(self._table.count_rows))
+                return int(_again(self._table.count_rows))
             # count_rows takes a condition as SQL text only, which is not safe.
             query = self._query([], where).with_row_id(True).limit(None)
-            return _reread(lambda: sum(map(len, query.to_batches())))
+            return _again(lambda: sum(map(len, query.to_batches())))
 
     def read(
         self,
@@ -341,7 +339,7 @@ class Table:
             query = self._query(names, where)
             if order_by:
                 query = query.order_by([{"column_name": name} for name in order_by])
-            return _reread(query.limit(limit).offset(offset).to_arrow)
+            return _again(query.limit(limit).offset(offset).to_arrow)
 
     def batches(
         self, names: Sequence[str], where: Expr | None = None
@@ -367,7 +365,7 @@ class Table:
             query = query.bypass_vector_index() if few else query.nprobes(probed)
             query = query.distance_type("l2").limit(count).select([self.key, VECTOR, "_distance"])
             # Unlike to_arrow, this does not ask for the table's schema.
-            return _reread(lambda: query.to_batches().read_all())
+            return _again(lambda: query.to_batches().read_all())
 
     def _counts(self, where: Filter) -> tuple[int, int]:
         """How many rows are `where`, and how many there are.
@@ -384,14 +382,14 @@ class Table:
     def fragments(self, where: Expr | None) -> list[int]:
         """The files in which rows lie, or all of them, by Lance's numbers."""
         with self._database.explained("read"):
-            rows = _reread(self._query([], where).with_row_id(True).limit(None).to_arrow)
+            rows = _again(self._query([], where).with_row_id(True).limit(None).to_arrow)
             return [int(number) for number in np.unique(rows["_rowid"].to_numpy() >> FRAGMENT_BITS)]
 
     def delete(self, where: Expr) -> None:
         """Delete rows: nobody finds them from now on, but their bytes stay until `wipe`."""
         if self.is_there:
             with self._database.explained("cleaned"):
-                _retried(lambda: self._table.delete(where))
+                _again(lambda: self._table.delete(where), COMMIT_ATTEMPTS)
 
     def wipe(self, fragments: Sequence[int]) -> None:
         """Wipe the bytes of deleted rows from the disk; the caller has the lock alone.
@@ -402,13 +400,18 @@ class Table:
         """
         with self._database.explained("cleaned"), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # it warns of what is wanted here
-            for fragment in fragments:
-                self._rewrite(fragment)
+            other = {self.schema.names[1]: self.schema.names[1]}
+            for fragment in fragments:  # compaction may spare a few dead rows; an update does not
+                first, end = fragment << FRAGMENT_BITS, (fragment + 1) << FRAGMENT_BITS
+                rows = {"where": f"_rowid >= {first} AND _rowid < {end}", "values_sql": other}
+                _again(partial(self._table.update, **rows), COMMIT_ATTEMPTS)
             self._table.delete("false")  # the last change may be a deletion, which names ids
             self._optimise_at_once()
-            if self._in_parts():  # only the last part of an index is written anew
-                for index in self._table.list_indices():
-                    self._table.drop_index(index.name)
+            names = [index.name for index in self._table.list_indices()]
+            every = [self._table.index_stats(name) for name in names]
+            if any(each is not None and (each.num_indices or 1) > 1 for each in every):
+                for name in names:  # only the last part of an index is written anew
+                    self._table.drop_index(name)
                 self._build_indices()
             self._optimise_at_once()  # now the files of the indices before can go
 
@@ -431,30 +434,16 @@ class Table:
             self._optimise_at_once()
         return sorted(before - files())
 
-    def _in_parts(self) -> bool:
-        every = [self._table.index_stats(index.name) for index in self._table.list_indices()]
-        return any(each is not None and (each.num_indices or 1) > 1 for each in every)
-
-    def _rewrite(self, fragment: int) -> None:
-        """Copy the fragment's remaining rows to a new one: compaction may spare a few dead rows."""
-        first, end = fragment << FRAGMENT_BITS, (fragment + 1) << FRAGMENT_BITS
-        where = f"_rowid >= {first} AND _rowid < {end}"
-        other = {self.schema.names[1]: self.schema.names[1]}
-        _retried(lambda: self._table.update(where=where, values_sql=other))
-
     def optimise(self) -> None:
         """Merge small files and bring the indices up to date, when enough has been added."""
-        if self._neglected():
-            with self._database.locked(fcntl.LOCK_EX), self._database.explained("optimised"):
-                self._table.optimize(cleanup_older_than=OLD_VERSIONS_KEPT)
-                if self.indexed_rows() * 2 < self.count():
-                    self._build_indices()
-
-    def _neglected(self) -> bool:
-        with self._database.explained("read"):
+        with self._database.explained("optimised"):
             small = self._table.stats()["fragment_stats"]["num_small_fragments"]
-            not_indexed = self.count() - self.indexed_rows()
-        return small > FRAGMENTS_BEFORE_UPKEEP or not_indexed > EXACT_UP_TO
+            new = self.count() - self.indexed_rows()
+            if small > FRAGMENTS_BEFORE_UPKEEP or new > EXACT_UP_TO:
+                with self._database.locked(fcntl.LOCK_EX):
+                    self._table.optimize(cleanup_older_than=OLD_VERSIONS_KEPT)
+                    if self.indexed_rows() * 2 < self.count():
+                        self._build_indices()
 
     def indexed_rows(self) -> int:
         """How many rows its main index knows: that over the vectors, else that over the keys."""
@@ -494,31 +483,16 @@ def _partitions(rows: int) -> int:
     return max(round(min(rows / FEWEST_IN_PARTITION, 2 * math.sqrt(rows))), 1)
 
 
-def _retried(commit: Callable[[], Result]) -> Result:
-    """Try again, after a growing random pause, what lost against another process's commit."""
-    for attempt in range(COMMIT_ATTEMPTS):
-        try:
-            return commit()
-        except (RuntimeError, OSError) as error:
-            lost = any(sign in str(error) for sign in CONFLICT)
-            if not lost or attempt == COMMIT_ATTEMPTS - 1:
-                raise
-            time.sleep(random.uniform(0, 0.05 * (attempt + 1)))
-    raise AssertionError("unreachable")
+def _again(work: Callable[[], Result], attempts: int = READ_ATTEMPTS) -> Result:
+    """Do it again, after a growing random pause, where another process came in between.
 
-
-def _reread(read: Callable[[], Result]) -> Result:
-    """Read again what another process is just making, or wiped between finding and reading it."""
-    for attempt in range(READ_ATTEMPTS - 1):
+    That one was making what is read, or wiped it after it was found, or committed a change first.
+    """
+    for attempt in range(1, attempts):
         try:
-            return read()
+            return work()
         except (RuntimeError, OSError, ValueError) as error:
-            if "not found" not in str(error).lower():
+            if not any(sign in str(error).lower() for sign in CAME_BETWEEN):
                 raise
-            time.sleep(0.05 * (attempt + 1))
-    return read()
-
-
-def _first_line(text: str) -> str:
-    """The first line of one of LanceDB's errors, without its place in LanceDB's source."""
-    return re.split(r", \S+\.rs:\d+", text.partition("\n")[0])[0] or "unknown error"
+            time.sleep(random.uniform(0, 0.05 * attempt))
+    return work()

@@ -12,7 +12,7 @@ import pyarrow
 
 from reseen.data.colour_histogram import STRIPES
 from reseen.errors import ReseenError
-from reseen.files import read_as, read_json, write_text, writing
+from reseen.files import converted, read_as, read_json, write_text, writing
 from reseen.gallery.calibration import Calibration
 from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.log import LOG_FILE, append_line, read_lines
@@ -60,7 +60,8 @@ def _convert(place: Path) -> None:
         document = read_json(path)
         for rates in document["rates"]:
             rates["probability"] = rates.pop("chance")
-        new.settings.keep_calibration(Calibration.from_document(document, str(path)))
+        calibration = converted(document, Calibration, path, "calibrate again")
+        new.settings.keep_calibration(calibration)
     new.optimise()
     _copy_log(place / LOG_FILE, new)
     (place / UNFINISHED).rename(place / FINISHED)
@@ -76,8 +77,8 @@ def _copy_rows(old: Any, new: Gallery) -> None:
             added[id] = min(row["added"], added.get(id, row["added"]))
             if keep_until is not None:  # of several dates the earliest was promised
                 ends[id] = min(keep_until, ends.get(id, keep_until))
-    for model, with_pictures in [(m, w) for w in (True, False) for m in _models(old)]:
-        for batch in _rows(old, model, with_pictures):
+    for pictured in (True, False):  # who has a thumbnail in one of the rows gets it
+        for model, batch in _rows(old, pictured):
             # Beside each model's embedding stood the colour histogram's.
             for name, column in {STRIPES: "stripes", model: "feature"}.items():
                 part = batch.filter(batch[column].is_valid())
@@ -97,9 +98,9 @@ def _copy_log(path: Path, new: Gallery) -> None:
     for line in read_lines(path):
         for part in (line, line.get("where")):
             if isinstance(part, dict) and isinstance(part.get("ids"), list):
-                part["ids"] = [new.digest(str(id)) for id in part["ids"]]
+                part["ids"] = [new.settings.digest(str(id)) for id in part["ids"]]
         if "query" in line:
-            line["query"] = new.digest(str(line["query"]))
+            line["query"] = new.settings.digest(str(line["query"]))
         lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     write_text(Path(new.uri) / LOG_FILE, "".join(lines))
 
@@ -112,22 +113,13 @@ def _tracklets(rows: pyarrow.RecordBatch) -> NewTracklets:
     return NewTracklets(ids, cameras, sources, starts, ends, frames, thumbnails)
 
 
-def _models(old: Any) -> list[str]:
-    batches = old.search().select(["model"]).limit(None).to_batches()
-    return sorted({model for batch in batches for model in batch["model"].unique().to_pylist()})
-
-
-def _rows(old: Any, model: str, with_pictures: bool) -> Iterator[pyarrow.RecordBatch]:
-    """The rows of a model in the old table, those with or those without thumbnails."""
+def _rows(old: Any, pictured: bool) -> Iterator[tuple[str, pyarrow.RecordBatch]]:
+    """The rows with or without thumbnails, a part of one model's after the other."""
     for batch in old.search().select(OLD_COLUMNS).limit(None).to_batches():
-        wanted = pyarrow.compute.equal(batch["model"], model)
-        pictured = batch["thumbnail"].is_valid()
-        wanted = pyarrow.compute.and_(
-            wanted, pictured if with_pictures else pyarrow.compute.invert(pictured)
-        )
-        chosen = batch.filter(wanted)
-        if len(chosen):
-            yield chosen
+        wanted = pyarrow.compute.equal(batch["thumbnail"].is_valid(), pictured)
+        for model in batch["model"].unique().to_pylist():
+            of_model = pyarrow.compute.equal(batch["model"], model)
+            yield model, batch.filter(pyarrow.compute.and_(wanted, of_model))
 
 
 def _labels(path: Path) -> list[Label]:

@@ -47,6 +47,6 @@ def caught_up(gallery: Gallery, extractor: Extractor, *, adapt: bool = True) -> 
 def tend(gallery: Gallery, extractor: Extractor) -> list[str]:
     """Merge files, forget what is beyond its time, adapt and group; what to say about it."""
     gallery.optimise()
-    gallery.expire()
-    gallery.wipe_when_due()
-    return [*filter(None, [gallery.doubt]), *caught_up(gallery, extractor)]
+    gallery.forgetting.expire()
+    gallery.forgetting.wipe_when_due()
+    return [*filter(None, [gallery.forgetting.doubt]), *caught_up(gallery, extractor)]

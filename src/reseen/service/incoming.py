@@ -222,7 +222,7 @@ class Incoming:
         tracklet = in_memory(gone, prefix, self.video.camera, begun, source)
         tracklet = replace(tracklet, moments=gone.moments)
         # What was forgotten before this was killed must not come back to the disk.
-        if folder is None or self._gallery.is_forgotten([content_digest(tracklet)]):
+        if folder is None or self._gallery.forgetting.known([content_digest(tracklet)]):
             gone.give()
             return tracklet
         frames = {crop.frame + 1 for crop in gone.bodies}

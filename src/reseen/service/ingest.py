@@ -203,8 +203,8 @@ class _Intake:
         """Take in some videos together; the last commit says that all of each of them is there."""
         gallery, heads = self.gallery, self.keeping.pixelate_heads
         new = {key: each for each in videos if (key := each.key())}
-        for known in gallery.videos.done(list(new)):
-            del new[known]
+        for known in gallery.videos.of(new):
+            del new[known.id]
         tracklets = (one for each in new.values() for one in each.tracklets(self.detector()))
         added = gallery.add(tracklets, self.extractors, pixelate_heads=heads, optimise=False)
         finished = {key: each.report for key, each in new.items() if each.report}

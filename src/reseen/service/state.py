@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from reseen.files import read_as, write_text, written_aside
-from reseen.gallery.gallery import CAMERAS
+from reseen.gallery.forgetting import CAMERAS
 
 Word = Literal["connecting", "running", "stalled", "failed", "ended"]
 """It is asked for a first picture, sends pictures, has sent none for a while, cannot be read or its

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from reseen.errors import ReseenError
 from reseen.files import locked
-from reseen.gallery.gallery import CAMERAS, Gallery
+from reseen.gallery.forgetting import CAMERAS
+from reseen.gallery.gallery import Gallery
 from reseen.gallery.upkeep import extractor_of, tend
 from reseen.parallel import script_hidden
 from reseen.progress import log

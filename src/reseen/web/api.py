@@ -242,7 +242,7 @@ def label(lookup: Looked, said: Labelled) -> Labelled:
 @router.delete("/labels", status_code=204)
 def unlabel(lookup: Looked, query: Id, match: Id) -> None:
     """Take the label on two tracklets back."""
-    lookup.unlabel(query, match)
+    lookup.label(query, match, same=None)
 
 
 @router.get("/rejected")

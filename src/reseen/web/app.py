@@ -128,8 +128,8 @@ async def _expire_again_and_again(gallery: Gallery) -> None:
     while True:
         await asyncio.sleep(SECONDS_BETWEEN_EXPIRIES)
         with suppress(ReseenError):  # a full disk may have room again the next time
-            await asyncio.to_thread(gallery.expire)
-            await asyncio.to_thread(gallery.wipe_when_due)
+            await asyncio.to_thread(gallery.forgetting.expire)
+            await asyncio.to_thread(gallery.forgetting.wipe_when_due)
 
 
 def serve(

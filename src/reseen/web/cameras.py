@@ -61,7 +61,7 @@ def cameras(lookup: Looked) -> Response:
     """Live cameras, those whose recordings are here, and videos that could not be read."""
     shown, counts = live_cameras(lookup.gallery, time.time()), lookup.stats().cameras
     watched = {each.state.name for each in shown}
-    failures = lookup.gallery.videos.failures()[::-1]
+    failures = lookup.gallery.videos.failures.all()[::-1]
     return render(
         "cameras.html",
         live=shown,

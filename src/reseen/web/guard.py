@@ -181,24 +181,22 @@ def _welcome(request: Request, session: str) -> Response:
 
 def checked_token(token: str | None) -> str | None:
     """A token that somebody made up, which must not be guessable."""
+    if token is None:
+        return None
     such_as = f"such as --token {secrets.token_urlsafe(24)}"
-    if token is not None and len(token) < SHORTEST:
+    if len(token) < SHORTEST:
         raise ReseenError(
             f"a token of {len(token)} characters can be guessed; "
             f"take at least {SHORTEST}, {such_as}"
         )
-    if token is not None and _is_pattern(token):
+    # Its steps through the alphabet may repeat themselves as well, as in "abcdef".
+    steps = "".join(chr((ord(after) - ord(before)) % 0x110000) for before, after in pairwise(token))
+    if min(_pieces(token), _pieces(steps)) < FEWEST_PIECES:
         raise ReseenError(
             f"a token that repeats itself can be guessed; take {SHORTEST} characters or more "
             f"that were drawn by chance, {such_as}"
         )
     return token
-
-
-def _is_pattern(token: str) -> bool:
-    """Whether a token repeats itself, or its steps through the alphabet do, as in "abcdef"."""
-    steps = "".join(chr((ord(after) - ord(before)) % 0x110000) for before, after in pairwise(token))
-    return min(_pieces(token), _pieces(steps)) < FEWEST_PIECES
 
 
 def _pieces(text: str) -> int:
@@ -253,7 +251,15 @@ class Guard:
             answer = await on_http_error(request, error)
         except ReseenError as error:
             answer = await on_gallery_error(request, error)
-        await answer(scope, receive, _with_headers(send))
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers["Content-Security-Policy"] = content_policy()
+            await send(message)
+
+        await answer(scope, receive, sent)
 
     async def _welcome(self, request: Request, most: int) -> Response | None:
         """The page for who has just come in; None for who goes on to the application."""
@@ -307,14 +313,3 @@ def _is_from_elsewhere(request: Request) -> bool:
         return not (reading and how == ("navigate", "document"))
     origin = headers.get("origin")  # a proxy may speak https where this server speaks http
     return not reading and origin is not None and origin.partition("://")[2] != headers.get("host")
-
-
-def _with_headers(send: Send) -> Send:
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers.update(HEADERS)
-            headers["Content-Security-Policy"] = content_policy()
-        await send(message)
-
-    return sent

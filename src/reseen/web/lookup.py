@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
 from typing import Annotated, TypeVar, TypeVarTuple
 
@@ -83,11 +83,7 @@ class Lookup:
             version = self.gallery.version
             if self._counted is None or self._counted[0] != version:
                 self._counted = version, self.gallery.stats()
-            counted = self._counted[1]
-        settings = self.gallery.settings
-        return replace(
-            counted, retention_days=settings.retention_days, waiting=self.gallery.waiting()
-        )
+            return self._counted[1]
 
     def model(self, name: str | None = None) -> str:
         """The model to show: the one named, else a trained network before the stripes."""
@@ -149,14 +145,20 @@ class Lookup:
         calibrated = self.gallery.settings.calibration(query.model) is not None
         return Found(query.model, calibrated, self.gallery.search(query, k, where))
 
-    def label(self, query: str, match: str, *, same: bool) -> None:
-        """Keep a label on two tracklets."""
-        self._require_two(query, match)
-        if self.identified:
+    def label(self, query: str, match: str, *, same: bool | None) -> None:
+        """Keep a label on two tracklets; None takes it back."""
+        if same is not None:
+            self._require_two(query, match)
+        if self.identified and same is not None:
             Identities(self.gallery).label(query, [match], same=same)
-        else:
+        elif self.identified:
+            Identities(self.gallery).take_back(query, match)
+        elif same is not None:
             self.gallery.logged("label", Filter(ids=(query, match)), same=same)
             self.gallery.labels.add(query, match, same=same)
+        else:
+            self.gallery.logged("take label back", Filter(ids=(query, match)))
+            self.gallery.labels.remove(query, match)
 
     def say(self, query: str, match: str, said: str, shown: str | None) -> None:
         """Keep a label that a page gives, or take it back: 409 where others said so meanwhile.
@@ -167,18 +169,7 @@ class Lookup:
         self._require_two(query, match)
         if shown is not None:
             self._require_unchanged(query, match, SAID[said], SAID[shown])
-        if (same := SAID[said]) is None:
-            self.unlabel(query, match)
-        else:
-            self.label(query, match, same=same)
-
-    def unlabel(self, query: str, match: str) -> None:
-        """Take the label on two tracklets back."""
-        if self.identified:
-            Identities(self.gallery).take_back(query, match)
-        else:
-            self.gallery.logged("take label back", Filter(ids=(query, match)))
-            self.gallery.labels.remove(query, match)
+        self.label(query, match, same=SAID[said])
 
     @property
     def review(self) -> Review:
@@ -239,7 +230,8 @@ class Lookup:
     def restore(self, *ids: str) -> None:
         """Take back that they are no people: they go where they belonged."""
         self.gallery.logged("take rejection back", Filter(ids=ids))
-        back = self.gallery.rejected.take_back(ids)
+        back = self.gallery.rejected.of(ids)
+        self.gallery.rejected.drop(ids)
         members = [Member(each.id, each.identity, None) for each in back if each.identity]
         if members:
             self.gallery.members.put(members)

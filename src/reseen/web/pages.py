@@ -144,8 +144,11 @@ def compare(lookup: Looked, asked: AskedFor, query: Named, match: Id) -> Respons
     found: Found = searched["found"]
     ids = [each.entry.id for each in found.matches]
     place = ids.index(match) if match in ids else None
-    shown = _single(lookup, query, found.model, match) if place is None else found.matches[place]
-    return render("compare.html", **searched, place=place, match=shown)
+    if place is None:  # left out by the filters, but somebody was sent a link to it
+        found = lookup.matches(query, found.model, Filter(ids=(match,)), 1)
+        if not found.matches:
+            raise HTTPException(404, f"The gallery has no tracklet {match} to compare with.")
+    return render("compare.html", **searched, place=place, match=found.matches[place or 0])
 
 
 @router.post("/tracklet")
@@ -260,14 +263,6 @@ def groups(
     return groups
 
 
-def _single(lookup: Lookup, query: Entry, model: str, id: str) -> Match:
-    """A match that the filters leave out, such as one that somebody was sent a link to."""
-    found = lookup.matches(query, model, Filter(ids=(id,)), 1).matches
-    if not found:
-        raise HTTPException(404, f"The gallery has no tracklet {id} to compare with.")
-    return found[0]
-
-
 def _labels(lookup: Lookup, id: str) -> dict[str, bool]:
     """Whether others were labelled as the same person as this one."""
     return {
@@ -289,8 +284,8 @@ def keep(lookup: Looked, days: Days = "", sure: Annotated[bool, Form()] = False)
     if not sure:
         raise HTTPException(400, "Say that those beyond the time are to be forgotten at once.")
     with refused():
-        lookup.gallery.set_retention_days(float(days) if days.strip() else None)
-    lookup.gallery.expire(time.time())
+        lookup.gallery.settings.set_retention_days(float(days) if days.strip() else None)
+    lookup.gallery.forgetting.expire(time.time())
     return go("/settings")
 
 
@@ -298,8 +293,8 @@ def keep(lookup: Looked, days: Days = "", sure: Annotated[bool, Form()] = False)
 def keep_log(lookup: Looked, days: Days = "") -> Response:
     """Set for how long lines of the log are kept."""
     with refused():
-        lookup.gallery.set_log_days(float(days) if days.strip() else None)
-    lookup.gallery.expire()
+        lookup.gallery.settings.set_log_days(float(days) if days.strip() else None)
+    lookup.gallery.forgetting.expire()
     return go("/settings")
 
 
@@ -329,7 +324,7 @@ def _settings(lookup: Lookup, request: Request, name: str = "", made: str = "") 
         "settings.html",
         stats=lookup.stats(),
         log_days=lookup.gallery.settings.log_days,
-        doubt=lookup.gallery.doubt,
+        doubt=lookup.gallery.forgetting.doubt,
         embeddable=lookup.embeddable(),
         tokens=lookup.gallery.tokens.all(),
         manages=request.state.role == "manage",

@@ -96,14 +96,13 @@ def people(
     if not lookup.stats().tracklets:
         return empty("/people", "People")
     model = Identities(gallery).model  # says why nobody can be told from anybody
-    without = Filter(not_ids=gallery.rejected.ids())
-    waiting = gallery.count(without, model) - gallery.members.count()
+    waiting = gallery.count(gallery.of_people(), model) - gallery.members.count()
     return _listed(
         lookup,
         page,
         name,
         waiting=max(waiting, 0),
-        rejected=gallery.rejected.at(rejected) if rejected is not None else [],
+        rejected=gallery.rejected.of([rejected], "time") if rejected is not None else [],
     )
 
 
@@ -148,7 +147,7 @@ def identify(lookup: Looked) -> Response:
 @router.post("/people/restore")
 def restore_people(lookup: Looked, time: Annotated[float, Form()]) -> Response:
     """Take back what was rejected at one time."""
-    lookup.restore(*(each.id for each in lookup.gallery.rejected.at(time)))
+    lookup.restore(*(each.id for each in lookup.gallery.rejected.of([time], "time")))
     return go("/people")
 
 
@@ -231,7 +230,7 @@ def part(
     names: Annotated[list[FormName], Form(min_length=2, max_length=2)],
 ) -> Response:
     """Take a merge back: the two are called again what they were."""
-    lookup.unlabel(one, two)
+    lookup.label(one, two, same=None)
     homes = {member.id: member.identity for member in lookup.gallery.members.of([one, two])}
     if len(set(homes.values())) == 2:
         before = zip((one, two), names, strict=True)
@@ -268,8 +267,7 @@ def sheet(lookup: Looked, somebody: Somebody) -> Response:
 
 def _labels(lookup: Looked, person: Person, shown: Sequence[Appearance]) -> dict[str, bool]:
     """Which appearances a human has confirmed, by the label that the page's buttons give."""
-    every = {frozenset((label.query, label.match)): label for label in lookup.gallery.labels.all()}
-    found = dict[str, bool]()
+    every, found = lookup.gallery.labels.by_pair(), dict[str, bool]()
     for each in shown:
         label = every.get(frozenset((each.entry.id, person.beside(each.entry.id) or "")))
         found |= {each.entry.id: label.same} if label else {}

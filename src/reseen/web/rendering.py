@@ -99,7 +99,7 @@ def environment() -> Environment:
     )
     made.globals.update(address=address, span=span, STRIPES=STRIPES)
     made.globals.update(styles=Markup(_text("page.css")), script=Markup(_text("page.js")))
-    made.filters.update(show=show, size=_size, many=_many, percent=_percent)
+    made.filters.update(show=show, many=_many, percent=_percent)
     return made
 
 
@@ -109,16 +109,6 @@ def _text(name: str) -> str:
 
 def _hash(text: str) -> str:
     return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
-
-
-def _size(bytes_: int) -> str:
-    """Bytes as a person reads them."""
-    amount, unit = float(bytes_), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if amount < 1000:
-            break
-        amount, unit = amount / 1000, larger
-    return f"{amount:.3g} {unit}" if amount < 1000 else f"{amount:,.0f} {unit}"
 
 
 def _many(count: int, noun: str) -> str:

@@ -50,7 +50,8 @@ def scene(lookup: Looked, entry: Named) -> Response:
     """A tracklet's person in whole pictures, a box around them: those kept, or the recording's."""
     kept, places = lookup.gallery.frames.kept(entry.id), lookup.gallery.frames.places(entry.id)
     begun = entry.start - places[0].seconds if places and entry.start is not None else None
-    pictures = [(each.seconds, boxed(each)) for each in kept]
+    what = "a picture that was kept"
+    pictures = [(one.seconds, with_box(decode_picture(one.picture, what), one.box)) for one in kept]
     recorded, missing = False, ""
     try:
         recording = Recording.of(lookup.gallery, entry)
@@ -188,11 +189,6 @@ def grown(box: Boxes) -> Boxes:
     """A box (4,) that is larger on every side, within the picture."""
     more = LARGER * np.tile(box[2:] - box[:2], 2) * np.array([-1, -1, 1, 1], np.float32)
     return np.clip(box + more, 0, 1)
-
-
-def boxed(moment: Moment) -> Picture:
-    """A kept picture with the box drawn into it."""
-    return with_box(decode_picture(moment.picture, "a picture that was kept"), moment.box)
 
 
 def with_box(picture: Picture, box: Sequence[float]) -> Picture:
