@@ -1,6 +1,8 @@
 import csv
 import math
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -516,6 +518,28 @@ def test_steps_that_cannot_be_drawn_leave_nothing_written(store, tmp_path, setti
     with pytest.raises(ReseenError, match=words):
         train(store, tmp_path / "run", config(train={"sampler": "pk", **settings}))
     assert not (tmp_path / "run").exists()
+
+
+FAULTS_OF_TWENTY_TENSORS = """
+import resource, torch
+from reseen.network.training import keep_freed_memory
+keep_freed_memory()
+for turn in range(40):
+    if turn == 20:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(10_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_that_a_step_frees_is_there_for_the_next():
+    # glibc looks for room for a tensor and its alignment, so that it does not take the very block
+    # that the one before left: a few are new until the blocks fit.
+    command = [sys.executable, "-c", FAULTS_OF_TWENTY_TENSORS]
+    faults = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    pages_of_one = 4 * 10_000_000 // resource.getpagesize()
+    assert faults < pages_of_one  # given back each time, they would be twenty times as many
 
 
 def test_trial_must_exist(store, tmp_path):

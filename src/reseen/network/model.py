@@ -65,7 +65,13 @@ class PaperCnn(nn.Module):
         maps = clips.flatten(0, 1)  # (B·T, 5, 56, 40)
         for convolution in self.convolutions:  # 16×30×22, 32×17×13, 32×10×8
             maps = self.activation(functional.max_pool2d(convolution(maps), 2))
+        if maps.requires_grad:  # channels come first in what flattening hands back: slow to pool
+            maps.register_hook(_channels_last)  # type: ignore[no-untyped-call]
         return maps.reshape(batch, frames, FLATTENED)
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 class Stored(nn.Module):
