@@ -84,7 +84,7 @@ def boxes_of(out: Path, tracklet_id: str) -> Path:
     return own if own.exists() else out / BOXES_FILE
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, kw_only=True):
     """A tracklet in `TRACKLETS_FILE`; frames are counted from 1."""
 
     id: Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00]+\Z")]
@@ -92,21 +92,21 @@ class Entry(msgspec.Struct):
     camera: str
     start_seconds: float
     end_seconds: float
-    crops: int
     first_frame: int = 1
     last_frame: int = 1
+    crops: int
     cut: tuple[int, ...] = ()
     film: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class Listed(msgspec.Struct):
+class Listed(msgspec.Struct, kw_only=True):
     """The content of `TRACKLETS_FILE`; times count from the start, that of the first recording."""
 
-    start: datetime | None
-    tracklets: list[Entry]
     source: str = ""
     camera: str = ""
+    start: datetime | None
     counts: dict[str, Any] = {}
+    tracklets: list[Entry]
 
     @classmethod
     def read(cls, out: Path) -> "Listed":

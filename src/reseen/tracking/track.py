@@ -241,19 +241,20 @@ class TrackletFolder:
         begun = start.astimezone(UTC) if start else datetime.now(UTC) if live else None
         self.cutter, self.tracklets = cutter, list[Growing]()
         self._folder, self._film = folder, str(film.resolve()) if film else msgspec.UNSET
-        self._listed = Listed(begun, [], without_password(source), camera)
+        name = without_password(source)
+        self._listed = Listed(source=name, camera=camera, start=begun, tracklets=[])
         earlier = live and (folder / TRACKLETS_FILE).exists()
         if earlier:
-            mine, self._listed = self._listed, Listed.read(folder)
-            if (self._listed.source, self._listed.camera) != (mine.source, camera):
+            self._listed = Listed.read(folder)
+            if (self._listed.source, self._listed.camera) != (name, camera):
                 raise ReseenError(f"{folder} is not empty; it holds another camera's tracklets")
         while live and begun and any(folder.glob(f"*-{begun:%Y%m%dT%H%M%SZ}-*")):
             begun += timedelta(seconds=1)
         first = self._listed.start or begun
         self._shift = (begun - first).total_seconds() if begun and first else 0.0
         self.prefix = prefix_of(source, camera, begun)
-        name = self.prefix.removeprefix(f"{camera}-")
-        self._boxes = folder / (f"tracks-{name}.txt" if live else BOXES_FILE)
+        recording = self.prefix.removeprefix(f"{camera}-")
+        self._boxes = folder / (f"tracks-{recording}.txt" if live else BOXES_FILE)
         with writing(folder):
             _clear(folder, {entry.id for entry in self._listed.tracklets} if earlier else None)
             self._boxes.touch()
