@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from reseen.errors import ReseenError
-from reseen.parallel import take_one_core
+from reseen.parallel import Task, few_ahead, take_one_core
 
 Result = TypeVar("Result")
 
@@ -23,10 +23,10 @@ TASKS_PER_PROCESSOR = 2
 
 def unordered_on_ray(
     work: Callable[..., Result],
-    tasks: Iterable[tuple[Any, ...]],
+    tasks: Iterable[Task],
     address: str = "auto",
     gpus: float = 0.0,
-    died: Callable[[tuple[Any, ...]], object] | None = None,
+    died: Callable[[Task], object] | None = None,
 ) -> Iterator[Result]:
     """Call `work(*task)` for every task on some machine of a Ray cluster.
 
@@ -52,15 +52,18 @@ def unordered_on_ray(
     with _connected(ray, address):
         try:
             remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_alone)
-            for found, task in _few_ahead(ray, lambda task: remote.remote(work, task), tasks):
+            for found, task in few_ahead(
+                lambda task: remote.remote(work, task),
+                tasks,
+                lambda: TASKS_PER_PROCESSOR * int(ray.cluster_resources().get("CPU", 1)),
+                lambda waiting: ray.wait(waiting)[0][0],
+            ):
                 try:
-                    result = ray.get(found)
+                    yield ray.get(found)
                 except ray.exceptions.WorkerCrashedError:
                     if died is None:
                         raise
                     died(task)
-                else:
-                    yield result
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
         except ray.exceptions.RayError as error:
@@ -68,22 +71,6 @@ def unordered_on_ray(
             raise ReseenError(
                 f"the Ray cluster gave up: {reason}; what was done is kept, start again to go on"
             ) from error
-
-
-def _few_ahead(
-    ray: Any, begun: Callable[[tuple[Any, ...]], Any], tasks: Iterable[tuple[Any, ...]]
-) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """Where the result of each task is, as they finish, and the task; few of them wait."""
-    waiting: dict[Any, tuple[Any, ...]] = {}
-    for task in tasks:
-        waiting[begun(task)] = task
-        processors = int(ray.cluster_resources().get("CPU", 1))
-        if len(waiting) >= TASKS_PER_PROCESSOR * processors:
-            (found,), _ = ray.wait([*waiting])
-            yield found, waiting.pop(found)
-    while waiting:
-        (found,), _ = ray.wait([*waiting])
-        yield found, waiting.pop(found)
 
 
 def _imported() -> Any:
@@ -121,7 +108,7 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
         ray.shutdown()
 
 
-def _alone(work: Callable[..., Result], task: tuple[Any, ...]) -> Result:
+def _alone(work: Callable[..., Result], task: Task) -> Result:
     """On some machine: a task, in one thread, since the machine's processors share them already."""
     take_one_core()
     return work(*task)

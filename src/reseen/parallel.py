@@ -8,14 +8,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    as_completed,
-    wait,
-)
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
@@ -31,6 +24,8 @@ import cv2
 from reseen.errors import ReseenError
 
 Result = TypeVar("Result")
+Begun = TypeVar("Begun")
+Task = tuple[Any, ...]
 
 Spread = Callable[..., Iterator[Any]]
 """Calls a function that can be pickled for every task, wherever, as `unordered(work, tasks)` does;
@@ -38,6 +33,8 @@ Spread = Callable[..., Iterator[Any]]
 
 TASKS_PER_PROCESS = 4
 """Tasks handed out ahead of time, so that no process waits; more would only take memory."""
+
+DIED = "a working process died; was memory short, start again to continue"
 
 TRIES = 3
 """How often a task is begun whose process dies: memory may be there again the next time."""
@@ -81,10 +78,10 @@ def report(units: int) -> None:
 
 def unordered(
     work: Callable[..., Result],
-    tasks: Iterable[tuple[Any, ...]],
+    tasks: Iterable[Task],
     processes: int | None = None,
     advance: Callable[[int], object] = lambda _units: None,
-    died: Callable[[tuple[Any, ...]], object] | None = None,
+    died: Callable[[Task], object] | None = None,
 ) -> Iterator[Result]:
     """Call `work(*task)` for every task in several processes.
 
@@ -117,16 +114,15 @@ def unordered(
     listener = threading.Thread(target=_listen, args=(heard, advance))
     listener.start()
     try:
-        futures = (threads.submit(lanes.do, work, task) for task in tasks)
-        for future in _few_ahead(futures, TASKS_PER_PROCESS * processes):
+        most = TASKS_PER_PROCESS * processes
+        begun = few_ahead(lambda task: threads.submit(lanes.do, work, task), tasks, lambda: most)
+        for future, task in begun:
             try:
-                result = future.result()
-            except _DiedError as error:
+                yield future.result()
+            except BrokenProcessPool as error:
                 if died is None:
-                    raise
-                died(error.task)
-            else:
-                yield result
+                    raise ReseenError(DIED) from error
+                died(task)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
         stop.close()
@@ -135,14 +131,6 @@ def unordered(
         stop_told.close()
         reports.close()
         listener.join()
-
-
-class _DiedError(ReseenError):
-    """The processes of a task died."""
-
-    def __init__(self, task: tuple[Any, ...]) -> None:
-        super().__init__("a working process died; was memory short, start again to continue")
-        self.task = task
 
 
 class _Lanes:
@@ -154,19 +142,20 @@ class _Lanes:
         for _ in range(processes):
             self._free.put(begin())
 
-    def do(self, work: Callable[..., Result], task: tuple[Any, ...]) -> Result:
+    def do(self, work: Callable[..., Result], task: Task) -> Result:
         """A task's result, from a free process; where that dies, from another."""
-        pool = self._free.get()
+        pool, deaths = self._free.get(), 0
         try:
-            for _ in range(TRIES):
+            while True:
                 try:
                     with script_hidden() if work.__module__ != "__main__" else nullcontext():
                         future = pool.submit(_do, work, task)
                     return future.result()
                 except BrokenProcessPool:
                     pool.shutdown()
-                    pool = self._begin()
-            raise _DiedError(task)
+                    pool, deaths = self._begin(), deaths + 1
+                    if deaths >= TRIES:
+                        raise
         finally:
             self._free.put(pool)
 
@@ -194,15 +183,26 @@ def ahead(items: Iterator[Result], most: int) -> Iterator[Result]:
             thread.shutdown(cancel_futures=True)
 
 
-def _few_ahead(futures: Iterable[Future[Result]], most: int) -> Iterator[Future[Result]]:
-    """Futures as they finish; never so many are begun that more than these wait."""
-    waiting = set[Future[Result]]()
-    for future in futures:
-        waiting.add(future)
-        if len(waiting) >= most:
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from finished
-    yield from as_completed(waiting)
+def few_ahead(
+    begin: Callable[[Task], Begun],
+    tasks: Iterable[Task],
+    most: Callable[[], int],
+    wait: Callable[[list[Any]], Any] = lambda futures: next(as_completed(futures)),
+) -> Iterator[tuple[Begun, Task]]:
+    """What was begun of each task as it finishes; when `most` wait, no further one is begun.
+
+    Args:
+        wait: gives one that is finished of those begun.
+    """
+    waiting: dict[Begun, Task] = {}
+    for task in tasks:
+        waiting[begin(task)] = task
+        if len(waiting) >= most():
+            found = wait([*waiting])
+            yield found, waiting.pop(found)
+    while waiting:
+        found = wait([*waiting])
+        yield found, waiting.pop(found)
 
 
 @contextmanager
@@ -241,7 +241,7 @@ def _take_no_more(*_: object) -> None:
     _stopped = True
 
 
-def _do(work: Callable[..., Result], task: tuple[Any, ...]) -> Result:
+def _do(work: Callable[..., Result], task: Task) -> Result:
     """In a working process: a task, unless the work was given up since it was handed out."""
     try:
         if _stopped:
