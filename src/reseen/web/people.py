@@ -53,8 +53,8 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 @router.get("/review")
 def review(lookup: Looked, skipped: Skipped = 0) -> Response:
     """The next question, whether two are one person."""
-    if not lookup.stats().tracklets:
-        return empty("/review", "Review")
+    if nobody := _nobody_yet(lookup, "/review", "Review"):
+        return nobody
     found = lookup.review.questions(1, skipped)
     entries = lookup.gallery.find([id for each in found for id in (each.query, each.match)])
     return render(
@@ -66,6 +66,15 @@ def review(lookup: Looked, skipped: Skipped = 0) -> Response:
         changes=lookup.review.changes(),
         skipped=skipped,
     )
+
+
+def _nobody_yet(lookup: Lookup, path: str, title: str) -> Response | None:
+    """The page at a path while nobody can be told from anybody; None where that can be done."""
+    if not lookup.stats().tracklets:
+        return empty(path, title)
+    if not lookup.gallery.settings.calibrations():
+        return render("uncalibrated.html", path=path, title=title)
+    return None
 
 
 @router.post("/review")
@@ -93,8 +102,8 @@ def people(
 ) -> Response:
     """People by when they were last seen, 50 on a page."""
     gallery = lookup.gallery
-    if not lookup.stats().tracklets:
-        return empty("/people", "People")
+    if nobody := _nobody_yet(lookup, "/people", "People"):
+        return nobody
     model = Identities(gallery).model  # says why nobody can be told from anybody
     waiting = gallery.count(gallery.of_people(), model) - gallery.members.count()
     return _listed(
