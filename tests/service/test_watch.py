@@ -164,4 +164,6 @@ fps = 100
     assert (state.state, state.restarts) == ("ended", 0)
     assert 1 <= state.frames + state.skipped <= blocks.FRAMES
     assert state.people >= 1
-    assert "camera door: ended" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "note: people are embedded by stripes" in told
+    assert "camera door: ended" in told

@@ -18,7 +18,7 @@ from reseen.gallery.forgetting import CAMERAS
 from reseen.gallery.gallery import Gallery
 from reseen.gallery.upkeep import extractor_of, tend
 from reseen.parallel import script_hidden
-from reseen.progress import log
+from reseen.progress import log, print_notes
 from reseen.service.cameras import Camera, Cameras
 from reseen.service.health import answering
 from reseen.service.state import (
@@ -60,7 +60,10 @@ def watch(cameras: Cameras, health: str | None = None) -> None:
     """
     gallery = Gallery.open(cameras.gallery, create=True)
     open_detector(cameras.detector or best_detector()[0], cameras.detector_input)
-    extractor_of(gallery, cameras.model, cameras.style)
+    extractor = extractor_of(gallery, cameras.model, cameras.style)
+    print_notes(f"people are embedded by {extractor.model_id}", *filter(None, [extractor.note]))
+    if cameras.detector is None:
+        print_notes(best_detector()[1])
     with locked(gallery.notes / CAMERAS):
         watched = [Watched(camera, cameras, gallery.notes) for camera in cameras.each]
         upkeep = Upkeep(cameras)
