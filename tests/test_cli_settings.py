@@ -43,6 +43,19 @@ def test_a_file_stands_over_the_preset_and_the_command_line_over_both(trained_wi
     assert found.optimiser.name == "adam"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ingest", "a.mp4", "--gallery", "g", "--every", "1.5"],
+        ["train", "store", "--out", "run", "--train.updates=2.5"],
+        ["search", "g", "somebody", "--count", "0.5"],
+    ],
+)
+def test_a_fraction_where_a_whole_number_is_meant_is_not_rounded(words, capsys):
+    assert run(words) == 2
+    assert "takes a whole number, not " in capsys.readouterr().err
+
+
 def test_an_unknown_key_names_the_nearest(make_store, tmp_path, capsys):
     store = make_store(PEOPLE, trained={1, 2})
     file = tmp_path / "mine.toml"

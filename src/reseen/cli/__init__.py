@@ -231,7 +231,15 @@ def _fill_settings(app: App, commands: tuple[str, ...], arguments: ArgumentColle
     Dict(values, source="settings")(app, commands, arguments)
 
 
-app.config = [_fill_settings]
+def _refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse a fraction where a whole number is meant; it would be rounded in silence."""
+    for argument in arguments:
+        for token in argument.tokens:
+            if argument.hint in (int, int | None) and "." in token.value:
+                raise ReseenError(f"{argument.name} takes a whole number, not {token.value}")
+
+
+app.config = [_refuse_fractions, _fill_settings]
 COMMANDS: dict[str, tuple[Any, ...]] = {
     "From people sorted by camera to scores": (
         synthesize,
