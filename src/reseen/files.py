@@ -69,6 +69,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     """
     with writing(path):
         require_file(path, "write")
+        path = Path(os.path.realpath(path))  # a link stays, and what it leads to is written
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{uuid4().hex}{path.suffix}")
         try:
