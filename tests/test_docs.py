@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import reseen
 from reseen.cli import app
 from reseen.network.config import Config
 
@@ -54,6 +55,13 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
     styles = list((tmp_path / "site").rglob("*.css"))
     assert styles
     assert not [style for style in styles if re.search(r"url\(.?https?:", style.read_text("utf-8"))]
+
+
+def test_the_api_page_leads_to_every_public_name():
+    page = (ROOT / "docs/api.md").read_text("utf-8")
+    for name in reseen.__all__:
+        home = reseen._HOMES[name].replace(":", ".")
+        assert re.search(rf"\| `{name}` \| .* \| \[`{home}`\]\[reseen\.{home}\] \|", page), name
 
 
 def test_own_features_are_scored_as_the_page_says(capsys):

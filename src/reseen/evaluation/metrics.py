@@ -28,7 +28,7 @@ AveragePrecision = Callable[[Integers], float]
 """From the ranks of a query's matches, rising and from 1, to a number in [0, 1]."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
     """What a search of Q queries found. Shares are fractions, not percentages.
 
@@ -93,13 +93,13 @@ class Scores:
         """Mean over the scored queries."""
         return float(np.nanmean(self.inverse_negative_penalties))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         shares = {f"rank {rank}": self.cmc[rank - 1] for rank in RANKS}
         shares["mAP"] = self.mean_average_precision
         shares["mINP"] = self.mean_inverse_negative_penalty
         numbers = ", ".join(f"{name} {100 * share:.1f}" for name, share in shares.items())
         left = f"{self.unscored:,} unscored for want of a match"
-        return f"{numbers} in %; {self.queries:,} queries scored, {left}"
+        return f"{numbers} in %\n{self.queries:,} queries scored, {left}"
 
 
 def plain_average_precision(ranks: Integers) -> float:
