@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read, and how its message names what was meant."""
+"""The one exception that a user is meant to read, and the words of its message."""
 
 import difflib
 from collections.abc import Collection
@@ -18,6 +18,12 @@ def nearest(name: str, known: Collection[str], prefix: str = "") -> str:
     if close:
         return f"; did you mean {prefix + close[0]!r}?"
     return f"; there are {', '.join(prefix + key for key in known)}"
+
+
+def many(count: int, noun: str) -> str:
+    """A number with its noun: "1 tracklet", "1,200 tracklets", "2 people"."""
+    plural = {"person": "people", "match": "matches"}.get(noun, f"{noun}s")
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 class ConflictError(ReseenError):

@@ -87,7 +87,7 @@ def test_feature_that_is_not_finite_is_named():
     good = embeddings(3)
     features = good.features.copy()
     features[1, 2] = np.nan
-    with pytest.raises(ReseenError, match=r"1 features are not finite.*caméra 1"):
+    with pytest.raises(ReseenError, match=r"1 feature is not finite.*caméra 1"):
         Embeddings(features, good.persons, good.cameras, good.names)
 
 

@@ -388,7 +388,7 @@ def test_no_byte_of_a_forgotten_person_is_left_under_anything_written(
     assert code == 2
     assert "has no tracklet hall-film-000009; there are 2, such as" in said
     done = reseen("gallery", "forget", gallery, "--ids", first.id, "--now", "--crops")
-    assert "1 tracklets forgotten" in done[1]
+    assert "1 tracklet forgotten" in done[1]
     assert traces(tmp_path, secrets) == []
     assert not list((tmp_path / "told").iterdir())
     assert "0 added, 1 were there before" in reseen("gallery", "add", gallery, tracks)[1]

@@ -488,7 +488,7 @@ def test_what_a_killed_writer_left_is_named_and_deleted(tmp_path, capsys):
     assert run(["gallery", "sweep", str(tmp_path / "g")]) == 0
     listed, told = capsys.readouterr().out.splitlines()
     assert listed == str(orphan)
-    assert told.endswith("g: 1 files that killed writers left were deleted")
+    assert told.endswith("g: deleted 1 file that killed writers left")
     assert not orphan.exists()
     assert [entry.id for entry in Gallery.open(tmp_path / "g").entries()] == before
     assert gallery.count(model="net") == len(before) == 12

@@ -446,7 +446,7 @@ def test_videos_may_be_listed_in_a_file(here, capsys):
     (here / "videos.txt").write_text(listed)
     words = ["ingest", "--gallery", "g", "--model", "stripes", "--detector", BLOCKS.detector]
     words += ["--camera", "hall", "--files-from"]
-    assert told(capsys, *words, "videos.txt")[1].startswith("g: 1 videos, 40 frames")
+    assert told(capsys, *words, "videos.txt")[1].startswith("g: 1 video, 40 frames")
     code, out, err = told(capsys, *words, "videos.txt")
     assert (code, out) == (0, "g: 0 videos, 0 frames, 0 tracklets added\n")
     assert "videos that were in the gallery before: 1" in err

@@ -145,7 +145,7 @@ def test_stopped_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     ("settings", "message"),
     [
         ({"people": 3}, "3 people before 2 cameras are too few"),
-        ({"cameras": 1}, "60 people before 1 cameras are too few"),
+        ({"cameras": 1}, "60 people before 1 camera are too few"),
         ({"twins": 1.5}, "between 0 and 1"),
         ({"seed": -1}, "must not be negative"),
         ({"same_gait": True}, "set twins to 0"),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from reseen.cli import options
 from reseen.cli.options import save_result, within
+from reseen.errors import many
 from reseen.files import CheckResult
 from reseen.progress import make_table, plain, print_notes, print_table
 
@@ -106,5 +107,6 @@ def prepare(
         "splits": len(store.splits),
     }
     save_result(json, {**counts, "notes": store.notes, "left_out": store.left_out})
-    print(f"{out}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+    nouns = dict(zip(counts, ("frame", "tracklet", "person", "split"), strict=True))
+    print(f"{out}: " + ", ".join(many(count, nouns[what]) for what, count in counts.items()))
     print_notes(*store.notes, *store.left_out)

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from reseen.cli import options
 from reseen.cli.options import save_result, within
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, many
 from reseen.progress import make_table, plain, print_notes, print_table, progress
 from reseen.times import show
 
@@ -120,16 +120,15 @@ def adapt(
             f"only networks over single crops can be adapted, not {extractor.model_id}"
         )
     made = adapting.adapt(opened, extractor, self_train=self_train)
-    learned = f"means of {len(made.means.own)} cameras"
+    learned = f"means of {many(len(made.means.own), 'camera')}"
     if made.lacks_crops:
         print_notes("nothing was learned of what varies within tracklets: their crops are gone")
     if made.whitening is not None:
         learned += f", whitened to {made.whitening.matrix.shape[1]} numbers"
     if made.labelled:
-        learned += f", {made.labelled} labelled pairs"
-    print(
-        f"{gallery}: {opened.count(model=made.model):,} embeddings adapted, {made.model}; {learned}"
-    )
+        learned += f", {many(made.labelled, 'labelled pair')}"
+    embeddings = many(opened.count(model=made.model), "embedding")
+    print(f"{gallery}: {embeddings} adapted, {made.model}; {learned}")
     print_notes(*filter(None, [adapting.calibrate_anew(opened, made)]))
 
 
@@ -169,7 +168,6 @@ def stats(gallery: options.GalleryPlace, *, json: options.Json = None) -> None:
     opened = open_gallery(gallery)
     found = opened.stats()
     save_result(json, found)
-    kept = "for ever" if found.retention_days is None else f"{found.retention_days:g} days"
     rows = [
         ("tracklets", f"{found.tracklets:,}"),
         *((f"model {name}", f"{count:,}") for name, count in found.models.items()),
@@ -179,11 +177,11 @@ def stats(gallery: options.GalleryPlace, *, json: options.Json = None) -> None:
         *([("labelled as not a person", f"{found.rejected:,}")] if found.rejected else []),
         *([("without a date", f"{found.undated:,}")] if found.undated else []),
         ("megabytes", f"{found.size / 1e6:,.1f}"),
-        ("kept", kept),
+        ("kept", _for_days(found.retention_days)),
         ("calibrated", ", ".join(found.calibrated) or "no model"),
     ]
     if waits := found.waiting:
-        which = f"{waits.tracklets:,} tracklets, forgotten since {show(waits.since)}"
+        which = f"{many(waits.tracklets, 'tracklet')}, forgotten since {show(waits.since)}"
         rows.append(("still to be wiped from the disk", which))
     print_table(make_table(gallery, ("", ""), rows))
     print_notes(*_left_about(opened.exports.clear(telling=True)))
@@ -234,7 +232,7 @@ def forget(
         where = Filter((like, *alike))
     folders = [entry.crops for entry in opened.entries(where) if entry.crops is not None]
     gone = opened.forget(where, at_once=now)
-    print(f"{gallery}: {len(gone):,} tracklets forgotten")
+    print(f"{gallery}: {many(len(gone), 'tracklet')} forgotten")
     failed = _clear(map(Path, folders), crops)
     print_notes(*_left_about(opened.exports.clear(elsewhere=crops, telling=True)))
     if opened.forgetting.waiting() is not None:
@@ -272,7 +270,7 @@ def sweep(gallery: options.GalleryPlace) -> None:
     gone = open_gallery(gallery).forgetting.sweep()
     for path in gone:
         print(plain(str(path)))
-    print(f"{gallery}: {len(gone):,} files that killed writers left were deleted")
+    print(f"{gallery}: deleted {many(len(gone), 'file')} that killed writers left")
 
 
 @gallery_app.command
@@ -351,7 +349,7 @@ def tokens(
 
 
 def _for_days(days: float | None) -> str:
-    return "for ever" if days is None else f"for {days:g} days"
+    return "for ever" if days is None else f"for {days:g} day{'s' * (days != 1)}"
 
 
 @gallery_app.command

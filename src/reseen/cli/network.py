@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from reseen.cli import options
 from reseen.cli.options import save_result, within
+from reseen.errors import many
 from reseen.network.config import Config
 
 
@@ -51,8 +52,8 @@ def train(
     budget = run.config.train
     clips, pairs = (budget.updates * each for each in (budget.clips_a_step, budget.pairs_a_step))
     print(
-        f"{run.path}: trained on {len(run.facts.people)} people, {clips:,} clips in {pairs:,} "
-        f"pairs for each network, weights {run.identity}"
+        f"{run.path}: trained on {many(len(run.facts.people), 'person')}, {many(clips, 'clip')} in "
+        f"{many(pairs, 'pair')} for each network, weights {run.identity}"
     )
 
 
@@ -102,7 +103,7 @@ def embed(
 
     embeddings = embed_all(Run.open(run), FrameStore(store), feature)
     embeddings.save(out)
-    print(f"{out}: {len(embeddings):,} features")
+    print(f"{out}: {many(len(embeddings), 'feature')}")
 
 
 def export(

@@ -21,7 +21,7 @@ from reseen.cli.options import (
     within,
 )
 from reseen.cli.tracking import DetectorInput, Start, require_date
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, many
 from reseen.files import read_text
 from reseen.progress import print_notes
 from reseen.times import is_dated, show
@@ -113,7 +113,8 @@ def ingest(
     )
     save_result(json, done)
     print(
-        f"{gallery}: {done.videos:,} videos, {done.frames:,} frames, {done.added:,} tracklets added"
+        f"{gallery}: {many(done.videos, 'video')}, {many(done.frames, 'frame')}, "
+        f"{many(done.added, 'tracklet')} added"
     )
     counts = {
         "videos that were in the gallery before": done.before,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from reseen.cli.options import Json, save_result, secret, time_option, within
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, many
 from reseen.progress import print_notes
 from reseen.times import is_dated, show
 
@@ -79,9 +79,9 @@ def track(
         preview=preview,
     )
     save_result(json, report)
-    expected = f" of {report.expected_frames:,}" if report.cut_off else ""
-    frames = f"{report.frames:,}{expected} frames"
-    print(f"{out}: {report.tracklets} tracklets, {report.crops:,} crops, {frames}")
+    tracklets, crops = many(report.tracklets, "tracklet"), many(report.crops, "crop")
+    expected = f", of {report.expected_frames:,}" if report.cut_off else ""
+    print(f"{out}: {tracklets}, {crops}, {many(report.frames, 'frame')}{expected}")
     counts = {
         "broken frames skipped": report.broken_frames,
         "times the camera was lost and found": report.reconnects,

@@ -195,7 +195,7 @@ class PeopleSampler(PairSampler):
         if people > len(self.people):
             raise ReseenError(
                 f"{store.path}: a step of train.people = {people} needs as many training people, "
-                f"there are {len(self.people)} in two cameras"
+                f"there are {len(self.people)} in two cameras; set it to that or less"
             )
         for person, seen in zip(self.people, self.by_camera, strict=True):
             if len(seen) < 2:
@@ -207,7 +207,7 @@ class PeopleSampler(PairSampler):
             if there < clips:
                 raise ReseenError(
                     f"{store.path}: person {person} has {there} clips of {frames} frames, "
-                    f"train.clips = {clips} asks for more"
+                    f"train.clips = {clips} asks for more; set it to {there} or less"
                 )
 
     def draw(self, step: int) -> ClipPlan:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, many
 from reseen.files import read_file, written_aside
 
 DIGEST = b"digest"
@@ -48,7 +48,8 @@ class Embeddings:
         if broken.size:
             name = self.names[broken[0]]
             raise ReseenError(
-                f"{broken.size} features are not finite, the first is that of {name}; "
+                f"{many(broken.size, 'feature')} {'is' if broken.size == 1 else 'are'} not finite, "
+                f"the first is that of {name}; "
                 "train again from the last good checkpoint or leave the tracklets out"
             )
 

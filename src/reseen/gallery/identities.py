@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from reseen.errors import ConflictError
+from reseen.errors import ConflictError, many
 from reseen.gallery.calibration import Calibration
 from reseen.gallery.gallery import Gallery, matrix
 from reseen.gallery.grouping import (
@@ -218,7 +218,9 @@ class Identities:
         # So that the same gallery gives the same identities.
         rows = rows.take(np.argsort(rows["id"].to_pylist()))
         if len(rows) < 2 and unlisted is None:
-            raise ConflictError(f"{self.gallery.uri} holds {len(rows)} tracklet; add more first")
+            raise ConflictError(
+                f"{self.gallery.uri} holds {many(len(rows), 'tracklet')}; add more first"
+            )
         pairs, log_odds, unlisted = neighbours(matrix(rows[VECTOR]), self.calibration, unlisted)
         ids, cameras = rows["id"].to_pylist(), rows["camera"].to_pylist()
         times = zip(rows["start_time"].to_pylist(), rows["end_time"].to_pylist(), strict=True)

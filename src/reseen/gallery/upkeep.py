@@ -1,6 +1,6 @@
 """What a gallery needs from time to time as it grows: by hand, or while cameras fill it."""
 
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, many
 from reseen.gallery.adapting import calibrate_anew, keep_up
 from reseen.gallery.extractors import Extractor, NetworkExtractor, open_extractor
 from reseen.gallery.gallery import Gallery
@@ -40,7 +40,8 @@ def caught_up(gallery: Gallery, extractor: Extractor, *, adapt: bool = True) -> 
     if not joined:
         return notes
     alone = sum(member.probability is None for member in joined)
-    looked = f"looked at {len(joined):,} tracklets to see who is new: {alone:,} of them are alone"
+    tracklets, lonely = many(len(joined), "tracklet"), "is" if alone == 1 else "are"
+    looked = f"looked at {tracklets} to see who is new: {alone:,} of them {lonely} alone"
     return [*notes, looked]
 
 

@@ -19,7 +19,7 @@ import cv2
 from reseen.data.colour_histogram import ColourHistogram
 from reseen.data.pictures import Picture, encode_jpeg
 from reseen.data.tracklet import Tracklet
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, many
 from reseen.gallery.adapting import Adaptation, convert, latest
 from reseen.gallery.extractors import Extractor
 from reseen.gallery.gallery import Gallery
@@ -257,7 +257,7 @@ class _Watch:
             except ReseenError as error:
                 self._report("failed", str(error))
                 if self._stop.wait(pause):
-                    lost = f"{len(self._live.waiting)} tracklets could not be added"
+                    lost = f"{many(len(self._live.waiting), 'tracklet')} could not be added"
                     raise ReseenError(f"{lost}: {error}") from error
                 pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from reseen.data.datasets.common import FEWEST_PEOPLE
 from reseen.data.datasets.folder import SYNTHETIC_FILE
-from reseen.errors import ReseenError
+from reseen.errors import ReseenError, many
 from reseen.files import cannot_write, claim, locked, write_json
 from reseen.parallel import unordered
 from reseen.progress import progress
@@ -62,7 +62,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.people < FEWEST_PEOPLE or self.cameras < 2:
             raise ReseenError(
-                f"{self.people} people before {self.cameras} cameras are too few: "
+                f"{many(self.people, 'person')} before {many(self.cameras, 'camera')} are too few: "
                 f"draw at least {FEWEST_PEOPLE} people and 2 cameras"
             )
         if self.seed < 0:

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from reseen.data.colour_histogram import STRIPES
-from reseen.errors import ConflictError, ReseenError
+from reseen.errors import ConflictError, ReseenError, many
 from reseen.times import show, span
 
 REFUSALS = {
@@ -99,7 +99,7 @@ def environment() -> Environment:
     )
     made.globals.update(address=address, span=span, STRIPES=STRIPES)
     made.globals.update(styles=Markup(_text("page.css")), script=Markup(_text("page.js")))
-    made.filters.update(show=show, many=_many, percent=_percent)
+    made.filters.update(show=show, many=many, percent=_percent)
     return made
 
 
@@ -109,12 +109,6 @@ def _text(name: str) -> str:
 
 def _hash(text: str) -> str:
     return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
-
-
-def _many(count: int, noun: str) -> str:
-    """A number with its noun: "1 tracklet", "1,200 tracklets", "2 people"."""
-    many = {"person": "people", "match": "matches"}.get(noun, f"{noun}s")
-    return f"{count:,} {noun if count == 1 else many}"
 
 
 def _percent(probability: float) -> str:
