@@ -190,7 +190,7 @@ def test_what_is_forgotten_is_forgotten_adapted_too(filled, lite0):
 def test_too_few_tracklets_are_said_to_be_too_few(tmp_path, make_tracklet, lite0):
     gallery = Gallery.open(tmp_path / "gallery", create=True)
     gallery.add([make_tracklet("one", 1)], [lite0])
-    with pytest.raises(ReseenError, match=r"1 tracklet of 1 camera .* nothing to adapt to"):
+    with pytest.raises(ReseenError, match=r"needs 40 tracklets of 2 cameras, .* has 1 of 1 by"):
         adapt(gallery, lite0)
     assert gallery.models() == [lite0.model_id]
 

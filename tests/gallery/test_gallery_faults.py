@@ -301,3 +301,23 @@ def test_a_retention_period_must_be_positive(gallery, days):
     with pytest.raises(ReseenError, match="more than 0 days"):
         gallery.settings.set_retention_days(days)
     assert gallery.settings.retention_days is None
+
+
+def test_a_store_that_is_gone_is_told_alike_at_every_try_and_is_no_damage(tmp_path):
+    """As LanceDB 0.40 says it when a request of a table that is open fails."""
+    database = table.Database(str(tmp_path), tmp_path)
+    database.uri = "s3://bucket/gallery"
+    told = set()
+    for milliseconds in (669, 578):
+        said = (
+            "lance error: LanceError(IO): Generic S3 error: Error performing GET "
+            f"http://store/bucket in {milliseconds}ms, after 3 retries, max_retries: 3, "
+            "retry_timeout: 180s  - HTTP error: error sending request"
+        )
+        with pytest.raises(ReseenError) as error, database.explained("read"):
+            raise RuntimeError(said)
+        told.add(str(error.value))
+    assert told == {
+        "the gallery s3://bucket/gallery cannot be read: the store does not answer; what was "
+        "acknowledged is safe, start again later"
+    }

@@ -26,7 +26,7 @@ from reseen.data.layout import is_picture, natural_sorted
 from reseen.data.pictures import Picture, Pictures, evenly
 from reseen.data.projections import Projection
 from reseen.data.tracklet import BenchmarkTracklet
-from reseen.errors import ReseenError, many
+from reseen.errors import ReseenError
 from reseen.evaluation.adaptation import (
     CameraMeans,
     self_trained_whitening,
@@ -154,10 +154,8 @@ def _learned(gallery: Gallery, extractor: NetworkExtractor, self_train: bool) ->
     seen = {entry.camera for entry in entries}
     if len(seen) < FEWEST_CAMERAS or len(entries) < FEWEST_TRACKLETS:
         raise ReseenError(
-            f"the gallery {gallery.uri} has {many(len(entries), 'tracklet')} of"
-            f" {many(len(seen), 'camera')} by"
-            f" {base}; there is nothing to adapt to before there are {FEWEST_TRACKLETS} of"
-            f" {FEWEST_CAMERAS}"
+            f"adapting needs {FEWEST_TRACKLETS} tracklets of {FEWEST_CAMERAS} cameras, and the"
+            f" gallery {gallery.uri} has {len(entries)} of {len(seen)} by {base}"
         )
     rows = gallery.embeddings(base)
     stored = dict(zip(rows["id"].to_pylist(), matrix(rows[VECTOR]), strict=True))

@@ -53,13 +53,16 @@ FRAGMENT_BITS = 32
 OLD_VERSIONS_KEPT = timedelta(minutes=10)
 COMMIT_ATTEMPTS, READ_ATTEMPTS = 20, 5
 NO_SPACE = ("No space left", "os error 28", "os error 27")
+NO_ANSWER = "the store does not answer; what was acknowledged is safe, start again later"
 STORE_TROUBLES = (
     ("NoSuchBucket", "there is no such bucket; make it first"),
     ("AWS credentials", "there are no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
     ("AccessDenied", "the store refuses these keys"),
     ("InvalidAccessKeyId", "the store does not know these keys"),
     ("SignatureDoesNotMatch", "the secret key is wrong"),
-    ("HttpError", "the store does not answer; what was acknowledged is safe, start again later"),
+    ("Failed to resolve region", "the bucket's region is not known; set AWS_REGION"),
+    ("HttpError", NO_ANSWER),
+    ("HTTP error: error sending request", NO_ANSWER),
     ("Status { status: 5", "the store fails; what was acknowledged is safe, start again later"),
 )
 """What may be wrong with an object store, by a sign in the error, and what to do."""
