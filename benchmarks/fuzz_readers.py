@@ -19,7 +19,7 @@ from reseen.data.embeddings import Embeddings
 from reseen.data.pictures import decode_picture
 from reseen.data.prepare import prepare
 from reseen.data.store import FrameStore, damaged_shards
-from reseen.data.tracked import load_tracks
+from reseen.data.tracked import Listed, load_tracks
 from reseen.errors import ReseenError
 from reseen.evaluation.report import Report
 from reseen.files import converted, read_as
@@ -31,11 +31,10 @@ from reseen.network import checkpoint
 from reseen.network.checkpoint import Run, RunFacts, read_tensors
 from reseen.network.config import Config
 from reseen.network.model import PartFusion
-from reseen.tracking.cutting import Cutter
 from reseen.tracking.detections import Detections
 from reseen.tracking.detectors import journalled
 from reseen.tracking.mot import read_boxes
-from reseen.tracking.track import TrackletFolder, track
+from reseen.tracking.track import track
 
 
 @dataclass(frozen=True)
@@ -254,7 +253,7 @@ def readers(place: Path) -> list[Reader]:  # noqa: C901, a list of small functio
         Reader("tracks.txt", (listed["tracks.txt"],),
                in_tracks(lambda folder: delete_crops(folder / first))),
         Reader("tracklets.json to go on", encoded(live),
-               in_tracks(lambda folder: TrackletFolder(folder, "rtsp://a/b", "door", Cutter(1)))),
+               in_tracks(Listed.read)),
         Reader("boxes.txt", (boxes, b"frame,id,x1,y1,x2,y2,conf\n1,2,3,4,50,60,.5\n"), read_boxes),
         Reader("boxes.json", encoded([box, box | {"track_id": 8}], coco), read_boxes),
         Reader("boxes.xml", (cvat,), read_boxes),
