@@ -7,12 +7,15 @@ import sys
 import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import reseen
 from reseen.cli import app
 from reseen.network.config import Config
+from reseen.tracking import onnx
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -62,6 +65,34 @@ def test_the_api_page_leads_to_every_public_name():
     for name in reseen.__all__:
         home = reseen._HOMES[name].replace(":", ".")
         assert re.search(rf"\| `{name}` \| .* \| \[`{home}`\]\[reseen\.{home}\] \|", page), name
+
+
+def newcomers(sign: str, names: dict[str, Any]) -> dict[str, Any]:
+    """What the names are after the newcomer's page's code with this sign in it."""
+    page = (ROOT / "docs/newcomer.md").read_text("utf-8")
+    (code,) = (one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if sign in one)
+    exec(code, names)
+    return names
+
+
+def test_the_newcomers_data_set_is_read(tmp_path):
+    for person in range(1, 5):
+        for camera in (1, 2):
+            (tmp_path / f"{person}_{camera}.png").touch()
+    benchmark = newcomers("PAIRS", {})["load"](tmp_path)
+    found = [(each.person, each.camera) for each in benchmark.tracklets]
+    assert found == [(person, camera) for person in range(1, 5) for camera in (1, 2)]
+
+
+def test_the_newcomers_detector_reads_what_is_of_its_form_alone():
+    read = newcomers("def odd", dict(vars(onnx)))["odd"]
+    found = np.array([[[1, 2, 3, 4, 0.5]]], np.float32)
+    boxes, scores = read(onnx.Outputs([found], (64, 64), None))
+    np.testing.assert_array_equal(boxes, [[1, 2, 3, 4]])
+    np.testing.assert_array_equal(scores, [0.5])
+    for other in (found + 1, found[..., :4]):
+        with pytest.raises(onnx.MisfitError):
+            read(onnx.Outputs([other], (64, 64), None))
 
 
 def test_own_features_are_scored_as_the_page_says(capsys):
