@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any
 
+from reseen.errors import many
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -130,7 +132,7 @@ def _lines(what: str, total: int | None, unit: str, done: int) -> Iterator[Advan
 
     yield advance
     seconds = time.monotonic() - started
-    progress_log.info(f"{what}: {finished:,} {unit} in {seconds:,.1f} s")
+    progress_log.info(f"{what}: {many(finished, unit.removesuffix('s'))} in {seconds:,.1f} s")
 
 
 def make_table(
