@@ -31,6 +31,7 @@ from reseen.network.batches import BatchSource, Job
 from reseen.network.config import Config
 from reseen.network.embed import CLIPS_AT_ONCE, tracklet_features
 from reseen.network.model import PaperCnn, SpatialTemporalFusion
+from reseen.parallel import keep_freed_memory
 
 TIME_BOUND = 1.10
 CONVOLUTIONS_BOUND = 1 / 0.85
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--memory-frames", type=int, default=1_000_000)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    training.keep_freed_memory()
+    keep_freed_memory(training.MOST_KEPT)
     configs = {name: Config.preset(name) for name in ("paper", "quick", "tuned")}
     configs["tuned, pk"] = Config.from_mapping(ALL_PAIRS, "benchmark", configs["tuned"])
     print(ROW.format("what", "measured", "bound", ""))

@@ -42,8 +42,8 @@ TRIES = 3
 _starting = threading.Lock()
 """Held while a process is started without the script."""
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameter numbers of glibc's malloc.h
-_KEPT_BYTES = 32 * 2**20
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # parameter numbers of glibc's malloc.h
+_KEPT_BYTES = 32 * 2**20  # more than a frame's buffers
 
 _reports: Connection | None = None
 """In a working process: the way to the process that it works for."""
@@ -233,7 +233,7 @@ def _start_process(reports: Connection, stop: Connection) -> None:
     take_one_core()
     signal.signal(signal.SIGINT, _take_no_more)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
-    _keep_freed_memory()
+    keep_freed_memory(_KEPT_BYTES)
 
 
 def _take_no_more(*_: object) -> None:
@@ -262,12 +262,13 @@ def _end_with_parent(stop: Connection) -> None:
     os._exit(1)
 
 
-def _keep_freed_memory() -> None:
-    """Let the C library keep the buffers of one frame for the next.
+def keep_freed_memory(most: int) -> None:
+    """Let the C library keep so many freed bytes for what is needed next, in this process.
 
-    By default glibc returns blocks of that size to the system at once, and having them mapped and
-    zeroed again for every frame takes longer than the optical flow itself.
+    By default glibc returns large blocks to the system at once, and having them mapped and zeroed
+    again, page by page, takes longer than a frame's optical flow and up to a quarter of a training
+    step. No number changes. Other C libraries are left as they are.
     """
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
-        library.mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
-        library.mallopt(_MMAP_THRESHOLD, _KEPT_BYTES)
+        library.mallopt(_MMAP_MAX, 0)
+        library.mallopt(_TRIM_THRESHOLD, most)

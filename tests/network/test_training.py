@@ -522,8 +522,9 @@ def test_steps_that_cannot_be_drawn_leave_nothing_written(store, tmp_path, setti
 
 FAULTS_OF_TWENTY_TENSORS = """
 import resource, torch
-from reseen.network.training import keep_freed_memory
-keep_freed_memory()
+from reseen.network.training import MOST_KEPT
+from reseen.parallel import keep_freed_memory
+keep_freed_memory(MOST_KEPT)
 for turn in range(40):
     if turn == 20:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

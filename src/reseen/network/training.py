@@ -1,6 +1,5 @@
 """Training: `train` sets a run up, `fit` loops over `_step`, nothing else."""
 
-import ctypes
 import math
 import os
 import signal
@@ -44,9 +43,13 @@ from reseen.network.losses import Learner, LearnerStack, LossTerms
 from reseen.network.model import PartFusion
 from reseen.network.model_card import keep_model_card
 from reseen.network.state import UPDATES_BETWEEN_LOGS, LossLog, TrainingState
+from reseen.parallel import keep_freed_memory
 from reseen.progress import Advance, log, progress
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+MOST_KEPT = 1 << 30
+"""Bytes that a step frees and the next one needs, at most."""
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -275,7 +278,7 @@ def fit(
         last: name of the file for the last weights.
         seconds_between_checkpoints: how often to save.
     """
-    keep_freed_memory()
+    keep_freed_memory(MOST_KEPT)
     source = BatchSource(fabric, store, config, jobs)
     learner = make_learner(config, source.people, jobs, store)
     optimiser = make_optimiser(learner, config.optimiser)
@@ -309,26 +312,6 @@ def fit(
     save(config.train.updates)
     _write_weights(fabric, learner, jobs, last)
     fabric.barrier()
-
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Numbers of two settings of glibc, from its malloc.h."""
-
-MOST_KEPT = 1 << 30
-"""Free bytes at the heap's end beyond which glibc gives them back."""
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep what a step frees for the next one, in this process from now on.
-
-    It gives every tensor above 32 MB back to the system, and smaller ones when many are freed; the
-    system hands them out again page by page, zeroed, which takes up to a quarter of a step's time.
-    No number changes. Other C libraries are left as they are.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, MOST_KEPT)
 
 
 class _Clock:
