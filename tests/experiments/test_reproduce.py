@@ -27,6 +27,7 @@ from reseen.experiments.plan import (
 from reseen.experiments.rebuilt import TRAINED
 from reseen.experiments.reproduce import _gather, _score_run, reproduce
 from reseen.experiments.tables import sections
+from reseen.network.checkpoint import Run
 from reseen.network.config import Config
 from reseen.network.embed import embed
 from reseen.network.losses import Learner
@@ -194,7 +195,8 @@ def test_methods_that_are_networks_of_their_own_are_scored_by_their_metric(
     runs = plan_runs(store, tmp_path, config, 1, names, seed=0, parts=("full",))
     fabric = make_fabric()
     how = {"paper": (), "mclaughlin": ("kissme",), "ide": ("euclidean", "xqda")}
-    for (_, name), run in runs.items():
+    for (_, name), planned in runs.items():
+        run = Run.create(planned.path, planned.config, planned.facts)
         train_part(fabric, store, run, "full", lambda _: None)
         _score_run(store, run, how[name], VARIANTS[name].feature)
     results = _gather(runs, tuple(TRAINED))
@@ -273,9 +275,17 @@ def test_another_stores_folder_is_left_alone(store, make_store, tmp_path):
     ("trials", "variants", "message"),
     [(1, ["tahn"], "did you mean 'tanh'"), (0, [], "not -1")],
 )
-def test_a_wrong_plan_is_named(store, tmp_path, trials, variants, message):
+def test_a_wrong_plan_is_named_and_leaves_nothing(store, tmp_path, trials, variants, message):
     with pytest.raises(ReseenError, match=message):
         reproduce(store, tmp_path / "out", SMALL, trials=trials, variants=variants)
+    assert not (tmp_path / "out").exists()
+
+
+def test_steps_that_cannot_be_drawn_leave_nothing(store, tmp_path):
+    config = replace(SMALL, train=replace(SMALL.train, sampler="pk", people=7, clips=2))
+    with pytest.raises(ReseenError, match="people = 7 needs as many training people"):
+        reproduce(store, tmp_path / "out", config, trials=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_too_few_people_are_named(make_store, tmp_path):
@@ -283,6 +293,7 @@ def test_too_few_people_are_named(make_store, tmp_path):
 
     with pytest.raises(ReseenError, match="3 training people in two cameras"):
         reproduce(few, tmp_path / "out", SMALL, trials=1)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("variants", [("paper",), ("paper", "mclaughlin")])

@@ -10,6 +10,7 @@ import torch
 from reseen.data.clips import BodyPart
 from reseen.data.store import FrameStore
 from reseen.errors import ReseenError, nearest
+from reseen.network.batches import make_sampler
 from reseen.network.checkpoint import CHECKPOINT_FILE, RUN_FILE, WEIGHTS_FILE, Run
 from reseen.network.config import Config
 from reseen.network.model import PartFusion
@@ -95,7 +96,7 @@ def plan_runs(
     seed: int,
     parts: tuple[BodyPart, ...] = PartFusion.PARTS,
 ) -> dict[tuple[int, str], Run]:
-    """Make the run folder of every trial and variant, or find it again.
+    """Plan a run for every trial and variant, or find it again; `train_runs` makes the folders.
 
     Args:
         store, out, config, trials, variants, seed: as for `reproduce`.
@@ -105,7 +106,7 @@ def plan_runs(
     without the ones held out for the parts' weights. Where parts are not asked for and the people
     too few to hold any out, they are all people.
     """
-    store.split(trials - 1)  # raises before anything is made
+    store.split(trials - 1)  # also where there is to be none
     chosen = {name: VARIANTS[name] for name in variants}
     chosen["paper"] = replace(VARIANTS["paper"], parts=parts)
     return {
@@ -136,8 +137,11 @@ def _plan_run(
     facts = replace(everyone, parts=variant.parts)
     if len(variant.parts) == 1 and config.train.keep == "last":
         facts = replace(facts, held_out=())
+    planned = Run(path, config, facts)
+    # Refuses steps that cannot be drawn before anything is written.
+    make_sampler(make_fabric(), store, config, job_of(planned, store, variant.parts[0]))
     if not (path / RUN_FILE).exists():
-        return Run.create(path, config, facts)
+        return planned
     run = Run.open(path)
     if (run.config, run.facts) != (config, facts):
         raise ReseenError(f"{path} holds a run of other settings or data; choose another --out")
@@ -152,11 +156,14 @@ def snapshots(config: Config) -> tuple[int, ...]:
 
 
 def train_runs(store: FrameStore, runs: Mapping[tuple[int, str], Run], out: Path) -> None:
-    """Train every network of a plan that is not trained yet.
+    """Make a plan's run folders, and train every network that is not trained yet.
 
     On an accelerator the networks of one variant are stacked and trained together; on the CPU
     they are trained one by one, as many at a time as there are cores.
     """
+    for run in runs.values():
+        if not (run.path / RUN_FILE).exists():
+            Run.create(run.path, run.config, run.facts)
     networks = [(run, part) for run in runs.values() for part in run.facts.parts]
     total = sum(run.config.train.updates for run, _ in networks)
     with progress(f"training {len(networks)} networks", total, "updates") as advance:

@@ -75,9 +75,10 @@ def reproduce(
     if vectors:
         require_same_data(vectors, store)
     with locked(out):
-        if not claim(out, PLAN_FILE, plan):
-            write_json(out / PLAN_FILE, plan)
+        begun = claim(out, PLAN_FILE, plan)
         runs = plan_runs(store, out, config, trials, names, seed, parts)
+        if not begun:
+            write_json(out / PLAN_FILE, plan)
         train_runs(store, runs, out)
         _score_runs(store, runs, methods)
         results = _gather(runs, methods)
