@@ -27,7 +27,9 @@ def served(tmp_path, monkeypatch, capsys):
 
     tokens = []
     monkeypatch.setattr(
-        Gallery, "open", lambda *_, **__: SimpleNamespace(writable=True, doubt=None)
+        Gallery,
+        "open",
+        lambda *_, **__: SimpleNamespace(writable=True, forgetting=SimpleNamespace(doubt=None)),
     )
     monkeypatch.delenv("RESEEN_TOKEN", raising=False)
     monkeypatch.setattr(app, "serve", serve)

@@ -54,6 +54,7 @@ def test_scores_go_with_the_weights(run, tmp_path):
 def test_scores_of_other_weights_do_not_stay(run):
     (run.path / CARD_FILE).write_text(model_card(run, "rank 1: 71 %"), "utf-8")
     other = replace(run, config=replace(run.config, loss=replace(run.config.loss, margin=3.0)))
+    other.write_config()
     keep_model_card(other, run.path)
     assert (run.path / CARD_FILE).read_text("utf-8") == model_card(other)
 
