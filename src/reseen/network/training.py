@@ -96,6 +96,7 @@ def train(
             run.save_part_fusion(learn_part_fusion(run, store, fabric.device))
         if fabric.is_global_zero:
             keep_model_card(run, out)
+        fabric.barrier()  # what the others say of the run is true when all of it is written
     return run
 
 
