@@ -385,12 +385,13 @@ def test_two_processes_learn_what_one_learns(store, tmp_path):
     (tmp_path / "driver.py").write_text(TWO_PROCESSES)
     arguments = [tmp_path / "driver.py", store.path, tmp_path]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run(
+    ended = subprocess.run(
         [*launcher, *map(str, arguments)],
-        check=True,
         capture_output=True,
+        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
+    assert ended.returncode == 0, ended.stderr
     for sampler, each in settings.items():
         one = train(store, tmp_path / f"one {sampler}", each)
         two = Run.open(tmp_path / f"two {sampler}")
