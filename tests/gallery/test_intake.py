@@ -120,6 +120,14 @@ def test_who_lost_a_name_to_another_process_gets_a_longer_one(make_tracklet, gal
     np.testing.assert_array_equal(found[f"x~{content_digest(second)[:12]}"].embedding, own)
 
 
+def test_who_was_added_by_another_process_meanwhile_was_there(make_tracklet, gallery, monkeypatch):
+    tracklets = [make_tracklet("a", 1), make_tracklet("b", 2)]
+    other = Gallery.open(gallery.uri, create=True)
+    monkeypatch.setattr(other, "columns", lambda *_: pyarrow.table({"id": []}))
+    assert add(gallery, tracklets[:1]) == (1, 0, 0)
+    assert add(other, tracklets) == (1, 1, 0)
+
+
 def test_what_was_forgotten_is_not_taken_in_again_tonight(make_tracklet, gallery):
     tracklets = [make_tracklet("a", 1), make_tracklet("b", 2)]
     add(gallery, tracklets)

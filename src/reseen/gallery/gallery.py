@@ -194,9 +194,11 @@ class Gallery:
         taken = intake.Intake(extractors, self.columns, known, pixelate_heads)
         added, rest = 0, iter(tracklets)
         while batch := list(islice(rest, intake.BATCH)):
-            for new, embeddings in taken.embedded(batch):
-                added += self.add_embedded(new, embeddings, keep_until=keep_until)
-                self.forgetting.hide_since(since, new.ids)
+            for ready, embeddings in taken.embedded(batch):
+                new = self.add_embedded(ready, embeddings, keep_until=keep_until)
+                added += new
+                taken.present += len(ready.ids) - new  # another process was faster
+                self.forgetting.hide_since(since, ready.ids)
             # Pictures on which they may be, too, do not come back.
             self.forgetting.hide([(one.source, one.start, one.end) for one in taken.forgotten])
             advance(len(batch))
